@@ -1,0 +1,3 @@
+//! Durable acknowledgements per second, against decoding alone.
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! tillhook receives the webhooks of a kash.click till, stores them durably, merges the two announcements of each
+//! order, and passes every sale on: by e-mail to an accountant, to Slack, to any HTTP system.
+//!
+//! The modules below stand in the order in which an order travels:
+//! receive → decode → record → route → deliver → sink, after the vocabulary they share.
+
+pub mod order;
+
+pub mod clock;
+
+pub mod sink;

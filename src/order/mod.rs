@@ -1,0 +1,27 @@
+//! The vocabulary: what a till sells, in English and in exact types.
+//!
+//! Every other module speaks in these words. The till's own (French, undocumented, loosely typed) field names stop in
+//! `decode/` and `till/`; nothing here knows how an order arrived, where it is stored or who will be told.
+//!
+//! **Invariant:** this module imports nothing of ours, and has no `f64`: amounts are decimals from the till's text to ours.
+
+mod event;
+mod id;
+mod moment;
+mod money;
+mod notification;
+mod shop;
+mod snapshot;
+mod timeline;
+
+pub use event::{Event, EventData, EventType, Pattern, PatternError, ShopRef};
+pub use id::{DeliveryId, EventId, IdError, NameError, ReceiptId, ShopId, SinkName};
+pub use moment::Moment;
+pub use money::{Money, Number};
+pub use notification::{
+    Address, CashBoxNotice, Customer, DeliveryMethod, Fingerprint, Item, Notification, OrderContent, OrderNotice,
+    Phase, SentDates, UnknownNotice, VatLine,
+};
+pub use shop::{Currency, Locale, Shop};
+pub use snapshot::{Dates, InvoiceStatus, InvoiceView, Order, State, Warning};
+pub use timeline::Timeline;

@@ -1,0 +1,232 @@
+//! The order in full, as subscribers read it: the `data` of every order event (contract §6).
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Currency, Customer, DeliveryMethod, Item, Moment, Money, Timeline, VatLine};
+
+/// How far an order is. It never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It has a number and an invoice.
+    Invoiced,
+    /// It is paid in full.
+    Paid,
+}
+
+impl State {
+    /// `invoiced` or `paid`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invoiced => "invoiced",
+            Self::Paid => "paid",
+        }
+    }
+}
+
+/// Something about an order that does not add up. The order is passed on all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Warning {
+    /// The VAT lines do not add up to the total VAT.
+    VatSumMismatch,
+    /// The items do not add up to the total.
+    ItemsSumMismatch,
+    /// A refund with a positive total, or a sale with a negative one.
+    RefundSignMismatch,
+    /// The order number before this one has not arrived.
+    OrderNumberGap,
+}
+
+/// Whether the invoice PDF is with us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InvoiceStatus {
+    /// No link was sent.
+    #[default]
+    None,
+    /// It is being fetched.
+    Pending,
+    /// It is in the archive.
+    Stored,
+    /// It could not be had.
+    Missing,
+}
+
+impl InvoiceStatus {
+    /// `none`, `pending`, `stored` or `missing`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Pending => "pending",
+            Self::Stored => "stored",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// The invoice as subscribers see it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InvoiceView {
+    /// Whether it is with us.
+    pub status: InvoiceStatus,
+    /// Where a subscriber can fetch our copy; `None` until stored and without `public_url`.
+    pub url: Option<String>,
+    /// SHA-256 of the PDF, in hexadecimal.
+    pub sha256: Option<String>,
+    /// Its size.
+    pub bytes: Option<u64>,
+    /// The name to save it under.
+    pub filename: Option<String>,
+}
+
+/// The dates of an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dates {
+    /// When it was begun.
+    pub created: Option<Moment>,
+    /// When its invoice was made.
+    pub validated: Option<Moment>,
+    /// The day it counts for.
+    pub value: Option<Moment>,
+    /// When the announcement that this snapshot was taken at arrived here.
+    pub received: Moment,
+}
+
+impl Dates {
+    /// The date that reports and file names follow: value date, else validation, else arrival.
+    pub fn booked(&self) -> Moment {
+        self.value.or(self.validated).unwrap_or(self.received)
+    }
+}
+
+/// An order in full.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// The number in the shop's accounting.
+    pub order_id: Option<String>,
+    /// The identity within the shop.
+    pub internal_id: Option<String>,
+    /// How far it is.
+    pub state: State,
+    /// Whether money went back.
+    pub is_refund: Option<bool>,
+    /// Its dates.
+    pub dates: Dates,
+    /// What the amounts are in.
+    pub currency: Currency,
+    /// With VAT.
+    pub total: Option<Money>,
+    /// The VAT.
+    pub total_vat: Option<Money>,
+    /// Without VAT: the difference of the two, where both were sent.
+    pub total_net: Option<Money>,
+    /// By rate.
+    pub vat: Option<Vec<VatLine>>,
+    /// The lines.
+    pub items: Option<Vec<Item>>,
+    /// Who bought, in full; see [`Order::to_json`] for what leaves.
+    pub customer: Option<Customer>,
+    /// Which till.
+    pub cash_box_id: Option<String>,
+    /// How the customer gets the goods.
+    pub delivery_method: Option<DeliveryMethod>,
+    /// The PDF; filled in when the snapshot is sent.
+    #[serde(default)]
+    pub invoice: InvoiceView,
+    /// What does not add up.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+    /// What the till sent and we do not understand.
+    #[serde(default)]
+    pub extra: Map<String, Value>,
+}
+
+/// How far sums of rounded amounts may be apart: half a cent for each line, and at least a cent.
+const ROUNDING_PER_LINE: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
+
+impl Order {
+    /// The order that a timeline tells, as it stands when `received` an announcement arrived.
+    pub fn new(timeline: &Timeline, currency: Currency, received: Moment) -> Self {
+        let content = timeline.merged();
+        let total_net = match (content.total, content.total_vat) {
+            (Some(total), Some(vat)) => total.checked_sub(vat),
+            _ => None,
+        };
+        let mut order = Self {
+            order_id: content.order_id,
+            internal_id: content.internal_id,
+            state: timeline.state(),
+            is_refund: content.is_refund,
+            dates: Dates {
+                created: content.dates.created,
+                validated: content.dates.validated,
+                value: content.dates.value,
+                received,
+            },
+            currency,
+            total: content.total,
+            total_vat: content.total_vat,
+            total_net,
+            vat: content.vat,
+            items: content.items,
+            customer: content.customer,
+            cash_box_id: content.cash_box_id,
+            delivery_method: content.delivery_method,
+            invoice: InvoiceView::default(),
+            warnings: Vec::new(),
+            extra: content.extra,
+        };
+        order.warnings = order.cross_check();
+        order
+    }
+
+    /// The number people know the order by: the accounting number, else the internal one.
+    pub fn number(&self) -> &str {
+        self.order_id.as_deref().or(self.internal_id.as_deref()).unwrap_or("?")
+    }
+
+    /// Whether this is a refund, as far as the till said so.
+    pub fn refund(&self) -> bool {
+        self.is_refund == Some(true)
+    }
+
+    /// The JSON of contract §6. The customer's address, e-mail, telephone and extra fields are in it only when asked for.
+    pub fn to_json(&self, include_customer: bool) -> Value {
+        let mut json = serde_json::to_value(self).unwrap_or_default();
+        if let (false, Some(customer)) = (include_customer, &self.customer) {
+            json["customer"] = json!({ "id": customer.id, "name": customer.name, "is_company": customer.is_company });
+        }
+        json
+    }
+
+    /// What does not add up. Only what was sent is compared.
+    fn cross_check(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let sums_differ = |parts: Option<Vec<Money>>, whole: Option<Money>| match (parts, whole) {
+            (Some(parts), Some(whole)) if !parts.is_empty() => {
+                let slack = (ROUNDING_PER_LINE * Decimal::from(parts.len())).max(Decimal::new(1, 2));
+                let sum = parts.iter().try_fold(Decimal::ZERO, |sum, part| sum.checked_add(part.value()));
+                sum.is_some_and(|sum| (sum - whole.value()).abs() > slack)
+            }
+            _ => false,
+        };
+        let vat_parts = self.vat.as_ref().and_then(|lines| lines.iter().map(|line| line.vat).collect());
+        if sums_differ(vat_parts, self.total_vat) {
+            warnings.push(Warning::VatSumMismatch);
+        }
+        let item_parts = self.items.as_ref().and_then(|items| items.iter().map(|item| item.total).collect());
+        if sums_differ(item_parts, self.total) {
+            warnings.push(Warning::ItemsSumMismatch);
+        }
+        if let (Some(is_refund), Some(total)) = (self.is_refund, self.total)
+            && !total.value().is_zero()
+            && is_refund != total.is_negative()
+        {
+            warnings.push(Warning::RefundSignMismatch);
+        }
+        warnings
+    }
+}

@@ -1,0 +1,110 @@
+//! Both announcements of an order as one order.
+//!
+//! The till speaks twice, in any sequence, and may correct itself. A timeline keeps what each phase last said and
+//! reads them as one: the later phase's non-null fields win, also when the earlier phase arrives last.
+//!
+//! **Invariant:** the state only ever moves forward.
+
+use serde::{Deserialize, Serialize};
+
+use super::{OrderContent, Phase, State};
+
+/// What was said of an order, by phase.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// What `validated` said.
+    pub validated: Option<OrderContent>,
+    /// What `terminated` said.
+    pub terminated: Option<OrderContent>,
+}
+
+impl Timeline {
+    /// Takes in what a phase says. A correction of the same phase overlays what that phase had said.
+    pub fn hear(&mut self, phase: Phase, content: OrderContent) {
+        let slot = match phase {
+            Phase::Validated => &mut self.validated,
+            Phase::Terminated => &mut self.terminated,
+        };
+        *slot = Some(match slot.take() {
+            Some(earlier) => content.over(earlier),
+            None => content,
+        });
+    }
+
+    /// Whether the phase was heard of.
+    pub fn knows(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Validated => self.validated.is_some(),
+            Phase::Terminated => self.terminated.is_some(),
+        }
+    }
+
+    /// Whether both announcements are in.
+    pub fn is_complete(&self) -> bool {
+        self.validated.is_some() && self.terminated.is_some()
+    }
+
+    /// How far the order is.
+    pub fn state(&self) -> State {
+        if self.terminated.is_some() { State::Paid } else { State::Invoiced }
+    }
+
+    /// Both phases as one content.
+    pub fn merged(&self) -> OrderContent {
+        match (self.validated.clone(), self.terminated.clone()) {
+            (Some(earlier), Some(later)) => later.over(earlier),
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => OrderContent::default(),
+        }
+    }
+}
+
+impl OrderContent {
+    /// These fields, and where they are null those of `under`.
+    fn over(self, under: Self) -> Self {
+        let mut extra = under.extra;
+        extra.extend(self.extra);
+        Self {
+            order_id: self.order_id.or(under.order_id),
+            internal_id: self.internal_id.or(under.internal_id),
+            is_refund: self.is_refund.or(under.is_refund),
+            dates: super::SentDates {
+                created: self.dates.created.or(under.dates.created),
+                validated: self.dates.validated.or(under.dates.validated),
+                value: self.dates.value.or(under.dates.value),
+            },
+            total: self.total.or(under.total),
+            total_vat: self.total_vat.or(under.total_vat),
+            vat: self.vat.or(under.vat),
+            items: self.items.or(under.items),
+            customer: self.customer.or(under.customer),
+            cash_box_id: self.cash_box_id.or(under.cash_box_id),
+            delivery_method: self.delivery_method.or(under.delivery_method),
+            extra,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saying(cash_box: Option<&str>, internal: Option<&str>) -> OrderContent {
+        OrderContent {
+            cash_box_id: cash_box.map(Into::into),
+            internal_id: internal.map(Into::into),
+            ..OrderContent::default()
+        }
+    }
+
+    #[test]
+    fn the_later_phases_non_null_fields_win_also_when_the_earlier_phase_arrives_last() {
+        let mut timeline = Timeline::default();
+        timeline.hear(Phase::Terminated, saying(Some("2"), None));
+        timeline.hear(Phase::Validated, saying(Some("1"), Some("77")));
+        let merged = timeline.merged();
+        assert_eq!(merged.cash_box_id.as_deref(), Some("2"));
+        assert_eq!(merged.internal_id.as_deref(), Some("77"));
+        assert_eq!(timeline.state(), State::Paid);
+    }
+}

@@ -1,0 +1,160 @@
+//! Sinks: the far sides that are told of a sale.
+//!
+//! A sink makes the text of a message and hands it over, once. It knows nothing of queues, attempts or sleeping: its
+//! error *is* the verdict, and `deliver/schedule.rs` owns all timing.
+//!
+//! How to add a sink:
+//! 1. Write `sink/KIND.rs` with an `Options` struct (serde, `deny_unknown_fields`: the keys of its table beyond those
+//!    that every sink has) and `pub(super) fn build(options, &Context) -> Result<…, BuildError>`.
+//! 2. Implement [`Sink`] for what it builds: `render` is pure, `send` makes one attempt, `check` tells nobody.
+//! 3. Add one line to the `kinds!` list below; configuration, its schema and `config check` follow from it.
+//! 4. Describe its keys in `config/example.toml`, and let the table of far-side answers in `tests/` run against it.
+//!
+//! **Invariant:** no sink retries, sleeps, or reads the database.
+
+mod verdict;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use verdict::{Reason, SinkError};
+
+use crate::order::{DeliveryId, Event, EventId, EventType, Shop};
+
+/// A far side.
+#[async_trait]
+pub trait Sink: Send + Sync + 'static {
+    /// Makes the message. What it returns is frozen at the first attempt and sent again, byte for byte, on later ones.
+    ///
+    /// # Errors
+    /// When the message cannot be made, for instance from an operator's own template.
+    fn render(&self, outgoing: &Outgoing) -> Result<Payload, SinkError>;
+
+    /// Makes one attempt. `Ok` means that the far side took responsibility.
+    ///
+    /// # Errors
+    /// The verdict: try again, give up, or pause the sink.
+    async fn send(&self, delivery: &Delivery) -> Result<Receipt, SinkError>;
+
+    /// Asks whether the far side could be reached, without telling anyone anything. Returns what was found, for people.
+    ///
+    /// # Errors
+    /// As [`Sink::send`].
+    async fn check(&self) -> Result<String, SinkError>;
+}
+
+/// What a message is made from.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The delivery; the same on every attempt, so message ids can be made of it.
+    pub delivery: DeliveryId,
+    /// What happened, with the order as it is to be told and its invoice as it stands.
+    pub event: Event,
+    /// The shop; `None` for what concerns the service as a whole.
+    pub shop: Option<Shop>,
+    /// Why the sink is told.
+    pub purpose: Purpose,
+    /// The first message of the order to this sink, where this one continues it.
+    pub thread: Option<Thread>,
+    /// The PDF, where the sink wants it attached and it is there.
+    pub invoice: Option<InvoiceFile>,
+    /// Whether the sink wants the PDF attached and it is not there.
+    pub invoice_absent: bool,
+    /// When the message is made.
+    pub now: Timestamp,
+}
+
+/// Why a sink is told of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Its rules select the event, and it is the first message of the order (or each event is its own).
+    First,
+    /// The order changed after the first message (`per_order = "follow"`).
+    Change,
+    /// The PDF arrived after a message went out without it.
+    LateInvoice,
+    /// Someone has to do something.
+    Alert,
+}
+
+impl Purpose {
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Change => "change",
+            Self::LateInvoice => "late_invoice",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+/// The first message of an order to a sink.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// What the far side, or we, call that message ([`Receipt::reference`]).
+    pub reference: Option<String>,
+    /// The message as it was sent.
+    pub payload: Payload,
+}
+
+/// A message, ready to be handed over. It is stored as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Payload {
+    /// What `body` is: `application/json`, …
+    pub content_type: String,
+    /// The message itself; its shape is the sink's own affair.
+    pub body: String,
+    /// Files from the invoice archive that go with it.
+    #[serde(default)]
+    pub attachments: Vec<InvoiceFile>,
+}
+
+/// An invoice in the archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceFile {
+    /// SHA-256 of its bytes, in hexadecimal; its name in the archive.
+    pub sha256: String,
+    /// The name people see.
+    pub filename: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// One attempt at a message.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The event it tells.
+    pub event_id: EventId,
+    /// The event's type.
+    pub event_type: EventType,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// When the attempt is made.
+    pub at: Timestamp,
+    /// What to hand over.
+    pub payload: Payload,
+    /// The bytes of `payload.attachments`, in the same order.
+    pub attachments: Vec<Bytes>,
+}
+
+/// The far side took responsibility.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its answer in short: `200`, `250`.
+    pub status: String,
+    /// The beginning of its answer.
+    pub excerpt: Option<String>,
+    /// What the message is called there, for what continues it.
+    pub reference: Option<String>,
+}
+
+/// A sink ready for use.
+pub type Handle = Arc<dyn Sink>;
