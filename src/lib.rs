@@ -8,4 +8,6 @@ pub mod order;
 
 pub mod clock;
 
+pub mod route;
+
 pub mod sink;
