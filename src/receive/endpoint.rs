@@ -7,7 +7,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::{
     Json,
-    body::Body,
+    body::{Body, HttpBody},
     extract::{Path, Request, State, rejection::PathRejection},
     http::{Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
@@ -43,7 +43,7 @@ pub(super) async fn call(
         return stranger(&door, body).await;
     };
     match parts.method {
-        Method::POST | Method::GET if !is_greeting(&parts) => take(&door, shop, parts, body, began).await,
+        Method::POST | Method::GET if !is_visit(&parts, &body) => take(&door, shop, parts, body, began).await,
         Method::GET | Method::HEAD => GREETING.into_response(),
         _ => {
             tracing::warn!(shop.id = %shop, call.outcome = "wrong_method", "The till called with neither POST nor GET");
@@ -52,9 +52,9 @@ pub(super) async fn call(
     }
 }
 
-/// A `GET` without parameters is a person, or a till that tries the address.
-fn is_greeting(parts: &Parts) -> bool {
-    parts.method == Method::GET && parts.uri.query().is_none_or(str::is_empty)
+/// A `GET` that carries nothing is a person, or a till that tries the address.
+fn is_visit(parts: &Parts, body: &Body) -> bool {
+    parts.method == Method::GET && parts.uri.query().is_none_or(str::is_empty) && body.is_end_stream()
 }
 
 /// The body is read and dropped like a known shop's: a client that is still sending would never see the answer.
@@ -87,7 +87,11 @@ async fn store(door: &Door, call: Call, began: Instant) -> Response {
         Ok(Ok(Ok(Acceptance { status, id }))) => {
             Json(json!({ "status": status.as_str(), "id": id.to_string() })).into_response()
         }
-        Ok(Ok(Err(_)) | Err(_)) | Err(_) => unavailable(),
+        Ok(_) => unavailable(),
+        Err(_) => {
+            tracing::warn!(http.duration_ms = milliseconds(began), "Storing is overdue: answering 503, and going on");
+            unavailable()
+        }
     }
 }
 
