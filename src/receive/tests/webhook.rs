@@ -158,7 +158,7 @@ async fn a_body_at_the_limit_is_stored_and_one_beyond_is_not() {
 async fn a_till_that_sends_too_much_before_it_reads_still_gets_its_answer() {
     let house = House::open(Behaviour::Store).await;
     for (token, status) in [(TOKEN, 413), ("wrong", 404)] {
-        let (address, request) = (house.address, post(token, &"x".repeat(3 * 1024 * 1024)));
+        let (address, request) = (house.address, post(token, &"x".repeat(7 * 1024 * 1024)));
         let answer = tokio::task::spawn_blocking(move || {
             let mut stream = std::net::TcpStream::connect(address).unwrap();
             stream.write_all(request.as_bytes()).unwrap();
