@@ -75,7 +75,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, service: Router, limits
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_header_size(limits.head_bytes)
-        // A till may close its side right after its last byte; it has still called.
+        // A till may close its side right after its last byte: it has called all the same, and is answered.
         .half_close(true)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);

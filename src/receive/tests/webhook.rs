@@ -132,6 +132,18 @@ async fn a_till_that_never_waits_for_an_answer_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_till_that_closes_its_side_after_its_last_byte_is_still_answered() {
+    let mut house = House::open(Behaviour::Store).await;
+    let held = house.hold();
+    let mut till = house.connect().await;
+    till.write_all(post(TOKEN, "x=1").as_bytes()).await.unwrap();
+    till.shutdown().await.unwrap();
+    house.until("begun").await;
+    house.fake.permits.add_permits(held);
+    assert_eq!(read_answer(till).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_call_that_breaks_off_is_not_stored() {
     let house = House::open(Behaviour::Store).await;
     let mut till = house.connect().await;
