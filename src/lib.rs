@@ -15,3 +15,7 @@ pub mod sink;
 pub mod store;
 
 pub mod record;
+
+pub mod deliver;
+
+pub mod receive;
