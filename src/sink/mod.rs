@@ -13,7 +13,14 @@
 //! **Invariant:** no sink retries, sleeps, or reads the database.
 
 mod kinds;
+mod till_host;
 mod verdict;
+
+pub mod answer;
+pub mod client;
+pub mod guard;
+pub mod signature;
+pub mod words;
 
 pub mod email;
 pub mod folder;
@@ -29,6 +36,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use kinds::{Attach, BuildError, Context, Kind, Options, build};
+pub use till_host::{Admission, TillHost, TillHostError};
 pub use verdict::{Reason, SinkError};
 
 use crate::order::{DeliveryId, Event, EventId, EventType, Shop};
