@@ -16,6 +16,8 @@ pub mod sink;
 
 pub mod store;
 
+pub mod invoice;
+
 pub mod record;
 
 pub mod deliver;
