@@ -65,8 +65,8 @@ pub struct Started {
     pub id: DeliveryId,
     /// The row as it was read.
     pub version: i64,
-    /// Attempt it with this message, or skip it because of a rule.
-    pub how: Result<Payload, String>,
+    /// Attempt it with this message (`None`: it could not be made, and the attempt fails), or skip it because of a rule.
+    pub how: Result<Option<Payload>, String>,
     /// Whether the message lacks the invoice that it should carry.
     pub without_invoice: bool,
     /// When.
@@ -179,7 +179,7 @@ impl Store {
                 let mut sending = Vec::new();
                 for started in batch.iter() {
                     let changed = match &started.how {
-                        Ok(payload) => start_one(conn, started, payload).await?,
+                        Ok(payload) => start_one(conn, started, payload.as_ref()).await?,
                         Err(rule) => skip_one(conn, started, rule).await?,
                     };
                     if changed && started.how.is_ok() {
@@ -193,23 +193,28 @@ impl Store {
     }
 
     /// Writes how an attempt ended, with its line in the log, and what that says of the sink. Returns the sink's state
-    /// after it. Atomic.
+    /// after it, and whether this attempt was the one that paused it. Atomic.
     ///
     /// # Errors
     /// When nothing of it is on disk.
-    pub async fn finish(&self, finished: Finished) -> Result<Option<SinkState>, StoreError> {
+    pub async fn finish(&self, finished: Finished) -> Result<(Option<SinkState>, bool), StoreError> {
         let sink = finished.sink.clone();
         let finished = std::sync::Arc::new(finished);
-        self.write(move |conn| {
-            let finished = finished.clone();
-            Box::pin(async move {
-                log_attempt(conn, &finished).await?;
-                finish_delivery(conn, &finished).await?;
-                finish_sink(conn, &finished).await
+        let paused = self
+            .write(move |conn| {
+                let finished = finished.clone();
+                Box::pin(async move {
+                    log_attempt(conn, &finished).await?;
+                    finish_delivery(conn, &finished).await?;
+                    finish_sink(conn, &finished).await?;
+                    match &finished.pause {
+                        Some(because) => pause(conn, &finished, because).await,
+                        None => Ok(false),
+                    }
+                })
             })
-        })
-        .await?;
-        self.sink_state(&sink).await
+            .await?;
+        Ok((self.sink_state(&sink).await?, paused))
     }
 
     /// What was in flight when the last service died is due again: it may have arrived, or not. Returns how many. Atomic.
@@ -322,11 +327,15 @@ fn invoice(row: &SqliteRow, order: OrderKey) -> Result<Option<InvoiceRow>, Store
     Ok(Some(InvoiceRow { order, status: invoice_status(&status), file, last_error: row.try_get(24)? }))
 }
 
-async fn start_one(conn: &mut SqliteConnection, started: &Started, payload: &Payload) -> Result<bool, sqlx::Error> {
+async fn start_one(
+    conn: &mut SqliteConnection,
+    started: &Started,
+    payload: Option<&Payload>,
+) -> Result<bool, sqlx::Error> {
     sqlx::query(
         "UPDATE delivery SET status = 'sending', attempts = attempts + 1, version = version + 1,
              first_attempt_at = coalesce(first_attempt_at, $3),
-             without_invoice = CASE WHEN payload IS NULL THEN $5 ELSE without_invoice END,
+             without_invoice = CASE WHEN payload IS NULL AND $4 IS NOT NULL THEN $5 ELSE without_invoice END,
              payload = coalesce(payload, $4)
          WHERE id = $1 AND version = $2 AND open = 1 AND status <> 'sending'
            AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = delivery.lane AND p.open = 1 AND p.seq < delivery.seq)
@@ -335,7 +344,7 @@ async fn start_one(conn: &mut SqliteConnection, started: &Started, payload: &Pay
     .bind(started.id.to_string())
     .bind(started.version)
     .bind(micros(started.at))
-    .bind(serde_json::to_string(payload).unwrap_or_default())
+    .bind(payload.and_then(|payload| serde_json::to_string(payload).ok()))
     .bind(started.without_invoice)
     .execute(conn)
     .await
@@ -416,16 +425,23 @@ async fn finish_sink(conn: &mut SqliteConnection, finished: &Finished) -> Result
     } else {
         sqlx::query(
             "UPDATE sink_state SET failures = failures + 1, failing_since = coalesce(failing_since, $2), last_error = $3,
-                 held_until = nullif(max(coalesce(held_until, 0), coalesce($4, 0)), 0),
-                 paused_because = CASE WHEN $5 IS NULL OR paused_at IS NOT NULL THEN paused_because ELSE $5 END,
-                 paused_at = CASE WHEN $5 IS NULL OR paused_at IS NOT NULL THEN paused_at ELSE $2 END
+                 held_until = nullif(max(coalesce(held_until, 0), coalesce($4, 0)), 0)
              WHERE sink = $1",
         )
         .bind(sink)
         .bind(micros(finished.attempt.ended_at))
         .bind(finished.attempt.excerpt.clone())
         .bind(finished.hold_until.map(micros))
-        .bind(finished.pause.clone())
     };
     query.execute(conn).await.map(drop)
+}
+
+async fn pause(conn: &mut SqliteConnection, finished: &Finished, because: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query("UPDATE sink_state SET paused_at = $2, paused_because = $3 WHERE sink = $1 AND paused_at IS NULL")
+        .bind(finished.sink.as_str())
+        .bind(micros(finished.attempt.ended_at))
+        .bind(because)
+        .execute(conn)
+        .await
+        .map(|done| done.rows_affected() == 1)
 }
