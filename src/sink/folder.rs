@@ -44,6 +44,13 @@ impl Kind for Options {
         self.attach.contains(&Attach::Invoice)
     }
 
+    fn problems(&self) -> Vec<String> {
+        if self.path.is_dir() {
+            return Vec::new();
+        }
+        vec!["has a `path` that is no folder: create it, and let tillhook write there".to_owned()]
+    }
+
     fn build(&self, _: &SinkName, _: &Context) -> Result<Handle, BuildError> {
         if self.path.as_os_str().is_empty() {
             return Err(BuildError::new("`path` is empty", "name a folder that exists"));
@@ -145,4 +152,81 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::sink::testing::{delivery, options, sale, sink};
+
+    const PDF: &[u8] = b"%PDF-1.7 one";
+
+    fn invoice(filename: &str) -> InvoiceFile {
+        InvoiceFile { sha256: "ab".repeat(32), filename: filename.to_owned(), bytes: PDF.len() as u64 }
+    }
+
+    async fn deliver(folder: &Path, filename: &str, pdf: &'static [u8]) -> Delivery {
+        let keys = format!("path = '{}'\nattach = ['invoice']", folder.display());
+        let sink = sink("folder", &keys);
+        let sale = Outgoing { invoice: Some(invoice(filename)), ..sale() };
+        let mut message = delivery(&sale, sink.render(&sale).expect("a payload"));
+        message.attachments.push(Bytes::from_static(pdf));
+        sink.send(&message).await.expect("written");
+        sink.send(&message).await.expect("written again");
+        message
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        let mut names: Vec<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[tokio::test]
+    async fn an_event_and_its_invoice_are_written_once_however_often_they_come() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let message = deliver(folder.path(), "20261121_F42.pdf", PDF).await;
+        let event = format!("20261121T130540Z_{}.json", message.event_id);
+        assert_eq!(names(folder.path()), [event.clone(), "20261121_F42.pdf".to_owned()]);
+        assert_eq!(fs::read(folder.path().join("20261121_F42.pdf")).expect("the PDF"), PDF);
+        assert_eq!(fs::read_to_string(folder.path().join(&event)).expect("the event"), message.payload.body);
+        let mode = fs::metadata(folder.path().join(event)).expect("the event").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn two_invoices_of_one_name_are_both_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        deliver(folder.path(), "F42.pdf", PDF).await;
+        deliver(folder.path(), "F42.pdf", b"%PDF-1.7 two").await;
+        let pdfs: Vec<String> = names(folder.path()).into_iter().filter(|name| name.ends_with(".pdf")).collect();
+        assert_eq!(pdfs, ["F42.pdf", "abababababababab_F42.pdf"]);
+        assert_eq!(fs::read(folder.path().join("F42.pdf")).expect("the first"), PDF);
+    }
+
+    #[tokio::test]
+    async fn no_file_name_leaves_the_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).expect("a folder");
+        for filename in ["../out.pdf", "/etc/out.pdf", "..", "", ".hidden", "a\0b", "é/\\"] {
+            deliver(&inner, filename, PDF).await;
+        }
+        assert_eq!(names(folder.path()), ["inner"]);
+        assert!(names(&inner).iter().all(|name| !name.starts_with('.')));
+    }
+
+    #[tokio::test]
+    async fn a_missing_folder_is_tried_again_and_found_by_the_check() {
+        let sink = sink("folder", "path = '/nonexistent/folder'");
+        let sent = sink.send(&delivery(&sale(), sink.render(&sale()).expect("a payload"))).await;
+        assert!(matches!(sent, Err(SinkError::Retry { reason: Reason::Local, .. })));
+        assert!(sink.check().await.is_err());
+        assert_eq!(options("folder", "path = '/nonexistent/folder'").problems().len(), 1);
+    }
 }

@@ -177,3 +177,93 @@ impl Http {
 fn value(text: &str) -> Result<HeaderValue, SinkError> {
     HeaderValue::from_str(text).map_err(|_| SinkError::retry(Reason::Local, "a header value holds a control character"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::{
+        build,
+        signature::{TOLERANCE, new_secret, verify},
+        testing::{FarSide, context, delivery, now, options, sale, sink},
+    };
+
+    fn refused(keys: &str) -> String {
+        let built = build(&options("http", keys), &"erp".parse().expect("a name"), &context());
+        built.err().expect("refused").to_string()
+    }
+
+    #[tokio::test]
+    async fn a_call_is_the_event_signed_with_both_secrets() {
+        let far_side = FarSide::start().await;
+        let [new, old] = [new_secret(), new_secret()];
+        let erp = sink(
+            "http",
+            &format!(
+                "url = '{}'\nsecret = '{}'\nprevious_secret = '{}'\nheaders = {{ Authorization = 'Bearer x' }}",
+                far_side.url("/hooks/till?a=1"),
+                new.expose_secret(),
+                old.expose_secret()
+            ),
+        );
+        let sale = sale();
+        let receipt = erp.send(&delivery(&sale, erp.render(&sale).expect("a payload"))).await.expect("delivered");
+        assert_eq!((receipt.status.as_str(), receipt.excerpt.as_deref()), ("200", Some("ok")));
+
+        let [call] = &far_side.requests()[..] else { panic!("one call") };
+        assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/hooks/till"));
+        assert_eq!(call.header("content-type"), "application/json");
+        assert_eq!(call.header("user-agent"), concat!("tillhook/", env!("CARGO_PKG_VERSION")));
+        assert_eq!(call.header("webhook-id"), sale.event.id.to_string());
+        assert_eq!(call.header("webhook-timestamp"), now().as_second().to_string());
+        assert_eq!(call.header("authorization"), "Bearer x");
+        assert_eq!(call.json(), sale.event.to_json(false));
+        assert!(call.json()["data"]["customer"].get("email").is_none());
+        for secret in [new, old] {
+            let secret = secret.expose_secret().parse().expect("a secret");
+            assert_eq!(verify(&[secret], &call.headers, &call.body, now(), TOLERANCE), Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_without_a_secret_is_unsigned_and_config_check_says_so() {
+        let far_side = FarSide::start().await;
+        let keys = format!("url = '{}'\ninclude_customer = true", far_side.url("/"));
+        let erp = sink("http", &keys);
+        erp.send(&delivery(&sale(), erp.render(&sale()).expect("a payload"))).await.expect("delivered");
+        let call = &far_side.requests()[0];
+        assert!(!call.headers.contains_key("webhook-signature") && call.headers.contains_key("webhook-id"));
+        assert_eq!(call.json()["data"]["customer"]["email"], "zoe@example.com");
+        assert!(options("http", &keys).problems().iter().any(|problem| problem.contains("unsigned")));
+    }
+
+    #[tokio::test]
+    async fn the_answer_is_the_verdict() {
+        let far_side = FarSide::start().await;
+        let erp = sink("http", &format!("url = '{}'", far_side.url("/")));
+        let message = delivery(&sale(), erp.render(&sale()).expect("a payload"));
+        far_side.answers(410, &[], "");
+        assert!(matches!(erp.send(&message).await, Err(SinkError::Pause { reason: Reason::Gone, .. })));
+        far_side.answers(503, &[("retry-after", "Sat, 21 Nov 2026 13:06:40 GMT")], "");
+        let Err(SinkError::Retry { after: Some(after), .. }) = erp.send(&message).await else { panic!("asks to wait") };
+        assert_eq!(after.as_secs(), 59);
+        far_side.answers(405, &[], "");
+        assert_eq!(erp.check().await.as_deref(), Ok("the far side answers (HTTP 405 to HEAD)"));
+    }
+
+    #[test]
+    fn a_table_that_cannot_work_is_refused_without_showing_what_is_secret() {
+        for (keys, said) in [
+            ("url = 'SECRET'", "is no address"),
+            ("url = 'https://10.0.0.1/SECRET'", "public internet (private)"),
+            ("url = 'http://169.254.169.254/SECRET'", "metadata"),
+            ("url = 'https://SECRET:SECRET@example.com/'", "user name or password"),
+            ("url = 'https://example.com/'\nsecret = 'SECRET'", "`secret` cannot sign"),
+            ("url = 'https://example.com/'\nheaders = { Webhook-Id = 'SECRET' }", "set by tillhook itself"),
+            ("url = 'https://example.com/'\nheaders = { Content-Type = 'SECRET' }", "set by tillhook itself"),
+            ("url = 'https://example.com/'\nheaders = { x = \"SECRET\\n\" }", "line break"),
+        ] {
+            let error = refused(keys);
+            assert!(error.contains(said) && !error.contains("SECRET"), "{keys}: {error}");
+        }
+    }
+}

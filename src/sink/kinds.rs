@@ -168,7 +168,10 @@ pub(super) fn callable(key: &str, text: &SecretString, guard: &Guard) -> Result<
         )
     })?;
     guard.check_url(&url).map_err(|blocked| {
-        BuildError::new(format!("`{key}` cannot be called: {blocked}"), "use a public https address")
+        BuildError::new(
+            format!("`{key}` cannot be called: {blocked}"),
+            "use a public https address, or list its network in `delivery.allow_private`",
+        )
     })?;
     Ok(url)
 }
@@ -205,6 +208,8 @@ mod tests {
         assert!(parse("fax", "").expect_err("unknown").contains("`fax`"));
         assert!(parse("stdout", "prety = true").expect_err("unknown").contains("`prety`"));
         assert!(parse("http", "").expect_err("required").contains("`url`"));
+        let format = parse("http", "url = 'https://erp.example'\nformat = 'xml'").expect_err("unknown");
+        assert!(format.contains("`xml`") && format.contains("`standard`"), "{format}");
     }
 
     #[test]

@@ -61,3 +61,37 @@ impl<W: Write + Send + 'static> Sink for Stdout<W> {
         Ok("standard output is there".to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::testing::{delivery, sale};
+
+    #[tokio::test]
+    async fn a_sale_is_one_line_of_json() {
+        let out = Arc::new(Mutex::new(Vec::new()));
+        let sink = Stdout { options: Options::default(), out: out.clone() };
+        let sale = sale();
+        let message = delivery(&sale, sink.render(&sale).expect("a payload"));
+        sink.send(&message).await.expect("written");
+        sink.send(&message).await.expect("written");
+        let line = format!("{}\n", sale.event.to_json(false));
+        assert_eq!(String::from_utf8_lossy(&out.lock().expect("a lock")), line.repeat(2));
+    }
+
+    #[tokio::test]
+    async fn a_closed_pipe_is_tried_again_later() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let sink = Stdout { options: Options::default(), out: Arc::new(Mutex::new(Closed)) };
+        let sent = sink.send(&delivery(&sale(), sink.render(&sale()).expect("a payload"))).await;
+        assert!(matches!(sent, Err(SinkError::Retry { reason: Reason::Local, .. })));
+    }
+}

@@ -120,7 +120,7 @@ fn circumstances(outgoing: &Outgoing, order: &Order, locale: Locale, with_custom
         method,
         customer.map(str::to_owned),
     ];
-    parts.iter().flatten().map(|part| piece(part)).collect::<Vec<_>>().join(" · ")
+    fit(parts.iter().flatten().map(|part| piece(part)).collect(), " · ")
 }
 
 fn message(line: &str, blocks: Vec<Value>) -> Value {
@@ -131,18 +131,22 @@ fn message(line: &str, blocks: Vec<Value>) -> Value {
     message
 }
 
-/// Lines that together are no longer than Slack takes.
-fn section(mut lines: Vec<String>) -> Value {
-    let mut length = 0;
-    lines.retain(|line| {
-        length += line.chars().count() + 1;
-        length <= LONGEST_TEXT
-    });
-    json!({ "type": "section", "text": { "type": "mrkdwn", "text": lines.join("\n") } })
+fn section(lines: Vec<String>) -> Value {
+    json!({ "type": "section", "text": { "type": "mrkdwn", "text": fit(lines, "\n") } })
 }
 
 fn context(text: &str) -> Value {
     json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": text }] })
+}
+
+/// As many of these as Slack takes in one text.
+fn fit(mut pieces: Vec<String>, between: &str) -> String {
+    let mut length = 0;
+    pieces.retain(|piece| {
+        length += piece.chars().count() + between.chars().count();
+        length <= LONGEST_TEXT
+    });
+    pieces.join(between)
 }
 
 /// A text from elsewhere: on one line, clipped, and escaped as Slack asks (`&`, `<` and `>` only).
@@ -153,4 +157,98 @@ fn piece(text: &str) -> String {
         clipped = clipped.chars().take(LONGEST_PIECE - 1).chain(['…']).collect();
     }
     clipped.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        order::{EventData, EventType, State, Warning},
+        sink::testing::{order, outgoing},
+    };
+
+    const ALL: &[Show] = &[Show::Total, Show::Items, Show::Customer];
+
+    fn told(order: Order, locale: Locale, show: &[Show]) -> Value {
+        make(&outgoing(EventType::OrderTerminated, EventData::Order(Box::new(order))), locale, show, false)
+    }
+
+    fn texts(message: &Value) -> Vec<&str> {
+        let blocks = message["blocks"].as_array().map(Vec::as_slice).unwrap_or_default();
+        blocks
+            .iter()
+            .filter_map(|block| block["text"]["text"].as_str().or(block["elements"][0]["text"].as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn an_english_refund_is_a_refund() {
+        let mut refund = order();
+        refund.is_refund = Some(true);
+        let message = told(refund, Locale::En, ALL);
+        assert_eq!(message["text"], "Refund 20261121042 – paid out – €43.80");
+        assert_eq!(texts(&message)[2], "Boulangerie Dupont · 21 Nov 2026 at 14:03 · till 1 · on site · Zoé Durand");
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_shown() {
+        let message = told(order(), Locale::Fr, &[]);
+        let all = texts(&message).join("\n");
+        assert!(!all.contains('€') && !all.contains("Menu") && !all.contains("Zoé"), "{all}");
+        assert_eq!(message["text"], "Facture 20261121042 – payée");
+    }
+
+    #[test]
+    fn a_test_says_so() {
+        let mut outgoing = outgoing(EventType::OrderTerminated, EventData::Order(Box::new(order())));
+        outgoing.event.test = true;
+        let message = make(&outgoing, Locale::Fr, ALL, false);
+        assert!(message["text"].as_str().is_some_and(|text| text.starts_with("[TEST] Facture")));
+        outgoing.purpose = Purpose::Change;
+        assert_eq!(make(&outgoing, Locale::Fr, ALL, false)["text"], "[TEST] Facture 20261121042\u{a0}: payée");
+    }
+
+    #[test]
+    fn a_huge_order_stays_within_what_slack_takes() {
+        let mut order = order();
+        order.state = State::Invoiced;
+        order.order_id = Some("<&>".repeat(2_000));
+        order.cash_box_id = Some("&".repeat(2_000));
+        order.customer.as_mut().expect("a customer").name = Some("&".repeat(2_000));
+        order.warnings = vec![Warning::VatSumMismatch, Warning::ItemsSumMismatch];
+        let item = Item { label: Some("&<\n>".repeat(2_000)), ..order.items.as_ref().expect("items")[0].clone() };
+        order.items = Some(vec![item; 500]);
+        let message = told(order, Locale::Fr, ALL);
+        let texts = texts(&message);
+        assert!(texts.iter().all(|text| text.chars().count() <= LONGEST_TEXT && !text.is_empty()));
+        assert!(texts.len() <= 50 && texts.iter().map(|text| text.chars().count()).sum::<usize>() < 13_000);
+        assert!(texts[1].ends_with(" autres articles"), "{}", texts[1]);
+        assert!(texts.iter().all(|text| !text.contains('<')));
+    }
+
+    #[test]
+    fn nobody_can_shout_at_the_channel_through_an_article() {
+        let mut order = order();
+        order.items.as_mut().expect("items")[0].label = Some("<!channel> <https://evil.example|click>".into());
+        let message = told(order, Locale::Fr, ALL).to_string();
+        assert!(!message.contains("<!channel>") && message.contains("&lt;!channel&gt;"));
+    }
+
+    #[test]
+    fn every_other_event_is_told_in_words() {
+        for kind in EventType::ALL.iter().copied() {
+            let facts = serde_json::json!({ "sink": "erp", "message": "hello", "order_ids": ["1"] });
+            let data = match kind {
+                EventType::CashBoxOpened | EventType::CashBoxClosed => EventData::CashBox(Default::default()),
+                kind if kind.as_str().starts_with("order.") || kind.as_str().starts_with("invoice.") => {
+                    EventData::Order(Box::new(order()))
+                }
+                _ => EventData::Facts(facts.as_object().cloned().expect("an object")),
+            };
+            let message = make(&outgoing(kind, data), Locale::Fr, ALL, false);
+            let text = message["text"].as_str().expect("a text");
+            assert!(!text.is_empty() && !text.contains(kind.as_str()), "{kind}: {text}");
+            assert!(!texts(&message).is_empty(), "{kind}");
+        }
+    }
 }
