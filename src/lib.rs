@@ -11,3 +11,7 @@ pub mod clock;
 pub mod route;
 
 pub mod sink;
+
+pub mod config;
+
+pub mod cli;
