@@ -22,6 +22,9 @@ mod sinks;
 mod tables;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
