@@ -148,3 +148,92 @@ fn required(schema: &Value) -> Vec<String> {
     let list = schema.get("required").and_then(Value::as_array);
     list.into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::{Environment, Source, load};
+
+    const EXAMPLE: &str = include_str!("../../config/example.toml");
+
+    fn example() -> crate::config::Loaded {
+        let variables = ["TILL_TOKEN", "SMTP_PASSWORD", "SLACK_WEBHOOK", "ERP_URL", "ERP_SECRET", "ERP_AUTHORIZATION"];
+        let environment: Environment = variables.map(|name| (name, "0123456789abcdef")).into_iter().collect();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("example.toml");
+        std::fs::write(&path, EXAMPLE).unwrap();
+        load(&Source::File(path), &environment).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// Every key of the schema, as `smtp.host`, with names and kinds in place of the tables they describe.
+    fn keys() -> BTreeSet<(String, String)> {
+        let schema = schema();
+        let mut keys = BTreeSet::new();
+        for (section, value) in properties(&schema) {
+            let named = value.get("additionalProperties").filter(|below| below.is_object());
+            let tables = match named.and_then(|below| below.get("oneOf")).and_then(Value::as_array) {
+                Some(kinds) => kinds.clone(),
+                None => vec![named.cloned().unwrap_or(value)],
+            };
+            for table in &tables {
+                keys.extend(properties(table).into_iter().map(|(key, _)| (section.clone(), key)));
+            }
+        }
+        keys
+    }
+
+    #[test]
+    fn the_example_has_no_problems_no_warnings_and_only_keys_of_the_schema() {
+        let loaded = example();
+        assert_eq!(loaded.warnings, []);
+        let keys = keys();
+        for setting in &loaded.settings {
+            let steps: Vec<&str> = setting.path.split('.').collect();
+            let key = if NAMED.contains(&steps[0]) { steps[2] } else { steps[1] };
+            assert!(keys.contains(&(steps[0].to_owned(), key.to_owned())), "{}", setting.path);
+        }
+    }
+
+    #[test]
+    fn the_example_explains_every_key_of_the_schema() {
+        let mut section = "";
+        let mut explained = BTreeSet::new();
+        for line in EXAMPLE.lines() {
+            if let Some(table) = line.strip_prefix('[') {
+                section = table.split(['.', ']']).next().unwrap_or_default();
+            } else if let Some((key, _)) = line.trim_start_matches("# ").split_once('=') {
+                explained.insert((section.to_owned(), key.trim().to_owned()));
+            }
+        }
+        let missing: Vec<_> = keys().difference(&explained).cloned().collect();
+        assert_eq!(missing, []);
+    }
+
+    #[test]
+    fn the_example_shows_the_defaults_or_says_that_it_does_not() {
+        let loaded = example();
+        let of_default = defaults();
+        for section in ["server", "storage", "delivery"] {
+            for entry in &of_default.section(section).unwrap().0 {
+                let path = format!("{section}.{}", entry.key);
+                let setting = loaded.settings.iter().find(|setting| setting.path == path).unwrap();
+                assert!(setting.place.is_some(), "{path} is missing in the example");
+                assert_eq!(setting.shown, entry.node.to_toml(), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_shop_needs_only_its_token_and_secrets_may_be_references() {
+        let schema = schema();
+        let shop = &schema["properties"]["shop"]["additionalProperties"];
+        assert_eq!(shop["required"], json!(["token"]));
+        assert_eq!(shop["properties"]["timezone"]["default"], "Europe/Paris");
+        assert_eq!(shop["properties"]["token"]["anyOf"][2]["required"], json!(["file"]));
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        assert!(schema["properties"]["server"]["properties"]["listen"]["description"].is_string());
+        assert!(!schema.to_string().contains("$ref"));
+    }
+}

@@ -172,3 +172,39 @@ fn malformed(node: &Node, key: &str) -> Problem {
     let fix = "write `{ env = \"NAME\" }`, `{ file = \"PATH\" }` or the text itself";
     Problem::new(format!("`{key}` must be text or a reference"), node.place.clone(), fix)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+    use crate::config::{Source, load};
+
+    #[test]
+    fn a_start_without_configuration_makes_a_token_once_and_keeps_it_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let environment: Environment = [("TILLHOOK_STORAGE__PATH", data.to_str().unwrap())].into_iter().collect();
+        let token = |loaded: &crate::config::Loaded| {
+            loaded.config.shops.first_key_value().unwrap().1.token.expose_secret().to_owned()
+        };
+        let first = load(&Source::Embedded, &environment).unwrap();
+        let second = load(&Source::Embedded, &environment).unwrap();
+        assert_eq!((first.generated_token, second.generated_token), (true, false));
+        assert_eq!(token(&first), token(&second));
+        assert!(is_token(&token(&first)));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&data), mode(&data.join("token"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_damaged_token_is_a_problem_and_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("token"), "short").unwrap();
+        assert!(ensure_token(dir.path()).is_err());
+        let environment: Environment = [("TILLHOOK_STORAGE__PATH", dir.path().to_str().unwrap())].into_iter().collect();
+        let problems = load(&Source::Embedded, &environment).unwrap_err();
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert_eq!(fs::read_to_string(dir.path().join("token")).unwrap(), "short");
+    }
+}

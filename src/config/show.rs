@@ -104,7 +104,7 @@ impl Node {
         }
     }
 
-    fn to_toml(&self) -> String {
+    pub(super) fn to_toml(&self) -> String {
         match &self.value {
             Value::Text(text) => quoted(text),
             // A variable's text was read as what its key wants; show it as that where it can be told.
@@ -126,4 +126,80 @@ impl Node {
 
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::{Environment, Source, load};
+
+    const CANARY: &str = "CANARY-0123456789";
+
+    /// A configuration with the canary everywhere where a secret can stand.
+    fn with_secrets(more: &str) -> (tempfile::TempDir, Source) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tillhook.toml");
+        fs::write(dir.path().join("secret"), CANARY).unwrap();
+        let text = format!(
+            "[shop.a]\ntoken = \"{CANARY}\"\nprevious_token = {{ file = \"secret\" }}\n\
+             [smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\nusername = \"a\"\npassword = \"{CANARY}\"\n\
+             [sink.x]\ntype = \"http\"\nurl = \"https://u/{CANARY}\"\nsecret = {{ env = \"SECRET\" }}\n\
+             headers = {{ authorization = \"{CANARY}\" }}\n\
+             [sink.y]\ntype = \"slack\"\nurl = \"https://hooks.slack.com/{CANARY}\"\n{more}"
+        );
+        fs::write(&path, text).unwrap();
+        (dir, Source::File(path))
+    }
+
+    fn environment() -> Environment {
+        [("SECRET", CANARY), ("TILLHOOK_SINK__X__PREVIOUS_SECRET", CANARY)].into_iter().collect()
+    }
+
+    #[test]
+    fn no_secret_is_shown_or_debugged() {
+        let (_dir, source) = with_secrets("");
+        let loaded = load(&source, &environment()).unwrap();
+        let advice = crate::config::advice(&loaded);
+        let everything = format!("{loaded:?} {loaded:#?} {advice:?} {}", show(&loaded));
+        assert!(!everything.contains("CANARY"), "{everything}");
+        assert_eq!(show(&loaded).matches(MASK).count(), 8);
+    }
+
+    #[test]
+    fn no_problem_quotes_a_secret() {
+        let wrong = [
+            format!("token = CANARY{CANARY}"),
+            format!("[sink.z]\ntype = \"http\"\nurl = [\"{CANARY}\"]\nsecret = {{ file = [\"{CANARY}\"] }}"),
+            format!("[shop.b]\ntoken = \"{CANARY} {CANARY}\"\nprevious_token = \"CANARY\""),
+            format!("[shop.b]\ntoken = \"{CANARY}\""),
+        ];
+        for wrong in &wrong {
+            let (_dir, source) = with_secrets(wrong);
+            let problems = load(&source, &environment()).unwrap_err();
+            assert!(!format!("{problems} {problems:?}").contains("CANARY"), "{problems}");
+        }
+    }
+
+    #[test]
+    fn every_value_is_shown_with_its_origin_as_toml() {
+        let (_dir, source) = with_secrets("on = [\"order.validated\"]\n");
+        let set: Environment = [("SECRET", CANARY), ("TILLHOOK_SINK__Y__CONCURRENCY", "2")].into_iter().collect();
+        let shown = show(&load(&source, &set).unwrap());
+        let Source::File(file) = source else { panic!("a file") };
+        let file = file.display();
+        for line in [
+            "[sink.y]".to_owned(),
+            "listen = \"0.0.0.0:8080\"  # default".to_owned(),
+            format!("on = [\"order.validated\"]  # {file}:18"),
+            format!("url = \"********\"  # {file}:17"),
+            "concurrency = 2  # TILLHOOK_SINK__Y__CONCURRENCY".to_owned(),
+            "timeout = \"15s\"  # default".to_owned(),
+            "per_order = \"follow\"  # default".to_owned(),
+        ] {
+            assert!(shown.lines().any(|shown| shown == line), "{line} in\n{shown}");
+        }
+        assert!(shown.parse::<toml::Table>().is_ok(), "{shown}");
+    }
 }

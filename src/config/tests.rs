@@ -126,8 +126,16 @@ fn all_problems_are_told_at_once_each_of_them_once() {
     assert_eq!(
         begins,
         [
-            "server.listen", "server.body_limit", "shop.a", "shop.a.locale", "shop.a.currency", "sink.x", "sink.x.format",
-            "sink.x.on[0]", "sink.x.on[1]", "sink.x.retry"
+            "server.listen",
+            "server.body_limit",
+            "shop.a",
+            "shop.a.locale",
+            "shop.a.currency",
+            "sink.x",
+            "sink.x.format",
+            "sink.x.on[0]",
+            "sink.x.on[1]",
+            "sink.x.retry"
         ],
         "{problems}"
     );
@@ -157,7 +165,8 @@ fn a_variable_wins_over_the_file_and_an_error_in_it_names_it() {
     let problems = file.problems(&[("TILLHOOK_SINK__A_B__CONCURRENCY", "many"), ("TILLHOOK_SMTP__PORT", "70000")]);
     let expected = "error: `smtp` has no `host`\n  --> environment variable TILLHOOK_SMTP__PORT\n";
     assert!(problems.starts_with(expected), "{problems}");
-    let expected = "error: `smtp.port` must be a whole number from 0 to 65535\n  --> environment variable TILLHOOK_SMTP__PORT\n";
+    let expected =
+        "error: `smtp.port` must be a whole number from 0 to 65535\n  --> environment variable TILLHOOK_SMTP__PORT\n";
     assert!(problems.contains(expected), "{problems}");
     let expected = "error: `sink.a-b.concurrency` must be a whole number, not this\n  --> environment variable \
                     TILLHOOK_SINK__A_B__CONCURRENCY\n";
@@ -166,12 +175,10 @@ fn a_variable_wins_over_the_file_and_an_error_in_it_names_it() {
 
 #[test]
 fn the_environment_can_make_a_shop_and_a_sink_that_no_file_has() {
-    let set: Environment = [
-        ("TILLHOOK_SHOP__MARTIN__TOKEN", "martin-martin-martin"),
-        ("TILLHOOK_SINK__OUT__TYPE", "stdout"),
-    ]
-    .into_iter()
-    .collect();
+    let set: Environment =
+        [("TILLHOOK_SHOP__MARTIN__TOKEN", "martin-martin-martin"), ("TILLHOOK_SINK__OUT__TYPE", "stdout")]
+            .into_iter()
+            .collect();
     let loaded = load(&Source::Embedded, &set).unwrap();
     let shop = &loaded.config.shops.first_key_value().unwrap().1;
     assert_eq!((shop.shop.name.as_str(), shop.shop.timezone.iana_name()), ("martin", Some("Europe/Paris")));
