@@ -18,8 +18,12 @@ pub mod store;
 
 pub mod invoice;
 
+pub mod config;
+
 pub mod record;
 
 pub mod deliver;
 
 pub mod receive;
+
+pub mod cli;
