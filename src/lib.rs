@@ -11,3 +11,5 @@ pub mod clock;
 pub mod route;
 
 pub mod sink;
+
+pub mod till;
