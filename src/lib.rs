@@ -13,3 +13,5 @@ pub mod route;
 pub mod sink;
 
 pub mod till;
+
+pub mod app;

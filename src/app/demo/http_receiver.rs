@@ -1,0 +1,136 @@
+//! A program that takes webhooks, as a subscriber would write one: it checks the signature, then believes the body.
+
+use std::{fmt, io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    routing::post,
+};
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::far_sides::{Bell, Kept, Side, serve};
+
+/// How large a body may be.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Checks the Standard Webhooks headers against the body; the error says in a few words what is wrong.
+pub type Verify = Arc<dyn Fn(&HeaderMap, &[u8]) -> Result<(), String> + Send + Sync>;
+
+/// A call that was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// `webhook-id`, the same on every attempt.
+    pub id: String,
+    /// The body.
+    pub body: Value,
+}
+
+/// A running receiver. Dropping it closes its port.
+pub struct HttpReceiver {
+    addr: SocketAddr,
+    inbox: Arc<Inbox>,
+    _server: AbortOnDropHandle<()>,
+}
+
+struct Inbox {
+    bell: Bell,
+    verify: Verify,
+    calls: Kept<Call>,
+}
+
+impl HttpReceiver {
+    /// Receives on `listener`.
+    ///
+    /// # Errors
+    /// When the listener has no address.
+    pub fn start(listener: TcpListener, bell: Bell, verify: Verify) -> io::Result<Self> {
+        let addr = listener.local_addr()?;
+        let inbox = Arc::new(Inbox { bell, verify, calls: Kept::default() });
+        let router = Router::new()
+            .route("/hook", post(receive))
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .with_state(Arc::clone(&inbox));
+        Ok(Self { addr, inbox, _server: serve(listener, router) })
+    }
+
+    /// Where to post.
+    pub fn url(&self) -> String {
+        format!("http://{}/hook", self.addr)
+    }
+
+    /// The latest calls, the oldest first.
+    pub fn calls(&self) -> Vec<Call> {
+        self.inbox.calls.all()
+    }
+
+    /// How many calls were taken.
+    pub fn count(&self) -> u64 {
+        self.inbox.calls.count()
+    }
+}
+
+impl fmt::Debug for HttpReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpReceiver").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+async fn receive(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let refuse = |title: &str, why: String| inbox.bell.ring(Side::Http, title.to_owned(), why, false);
+    if let Err(problem) = (inbox.verify)(&headers, &body) {
+        refuse("a call", problem);
+        return StatusCode::UNAUTHORIZED;
+    }
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
+        refuse("a signed call", "not JSON".to_owned());
+        return StatusCode::BAD_REQUEST;
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let title = format!("{} {}", text(&body["type"]), text(&body["data"]["order_id"]));
+    let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    inbox.calls.keep(Call { id, body });
+    inbox.bell.ring(Side::Http, title.trim_end().to_owned(), "signature ok".to_owned(), true);
+    StatusCode::NO_CONTENT
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        app::demo::far_sides::loopback,
+        clock::ManualClock,
+        till::{Announcement, post},
+    };
+
+    fn call(body: &str) -> Announcement {
+        let content_type = Some("application/json".to_owned());
+        Announcement { method: http::Method::POST, query: None, content_type, body: body.into() }
+    }
+
+    #[tokio::test]
+    async fn a_call_is_taken_when_its_signature_is_right_and_shown_either_way() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (sender, mut arrivals) = mpsc::unbounded_channel();
+        let bell = Bell { clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)), sender };
+        let verify: Verify =
+            Arc::new(|_, body| if body.starts_with(b"{") { Ok(()) } else { Err("signature wrong".to_owned()) });
+        let receiver = HttpReceiver::start(loopback().await.expect("a port"), bell, verify).expect("a receiver");
+
+        let event = r#"{"type":"order.validated","data":{"order_id":"20261121042"}}"#;
+        assert_eq!(post(&call(event), &receiver.url()).await.expect("an answer").status, 204);
+        assert_eq!(post(&call("forged"), &receiver.url()).await.expect("an answer").status, 401);
+
+        let (taken, refused) = (arrivals.try_recv().expect("one"), arrivals.try_recv().expect("another"));
+        assert_eq!((taken.title.as_str(), taken.detail.as_str()), ("order.validated 20261121042", "signature ok"));
+        assert!(!refused.accepted && refused.detail == "signature wrong");
+        assert_eq!((receiver.count(), receiver.calls().len()), (1, 1));
+    }
+}
