@@ -16,11 +16,12 @@ use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    http_receiver::{HttpReceiver, Verify},
+    http_receiver::HttpReceiver,
+    inbox::{self, Shown},
     mail_catcher::MailCatcher,
     slack_lookalike::SlackLookalike,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, sink::signature::Secret};
 
 /// How many of the latest arrivals a far side keeps; of older ones only the count remains.
 const KEPT: usize = 200;
@@ -77,23 +78,39 @@ pub struct FarSides {
     pub slack: SlackLookalike,
     /// The program.
     pub http: HttpReceiver,
+    /// Where a browser shows what arrived.
+    pub inbox_url: String,
     /// Each arrival, as it happens.
     pub arrivals: mpsc::UnboundedReceiver<Arrival>,
+    _inbox: AbortOnDropHandle<()>,
 }
 
 impl FarSides {
-    /// Opens all of them on free loopback ports. `verify` is how the HTTP receiver checks a signature.
+    /// Opens all of them on free loopback ports. The HTTP receiver takes what is signed with
+    /// `secret`.
     ///
     /// # Errors
     /// When a port cannot be had.
-    pub async fn start(clock: Arc<dyn Clock>, verify: Verify) -> io::Result<Self> {
+    pub async fn start(clock: Arc<dyn Clock>, secret: Secret) -> io::Result<Self> {
         let (sender, arrivals) = mpsc::unbounded_channel();
         let bell = Bell { clock, sender };
         let mail = MailCatcher::start(loopback().await?, bell.clone())?;
         let slack = SlackLookalike::start(loopback().await?, bell.clone())?;
-        let http = HttpReceiver::start(loopback().await?, bell, verify)?;
-        let (http_url, slack_url) = (http.url(), slack.url());
-        Ok(Self { mail_addr: mail.addr(), http_url, slack_url, mail, slack, http, arrivals })
+        let http = HttpReceiver::start(loopback().await?, bell, secret)?;
+        let inbox_listener = loopback().await?;
+        let inbox_url = format!("http://{}/", inbox_listener.local_addr()?);
+        let shown = Shown { mails: mail.kept(), messages: slack.kept(), calls: http.kept() };
+        Ok(Self {
+            mail_addr: mail.addr(),
+            http_url: http.url(),
+            slack_url: slack.url(),
+            mail,
+            slack,
+            http,
+            inbox_url,
+            arrivals,
+            _inbox: serve(inbox_listener, inbox::router(shown)),
+        })
     }
 }
 
@@ -146,6 +163,16 @@ impl<T: Clone> Kept<T> {
 
     pub(super) fn all(&self) -> Vec<T> {
         self.lock().iter().cloned().collect()
+    }
+
+    /// Those still kept, each with its number, the latest first. The first ever kept has number 1.
+    pub(super) fn numbered(&self) -> Vec<(u64, T)> {
+        let all = self.all();
+        (1..=self.count()).rev().zip(all.into_iter().rev()).collect()
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<T> {
+        self.numbered().into_iter().find(|(kept, _)| *kept == number).map(|(_, item)| item)
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -65,6 +65,10 @@ impl MailCatcher {
         self.mails.all()
     }
 
+    pub(super) fn kept(&self) -> Arc<Kept<Mail>> {
+        Arc::clone(&self.mails)
+    }
+
     /// How many mails were taken.
     pub fn count(&self) -> u64 {
         self.mails.count()

@@ -1,4 +1,4 @@
-//! Reading a mail far enough to show it: its subject and its attachments.
+//! Reading a mail far enough to show it: its subject, its text and its attachments.
 //!
 //! This reads what mail programs write (RFC 5322, 2045, 2047 and 2231) and is generous with the rest: a mail that
 //! cannot be understood is shown with what could be.
@@ -28,26 +28,63 @@ pub fn subject(mail: &[u8]) -> String {
 
 /// The attached files.
 pub fn attachments(mail: &[u8]) -> Vec<Attachment> {
-    let mut found = Vec::new();
-    walk(mail, 0, &mut found);
-    found
+    leaves(mail, 0).into_iter().filter_map(|leaf| leaf.attachment()).collect()
 }
 
-fn walk(part: &[u8], depth: usize, found: &mut Vec<Attachment>) {
-    let (headers, body) = split(part);
-    let content_type = header(&headers, "content-type").unwrap_or_default();
-    if let Some(boundary) = parameter(&content_type, "boundary").filter(|_| depth < MAX_DEPTH) {
-        parts(body, &boundary).into_iter().for_each(|inner| walk(inner, depth + 1, found));
-        return;
+/// The text of the mail for a browser, or else its plain text, which is told by the flag `false`.
+pub fn text(mail: &[u8]) -> Option<(String, bool)> {
+    let leaves = leaves(mail, 0);
+    let find = |kind: &str| leaves.iter().find(|leaf| leaf.is(kind)).map(Leaf::text);
+    find("text/html").map(|html| (html, true)).or_else(|| find("text/plain").map(|plain| (plain, false)))
+}
+
+/// A part without parts.
+struct Leaf<'a> {
+    content_type: String,
+    disposition: String,
+    encoding: String,
+    body: &'a [u8],
+}
+
+impl Leaf<'_> {
+    fn is(&self, kind: &str) -> bool {
+        let own = self.content_type.split(';').next().unwrap_or_default().trim();
+        // A part that does not say what it is is plain text (RFC 2045, §5.2).
+        let own = if own.is_empty() { "text/plain" } else { own };
+        own.eq_ignore_ascii_case(kind) && !self.is_attached()
     }
-    let disposition = header(&headers, "content-disposition").unwrap_or_default();
-    if disposition.trim_start().to_ascii_lowercase().starts_with("attachment") {
-        let name = parameter(&disposition, "filename").or_else(|| parameter(&content_type, "name"));
-        let encoding = header(&headers, "content-transfer-encoding").unwrap_or_default();
-        found.push(Attachment {
-            name: decoded_words(&name.unwrap_or_default()),
-            bytes: decoded_body(body, encoding.trim()),
-        });
+
+    fn is_attached(&self) -> bool {
+        self.disposition.trim_start().to_ascii_lowercase().starts_with("attachment")
+    }
+
+    fn text(&self) -> String {
+        let label = parameter(&self.content_type, "charset").unwrap_or_default();
+        let charset = Encoding::for_label(label.as_bytes()).unwrap_or(UTF_8);
+        charset.decode(&self.bytes()).0.into_owned()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        decoded_body(self.body, self.encoding.trim())
+    }
+
+    fn attachment(&self) -> Option<Attachment> {
+        let name = || parameter(&self.disposition, "filename").or_else(|| parameter(&self.content_type, "name"));
+        let named = || Attachment { name: decoded_words(&name().unwrap_or_default()), bytes: self.bytes() };
+        self.is_attached().then(named)
+    }
+}
+
+fn leaves(part: &[u8], depth: usize) -> Vec<Leaf<'_>> {
+    let (headers, body) = split(part);
+    let header = |name| header(&headers, name).unwrap_or_default();
+    let content_type = header("content-type");
+    match parameter(&content_type, "boundary").filter(|_| depth < MAX_DEPTH) {
+        Some(boundary) => parts(body, &boundary).into_iter().flat_map(|inner| leaves(inner, depth + 1)).collect(),
+        None => {
+            let (disposition, encoding) = (header("content-disposition"), header("content-transfer-encoding"));
+            vec![Leaf { content_type, disposition, encoding, body }]
+        }
     }
 }
 
@@ -217,15 +254,19 @@ mod tests {
         {
             let file = Outgoing::new(name.to_owned())
                 .body(pdf.clone(), ContentType::parse("application/pdf").expect("a type"));
-            let text = MultiPart::alternative_plain_html("Voilà.".to_owned(), "<p>Voilà.</p>".to_owned());
+            let texts = MultiPart::alternative_plain_html("Voilà.".to_owned(), "<p>Voilà.</p>".to_owned());
             let mail = Message::builder()
                 .from("a@example.com".parse().expect("an address"))
                 .to("b@example.com".parse().expect("an address"))
                 .subject(subject_line)
-                .multipart(MultiPart::mixed().multipart(text).singlepart(file))
+                .multipart(MultiPart::mixed().multipart(texts).singlepart(file))
                 .expect("a mail")
                 .formatted();
             assert_eq!(subject(&mail), subject_line);
+            assert_eq!(
+                text(&mail).map(|(text, html)| (text.trim_end().to_owned(), html)),
+                Some(("<p>Voilà.</p>".into(), true))
+            );
             assert_eq!(attachments(&mail), [Attachment { name: name.to_owned(), bytes: pdf.clone() }]);
         }
         let plain = Message::builder()
@@ -236,6 +277,7 @@ mod tests {
             .expect("a mail")
             .formatted();
         assert_eq!((subject(&plain), attachments(&plain)), ("Plain".to_owned(), vec![]));
+        assert!(text(&plain).is_some_and(|(text, html)| text.trim_end() == "no file" && !html));
     }
 
     #[test]

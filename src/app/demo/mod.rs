@@ -7,6 +7,7 @@
 
 pub mod far_sides;
 pub mod http_receiver;
+mod inbox;
 pub mod mail_catcher;
 pub mod mime;
 pub mod screen;

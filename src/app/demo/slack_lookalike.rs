@@ -43,7 +43,7 @@ pub struct SlackLookalike {
 
 struct Channel {
     bell: Bell,
-    messages: Kept<String>,
+    messages: Arc<Kept<String>>,
     last: Mutex<Option<Timestamp>>,
 }
 
@@ -54,7 +54,7 @@ impl SlackLookalike {
     /// When the listener has no address.
     pub fn start(listener: TcpListener, bell: Bell) -> io::Result<Self> {
         let addr = listener.local_addr()?;
-        let channel = Arc::new(Channel { bell, messages: Kept::default(), last: Mutex::new(None) });
+        let channel = Arc::new(Channel { bell, messages: Arc::default(), last: Mutex::new(None) });
         let router = Router::new().route("/services/T000/B000/demo", post(receive)).with_state(Arc::clone(&channel));
         Ok(Self { addr, channel, _server: serve(listener, router) })
     }
@@ -67,6 +67,10 @@ impl SlackLookalike {
     /// The plain texts of the latest messages, the oldest first.
     pub fn messages(&self) -> Vec<String> {
         self.channel.messages.all()
+    }
+
+    pub(super) fn kept(&self) -> Arc<Kept<String>> {
+        Arc::clone(&self.channel.messages)
     }
 
     /// How many messages were taken.
