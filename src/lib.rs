@@ -8,6 +8,8 @@ pub mod order;
 
 pub mod clock;
 
+pub mod decode;
+
 pub mod route;
 
 pub mod sink;
