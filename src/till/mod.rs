@@ -14,6 +14,8 @@ mod fields;
 pub mod goods;
 pub mod order;
 pub mod sandbox;
+#[cfg(test)]
+mod tests;
 
 pub use announce::{Announcement, Charset, Encoding, encode};
 pub use call::{Answer, CallError, post};

@@ -173,7 +173,7 @@ impl Screen {
 
     fn sold(&self, sold: &Sold) -> String {
         let what = if sold.repeat { "  said again" } else { announcement(&sold.order, sold.phase) };
-        let who = sold.order.customer_name().unwrap_or_default();
+        let who = sold.order.customer_name().unwrap_or_else(|| "counter".to_owned());
         let ink = match sold.phase {
             _ if sold.repeat => Ink::Dim,
             _ if sold.order.is_refund => Ink::Yellow,
@@ -189,7 +189,7 @@ impl Screen {
             column(&who, WHO),
         );
         let note = match &sold.outcome {
-            _ if is_ok(sold) => self.paint(Ink::Dim, sold.encoding.as_str()),
+            _ if is_ok(sold) => self.paint(Ink::Dim, sold.voice.encoding.as_str()),
             Ok(answer) => self.paint(Ink::Red, &format!("answer {}", answer.status)),
             Err(_) => self.paint(Ink::Red, "no answer"),
         };
@@ -279,7 +279,13 @@ fn shortened(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::till::{Answer, CallError, Charset, Encoding, sandbox::Sales};
+    use crate::{
+        order::Locale,
+        till::{
+            Answer, CallError, Charset, Encoding,
+            sandbox::{Sales, seller::Voice},
+        },
+    };
 
     fn at() -> Timestamp {
         "2026-11-21T13:03:10Z".parse().expect("an instant")
@@ -291,8 +297,8 @@ mod tests {
 
     fn sold(order: TillOrder, phase: Phase, repeat: bool, status: &str) -> Happening {
         let outcome = Ok(Answer { status: 200, body: format!(r#"{{"status":"{status}","id":"rcp_1"}}"#) });
-        let (encoding, charset) = (Encoding::JsonTwice, Charset::Utf8);
-        Happening::Sold(Box::new(Sold { at: at(), order, phase, encoding, charset, repeat, outcome }))
+        let voice = Voice { encoding: Encoding::JsonTwice, charset: Charset::Utf8, language: Locale::Fr };
+        Happening::Sold(Box::new(Sold { at: at(), order, phase, voice, repeat, outcome }))
     }
 
     fn arrival(side: Side, title: &str, detail: &str) -> Happening {

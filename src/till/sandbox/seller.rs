@@ -37,14 +37,23 @@ pub struct Sold {
     pub order: TillOrder,
     /// Which announcement.
     pub phase: Phase,
-    /// How it was laid out.
-    pub encoding: Encoding,
-    /// In which charset.
-    pub charset: Charset,
+    /// How it was said.
+    pub voice: Voice,
     /// Whether the very same call had been made before.
     pub repeat: bool,
     /// What the webhook said to it.
     pub outcome: Result<Answer, CallError>,
+}
+
+/// How a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voice {
+    /// How it is laid out.
+    pub encoding: Encoding,
+    /// In which charset.
+    pub charset: Charset,
+    /// In which language, and with its ways of writing.
+    pub language: Locale,
 }
 
 /// Sells and announces until told to stop.
@@ -80,8 +89,7 @@ impl Seller {
         let Step { order, phase, voice, repeat, .. } = step;
         let announcement = encode(&order, phase, voice.encoding, voice.charset, voice.language);
         let outcome = post(&announcement, webhook_url).await;
-        let Voice { encoding, charset, .. } = voice;
-        let sold = Sold { at: self.counter.clock.now(), order, phase, encoding, charset, repeat, outcome };
+        let sold = Sold { at: self.counter.clock.now(), order, phase, voice, repeat, outcome };
         // Nobody listens any more only while the demonstration is ending.
         let _ = self.sold.send(sold);
     }
@@ -95,14 +103,6 @@ struct Step {
     phase: Phase,
     voice: Voice,
     repeat: bool,
-}
-
-/// How a call is to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Voice {
-    encoding: Encoding,
-    charset: Charset,
-    language: Locale,
 }
 
 /// What happens next at the till: pure, but for the sales themselves.
