@@ -18,7 +18,7 @@ const BOUNDARY: &str = "----till-8f14e45fceea167a";
 macro_rules! encodings {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// How the parameters of a call are laid out.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub enum Encoding { $($(#[$doc])* $name,)* }
 
         impl Encoding {
@@ -35,6 +35,7 @@ macro_rules! encodings {
 
 encodings! {
     /// A form whose lists and objects are JSON text.
+    #[default]
     Form = "form",
     /// A form with PHP's brackets: `items[0][titre]=…`.
     Brackets = "brackets",
@@ -100,6 +101,17 @@ impl Charset {
     }
 }
 
+/// How a call is made: in which layout, charset and language. By default a French form in UTF-8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Voice {
+    /// How the parameters are laid out.
+    pub encoding: Encoding,
+    /// How text becomes bytes.
+    pub charset: Charset,
+    /// Which names the fields have, and how amounts and dates are written.
+    pub language: Locale,
+}
+
 /// A call, ready to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
@@ -113,8 +125,9 @@ pub struct Announcement {
     pub body: Vec<u8>,
 }
 
-/// Puts an announcement of `order` into the given form. The same arguments give the same bytes.
-pub fn encode(order: &TillOrder, phase: Phase, encoding: Encoding, charset: Charset, language: Locale) -> Announcement {
+/// Puts an announcement of `order` into words. The same arguments give the same bytes.
+pub fn encode(order: &TillOrder, phase: Phase, voice: Voice) -> Announcement {
+    let Voice { encoding, charset, language } = voice;
     let fields = fields(order, phase, language);
     let post = |content_type: &str, body: Vec<u8>| Announcement {
         method: Method::POST,
@@ -210,6 +223,10 @@ mod tests {
         (0..).map(|seed| sample_order(seed, &zone, now, false)).find(|it| it.customer.is_some()).expect("a customer")
     }
 
+    fn voice(encoding: Encoding, charset: Charset, language: Locale) -> Voice {
+        Voice { encoding, charset, language }
+    }
+
     fn read(bytes: &[u8], charset: Charset) -> String {
         let encoding = if charset == Charset::Utf8 { encoding_rs::UTF_8 } else { WINDOWS_1252 };
         let (text, _, broken) = encoding.decode(bytes);
@@ -245,7 +262,7 @@ mod tests {
         let name = order.customer_name().expect("a customer");
         let first_name = name.split(' ').next().expect("a name");
         for (charset, language) in every_combination() {
-            let announcement = encode(&order, Phase::Validated, Encoding::Form, charset, language);
+            let announcement = encode(&order, Phase::Validated, voice(Encoding::Form, charset, language));
             let form = String::from_utf8(announcement.body).expect("a form is ASCII");
             let pairs = pairs(&form, charset);
             let get = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, text)| text.as_str());
@@ -256,7 +273,7 @@ mod tests {
             let items: Vec<Value> = serde_json::from_str(get("items").expect("items")).expect("a list");
             assert_eq!(items.len(), order.items.len());
 
-            let got = encode(&order, Phase::Validated, Encoding::Get, charset, language);
+            let got = encode(&order, Phase::Validated, voice(Encoding::Get, charset, language));
             assert_eq!((got.query.as_deref(), got.body.len()), (Some(form.as_str()), 0));
             assert_eq!(got.method, Method::GET);
         }
@@ -265,7 +282,7 @@ mod tests {
     #[test]
     fn brackets_hold_one_scalar_each() {
         let order = order();
-        let announcement = encode(&order, Phase::Terminated, Encoding::Brackets, Charset::Utf8, Locale::Fr);
+        let announcement = encode(&order, Phase::Terminated, voice(Encoding::Brackets, Charset::Utf8, Locale::Fr));
         let pairs = pairs(&String::from_utf8(announcement.body).expect("ASCII"), Charset::Utf8);
         let title = pairs.iter().find(|(name, _)| name == "items[0][titre]").map(|(_, text)| text);
         assert_eq!(title, Some(&order.items[0].title));
@@ -277,7 +294,7 @@ mod tests {
         let order = order();
         for (charset, language) in every_combination() {
             let parse = |encoding| {
-                let body = encode(&order, Phase::Validated, encoding, charset, language).body;
+                let body = encode(&order, Phase::Validated, voice(encoding, charset, language)).body;
                 serde_json::from_str::<Value>(&read(&body, charset)).expect("JSON")
             };
             let (once, twice) = (parse(Encoding::Json), parse(Encoding::JsonTwice));
@@ -290,7 +307,7 @@ mod tests {
     async fn multipart_is_read_by_a_parser_that_is_not_ours() {
         let order = order();
         for (charset, language) in every_combination() {
-            let announcement = encode(&order, Phase::Validated, Encoding::Multipart, charset, language);
+            let announcement = encode(&order, Phase::Validated, voice(Encoding::Multipart, charset, language));
             let boundary = multer::parse_boundary(announcement.content_type.expect("a type")).expect("a boundary");
             let body = futures_util::stream::once(async { Ok::<_, std::io::Error>(announcement.body) });
             let mut parts = multer::Multipart::new(body, boundary);

@@ -17,7 +17,7 @@ pub mod sandbox;
 #[cfg(test)]
 mod tests;
 
-pub use announce::{Announcement, Charset, Encoding, encode};
+pub use announce::{Announcement, Charset, Encoding, Voice, encode};
 pub use call::{Answer, CallError, post};
 pub use goods::sample_order;
 pub use order::{TillCustomer, TillItem, TillOrder, TillVat};

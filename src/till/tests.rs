@@ -3,10 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
-use super::{
-    Charset, Encoding, TillOrder, encode,
-    sandbox::{Sales, seller::Voice},
-};
+use super::{Charset, Encoding, TillOrder, Voice, encode, sandbox::Sales};
 use crate::{
     decode::{Input, decode},
     order::{Currency, Locale, Moment, Notification, Order, OrderNotice, Phase, Shop, Timeline},
@@ -40,12 +37,12 @@ fn orders(count: usize) -> Vec<TillOrder> {
     (0..count).map(&mut sell).collect()
 }
 
-fn heard(order: &TillOrder, phase: Phase, Voice { encoding, charset, language }: Voice) -> OrderNotice {
-    let call = encode(order, phase, encoding, charset, language);
+fn heard(order: &TillOrder, phase: Phase, voice: Voice) -> OrderNotice {
+    let call = encode(order, phase, voice);
     let input = Input { content_type: call.content_type.as_deref(), query: call.query.as_deref(), body: &call.body };
     match decode(&input, &shop()) {
         Ok(Notification::Order(notice)) => *notice,
-        other => panic!("{encoding} {charset:?} {language:?}: {other:?}"),
+        other => panic!("{voice:?}: {other:?}"),
     }
 }
 

@@ -281,10 +281,7 @@ mod tests {
     use super::*;
     use crate::{
         order::Locale,
-        till::{
-            Answer, CallError, Charset, Encoding,
-            sandbox::{Sales, seller::Voice},
-        },
+        till::{Answer, CallError, Charset, Encoding, Voice, sandbox::Sales},
     };
 
     fn at() -> Timestamp {

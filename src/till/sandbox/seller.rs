@@ -14,7 +14,7 @@ use super::{Counter, Sandbox};
 use crate::{
     order::{Locale, Phase},
     till::{
-        announce::{Charset, Encoding, encode},
+        announce::{Charset, Encoding, Voice, encode},
         call::{Answer, CallError, post},
         dice::Dice,
         order::TillOrder,
@@ -43,17 +43,6 @@ pub struct Sold {
     pub repeat: bool,
     /// What the webhook said to it.
     pub outcome: Result<Answer, CallError>,
-}
-
-/// How a call is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Voice {
-    /// How it is laid out.
-    pub encoding: Encoding,
-    /// In which charset.
-    pub charset: Charset,
-    /// In which language, and with its ways of writing.
-    pub language: Locale,
 }
 
 /// Sells and announces until told to stop.
@@ -87,7 +76,7 @@ impl Seller {
 
     async fn announce(&self, step: Step, webhook_url: &str) {
         let Step { order, phase, voice, repeat, .. } = step;
-        let announcement = encode(&order, phase, voice.encoding, voice.charset, voice.language);
+        let announcement = encode(&order, phase, voice);
         let outcome = post(&announcement, webhook_url).await;
         let sold = Sold { at: self.counter.clock.now(), order, phase, voice, repeat, outcome };
         // Nobody listens any more only while the demonstration is ending.
