@@ -26,4 +26,8 @@ pub mod deliver;
 
 pub mod receive;
 
+pub mod till;
+
+pub mod app;
+
 pub mod cli;
