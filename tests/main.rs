@@ -1,1 +1,8 @@
-//! The one test binary, by capability.
+//! The one test binary, by capability. Tests go through the front door: a real database file, real sockets, a clock that
+//! is turned by hand (but for those that start or kill the real program).
+
+mod far;
+mod harness;
+
+mod contract;
+mod house;

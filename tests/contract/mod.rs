@@ -1,0 +1,3 @@
+//! Every sentence of the contract's §5, one test each.
+
+mod per_order;

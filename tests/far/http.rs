@@ -1,0 +1,134 @@
+//! An HTTP system that answers as it is told and remembers what it was asked.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, Response, StatusCode},
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::task::AbortOnDropHandle;
+
+/// One answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn status(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: String::new() }
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn body(mut self, body: &str) -> Self {
+        body.clone_into(&mut self.body);
+        self
+    }
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("a JSON body")
+    }
+
+    pub fn event_type(&self) -> String {
+        self.json()["type"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// The system, running. Dropping it closes its port.
+pub struct HttpFar {
+    url: String,
+    state: Arc<Script>,
+    _server: AbortOnDropHandle<()>,
+}
+
+struct Script {
+    next: Mutex<VecDeque<Answer>>,
+    otherwise: Mutex<Answer>,
+    requests: Mutex<Vec<Request>>,
+    /// While `true`, requests are read and not answered.
+    silent: watch::Sender<bool>,
+}
+
+impl HttpFar {
+    /// Answers 200 until told otherwise.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+        let state = Arc::new(Script {
+            next: Mutex::default(),
+            otherwise: Mutex::new(Answer::status(200)),
+            requests: Mutex::default(),
+            silent: watch::Sender::new(false),
+        });
+        let router = Router::new().fallback(answer).with_state(state.clone());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("the far side serves") });
+        Self { url, state, _server: AbortOnDropHandle::new(server) }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The next answers, one a request.
+    pub fn then(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.state.next.lock().expect("the script").extend(answers);
+    }
+
+    /// Every answer from now on, once the ones that were queued are used up.
+    pub fn always(&self, answer: Answer) {
+        *self.state.otherwise.lock().expect("the script") = answer;
+    }
+
+    /// From now on reads requests without answering, or answers them again.
+    pub fn be_silent(&self, silent: bool) {
+        self.state.silent.send_replace(silent);
+    }
+
+    pub fn requests(&self) -> Vec<Request> {
+        self.state.requests.lock().expect("the script").clone()
+    }
+
+    /// The types of the events that came, in order.
+    pub fn event_types(&self) -> Vec<String> {
+        self.requests().iter().map(Request::event_type).collect()
+    }
+}
+
+async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    script.requests.lock().expect("the script").push(Request { headers, body });
+    let mut silent = script.silent.subscribe();
+    let _ = silent.wait_for(|silent| !silent).await;
+    let next = script.next.lock().expect("the script").pop_front();
+    let answer = next.unwrap_or_else(|| script.otherwise.lock().expect("the script").clone());
+    let mut response = Response::builder().status(StatusCode::from_u16(answer.status).expect("a status"));
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    response.body(Body::from(answer.body)).expect("a response")
+}

@@ -1,0 +1,3 @@
+//! Far sides that do as a test says: what lies outside this machine, played by a script on a real socket.
+
+pub mod http;

@@ -1,0 +1,266 @@
+//! The whole service in this process: a till in front of it, far sides behind it, and a clock that is turned by hand.
+//!
+//! A test ends with [`App::finish`], which fails when deliveries are left over that the test did not account for; a test
+//! that forgets to call it fails as well.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::Value;
+use tempfile::TempDir;
+use tillhook::{
+    app::{
+        self, Running,
+        demo::{FarSides, loopback},
+    },
+    clock::{Clock, ManualClock},
+    config::{self, Config, Environment, Source},
+    order::Phase,
+    sink::signature::Secret,
+    store::{DeliveryFilter, DeliveryLine, OrderFilter, OrderLine, Store},
+    till::{
+        self, Announcement, TillOrder, Voice,
+        sandbox::{Options, Sandbox},
+    },
+};
+
+/// When every test begins: a Saturday afternoon in Paris.
+pub const START: &str = "2026-11-21T13:00:00Z";
+
+/// The secret part of the webhook address.
+pub const TOKEN: &str = "till-token-for-the-tests-0123456789";
+
+/// The secret that signed HTTP calls carry.
+pub const WHSEC: &str = "whsec_dGlsbGhvb2stdGVzdHMtc2lnbmluZy1zZWNyZXQ=";
+
+/// How long a test waits for something that should take milliseconds: only a hang is longer.
+pub const HANG: Duration = Duration::from_secs(20);
+
+/// The service and everything around it.
+pub struct App {
+    pub clock: ManualClock,
+    /// The shop's till.
+    pub till: Sandbox,
+    /// A mailbox, a Slack channel and a webhook receiver that behave well.
+    pub far: FarSides,
+    config: Config,
+    running: Option<Running>,
+    directory: TempDir,
+    finished: bool,
+}
+
+impl App {
+    /// Starts a service whose configuration ends with `sinks`; `MAIL`, `SLACK` and `HTTP` in it stand for the keys that
+    /// reach the far sides that behave well.
+    pub async fn start(sinks: &str) -> Self {
+        Self::start_with("", sinks).await
+    }
+
+    /// The same with more keys in the shop's table.
+    pub async fn start_with(shop: &str, sinks: &str) -> Self {
+        tillhook::app::telemetry::install_cryptography();
+        let clock = ManualClock::new(START.parse().expect("a time"));
+        let options = Options { seed: 7, zone: paris(), clock: Arc::new(clock.clone()) };
+        let till = Sandbox::start(loopback().await.expect("a port"), options).expect("a till");
+        let secret: Secret = WHSEC.parse().expect("a secret");
+        let far = FarSides::start(Arc::new(clock.clone()), secret).await.expect("far sides");
+        let directory = TempDir::new().expect("a directory");
+        let config = Self::configure(&directory, &till, &far, shop, sinks);
+        let mut app = Self { clock, till, far, config, running: None, directory, finished: false };
+        app.boot().await;
+        app
+    }
+
+    fn configure(directory: &TempDir, till: &Sandbox, far: &FarSides, shop: &str, sinks: &str) -> Config {
+        let path = directory.path().join("tillhook.toml");
+        let sinks = sinks
+            .replace("MAIL", "type = \"email\"\nto = [\"compta@cabinet-martin.example\"]")
+            .replace("SLACK", &format!("type = \"slack\"\nurl = \"{}\"", far.slack_url))
+            .replace("HTTP", &format!("type = \"http\"\nurl = \"{}\"\nsecret = \"{WHSEC}\"", far.http_url));
+        let text = format!(
+            r#"
+            [server]
+            listen = "127.0.0.1:0"
+            public_url = "https://hooks.dupont.example"
+            [storage]
+            path = "{data}"
+            [shop.dupont]
+            name = "Boulangerie Dupont"
+            token = "{TOKEN}"
+            till_hosts = ["{origin}"]
+            {shop}
+            [smtp]
+            host = "127.0.0.1"
+            port = {port}
+            tls = "none"
+            from = "Boulangerie Dupont <caisse@dupont.example>"
+            [delivery]
+            allow_private = ["127.0.0.0/8"]
+            {sinks}
+            "#,
+            data = directory.path().join("data").display(),
+            origin = till.origin(),
+            port = far.mail_addr.port(),
+        );
+        std::fs::write(&path, text).expect("a configuration file");
+        match config::load(&Source::File(path), &Environment::default()) {
+            Ok(loaded) => loaded.config,
+            Err(problems) => panic!("the test's configuration is wrong:\n{problems}"),
+        }
+    }
+
+    /// Starts the service on its directory.
+    pub async fn boot(&mut self) {
+        let listener = loopback().await.expect("a port");
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let running = app::serve(&self.config, clock, listener).await;
+        self.running = Some(running.unwrap_or_else(|error| panic!("the service does not start: {error}")));
+    }
+
+    /// Stops the service; its directory stays.
+    pub async fn halt(&mut self) {
+        self.running.take().expect("a running service").stop().await;
+    }
+
+    pub fn service(&self) -> &Running {
+        self.running.as_ref().expect("a running service")
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.service().store
+    }
+
+    /// The webhook address of the shop.
+    pub fn webhook(&self) -> String {
+        format!("http://{}/in/{TOKEN}", self.service().addr)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> std::path::PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// The till makes a call; returns the status and the JSON of the answer.
+    pub async fn call(&self, announcement: &Announcement) -> (u16, Value) {
+        let answer = till::post(announcement, &self.webhook()).await.expect("an answer");
+        (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
+    }
+
+    /// The till announces a phase of an order; returns the word of the answer.
+    pub async fn announce(&self, order: &TillOrder, phase: Phase) -> String {
+        self.announce_as(order, phase, Voice::default()).await
+    }
+
+    /// The same in another encoding.
+    pub async fn announce_as(&self, order: &TillOrder, phase: Phase, voice: Voice) -> String {
+        let (status, answer) = self.call(&till::encode(order, phase, voice)).await;
+        assert_eq!(status, 200, "the till is answered 200");
+        answer["status"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The till sends a form with these fields.
+    pub async fn post_form(&self, fields: &[(&str, &str)]) -> (u16, Value) {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.call(&Announcement {
+            method: http::Method::POST,
+            query: None,
+            content_type: Some("application/x-www-form-urlencoded".to_owned()),
+            body: body.into_bytes(),
+        })
+        .await
+    }
+
+    /// Turns the clock, and waits until everything that is due by then is done.
+    pub async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.settle().await;
+    }
+
+    /// Waits until nothing is due, in flight or to be fetched.
+    pub async fn settle(&self) {
+        let mut commits = self.store().commits();
+        loop {
+            commits.borrow_and_update();
+            if self.store().is_settled(self.clock.now()).await.expect("the database answers") {
+                return;
+            }
+            let waited = tokio::time::timeout(HANG, commits.changed()).await;
+            if waited.is_err() {
+                panic!("nothing happens any more, and this is left:\n{:#?}", self.open_deliveries().await);
+            }
+        }
+    }
+
+    /// The deliveries of a sink, oldest first.
+    pub async fn deliveries(&self, sink: &str) -> Vec<DeliveryLine> {
+        let filter = DeliveryFilter { sink: Some(sink.to_owned()), limit: 10_000, ..DeliveryFilter::default() };
+        let mut lines = self.store().list_deliveries(&filter, self.clock.now()).await.expect("the database answers");
+        lines.reverse();
+        lines
+    }
+
+    /// The statuses of a sink's deliveries, oldest first; a skipped one with its rule.
+    pub async fn statuses(&self, sink: &str) -> Vec<String> {
+        let show = |line: DeliveryLine| match line.skipped_because {
+            Some(rule) => format!("skipped: {rule}"),
+            None => line.status,
+        };
+        self.deliveries(sink).await.into_iter().map(show).collect()
+    }
+
+    /// Every order, oldest first.
+    pub async fn orders(&self) -> Vec<OrderLine> {
+        let filter = OrderFilter { shop: None, limit: 10_000 };
+        let mut lines = self.store().list_orders(&filter).await.expect("the database answers");
+        lines.reverse();
+        lines
+    }
+
+    /// The types of every event, in the order of commit.
+    pub async fn events(&self) -> Vec<String> {
+        let events = self.store().events_after(0, 100_000).await.expect("the database answers");
+        events.iter().map(|event| event.kind.as_str().to_owned()).collect()
+    }
+
+    /// The data of every event of a type, in the order of commit.
+    pub async fn data_of(&self, kind: &str) -> Vec<Value> {
+        let events = self.store().events_after(0, 100_000).await.expect("the database answers");
+        let wanted = events.iter().filter(|event| event.kind.as_str() == kind);
+        wanted.map(|event| serde_json::from_str(&event.data).expect("JSON")).collect()
+    }
+
+    async fn open_deliveries(&self) -> Vec<DeliveryLine> {
+        let filter = DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() };
+        let mut lines = self.store().list_deliveries(&filter, self.clock.now()).await.expect("the database answers");
+        lines.retain(|line| !matches!(line.status.as_str(), "delivered" | "skipped" | "dead"));
+        lines
+    }
+
+    /// Ends the test: every delivery is over.
+    pub async fn finish(self) {
+        self.finish_leaving(0).await;
+    }
+
+    /// Ends the test: every delivery is over but for this many.
+    pub async fn finish_leaving(mut self, left: usize) {
+        self.settle().await;
+        let open = self.open_deliveries().await;
+        assert_eq!(open.len(), left, "deliveries are left over: {open:#?}");
+        self.halt().await;
+        self.finished = true;
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        assert!(self.finished || std::thread::panicking(), "a test has to end with `finish`");
+    }
+}
+
+pub fn paris() -> TimeZone {
+    TimeZone::get("Europe/Paris").expect("a time zone")
+}
+
+pub fn start_time() -> Timestamp {
+    START.parse().expect("a time")
+}
