@@ -36,7 +36,7 @@ const ARTICLES: &[Article] = &[
 ];
 
 /// The customers: id, first name, last name, e-mail address, street, post code, town, VAT number. None exists: the
-/// numbers are from the ranges kept for fiction, the addresses at domains kept for examples.
+/// telephone numbers made of the ids are from the range kept for fiction, the domains are those kept for examples.
 type Account = (u32, &'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 const CUSTOMERS: &[Account] = &[

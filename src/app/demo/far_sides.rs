@@ -193,3 +193,46 @@ pub(super) fn serve(listener: TcpListener, router: Router) -> AbortOnDropHandle<
         }
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+    use crate::{
+        clock::ManualClock,
+        sink::signature::new_secret,
+        till::{Announcement, post},
+    };
+
+    #[test]
+    fn the_oldest_make_room_and_keep_their_numbers() {
+        let kept = Kept::default();
+        (1..=KEPT + 5).for_each(|n| kept.keep(n));
+        assert_eq!((kept.count(), kept.all().len()), (KEPT as u64 + 5, KEPT));
+        assert_eq!((kept.get(5), kept.get(6), kept.get(KEPT as u64 + 5)), (None, Some(6), Some(KEPT + 5)));
+    }
+
+    #[tokio::test]
+    async fn what_a_far_side_gets_is_told_and_can_be_read_in_the_inbox() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let secret = new_secret().expose_secret().parse().expect("a secret");
+        let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+        let mut sides = FarSides::start(clock, secret).await.expect("far sides");
+        let mut call = Announcement {
+            method: http::Method::POST,
+            query: None,
+            content_type: Some("application/json".to_owned()),
+            body: br#"{"text":"Facture 1"}"#.to_vec(),
+        };
+        assert_eq!(post(&call, &sides.slack_url).await.expect("an answer").body, "ok");
+        assert_eq!(post(&call, &sides.http_url).await.expect("an answer").status, 401, "it is not signed");
+        let told: Vec<_> = [sides.arrivals.recv().await, sides.arrivals.recv().await].into_iter().flatten().collect();
+        assert_eq!(
+            told.iter().map(|it| (it.side, it.accepted)).collect::<Vec<_>>(),
+            [(Side::Slack, true), (Side::Http, false)]
+        );
+        call.method = http::Method::GET;
+        assert!(post(&call, &sides.inbox_url).await.expect("a page").body.contains("<pre>Facture 1</pre>"));
+    }
+}

@@ -3,7 +3,7 @@
 //! It speaks RFC 5321 as far as a client sending one mail needs, without TLS and sign-in, and answers 250 only after
 //! the mail is kept.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -20,6 +20,9 @@ use super::{
 const MAX_MAIL: usize = 32 * 1024 * 1024;
 /// How long a line may be: RFC 5321 (§4.5.3.1) allows 1,000 bytes, and real programs send more.
 const MAX_LINE: u64 = 64 * 1024;
+
+/// How long to wait when no connection could be taken, for instance because too many files are open.
+const BREATH: Duration = Duration::from_secs(1);
 
 /// A mail that was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +92,10 @@ async fn accept(listener: TcpListener, mails: Arc<Kept<Mail>>, bell: Bell) {
                 // A client that hangs up in the middle is the client's affair: nothing was promised to it.
                 tokio::spawn(async move { Session::new(stream, mails, bell).run().await });
             }
-            Err(error) => tracing::warn!(%error, "the mailbox could not take a connection"),
+            Err(error) => {
+                tracing::warn!(%error, "the mailbox could not take a connection");
+                bell.clock.sleep(BREATH).await;
+            }
         }
     }
 }

@@ -12,3 +12,4 @@ pub mod mail_catcher;
 pub mod mime;
 pub mod screen;
 pub mod slack_lookalike;
+pub mod tally;

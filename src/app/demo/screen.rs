@@ -10,10 +10,13 @@ use std::fmt::Write as _;
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
-use super::far_sides::{Arrival, Side};
+use super::{
+    far_sides::Arrival,
+    tally::{Happening, Tally},
+};
 use crate::{
     order::Phase,
-    till::{TillOrder, sandbox::seller::Sold},
+    till::{TillOrder, sandbox::seller::Announced},
 };
 
 /// How wide a line may be.
@@ -25,49 +28,13 @@ const NUMBER: usize = 12;
 const AMOUNT: usize = 10;
 const WHO: usize = 17;
 
-/// Something to show.
-#[derive(Debug)]
-pub enum Happening {
-    /// The till called.
-    Sold(Box<Sold>),
-    /// A far side was told.
-    Arrival(Arrival),
-}
-
 /// Where things are, for the header.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
     /// The webhook, token and all: it is for this demonstration only.
     pub webhook_url: String,
-    /// Where what arrived can be read; `None` when it is shown on the screen alone.
-    pub inbox_url: Option<String>,
-}
-
-/// What happened in all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Orders, refunds among them.
-    pub sales: u64,
-    /// Orders that were refunds.
-    pub refunds: u64,
-    /// Calls of the till, repeats among them.
-    pub announcements: u64,
-    /// Calls that had been made before.
-    pub repeats: u64,
-    /// Repeats that the service knew for what they were.
-    pub repeats_recognised: u64,
-    /// Calls that were not answered, or not with 200.
-    pub unanswered: u64,
-    /// Messages that the mailbox took.
-    pub mails: u64,
-    /// Messages that the Slack channel took.
-    pub chats: u64,
-    /// Calls that the program took.
-    pub calls: u64,
-    /// Invoices that were fetched.
-    pub invoices: u64,
-    /// Invoices that were fetched more than once; there should be none.
-    pub fetched_twice: u64,
+    /// Where a browser shows what arrived.
+    pub inbox_url: String,
 }
 
 /// How lines are written.
@@ -75,41 +42,6 @@ pub struct Tally {
 pub struct Screen {
     zone: TimeZone,
     colour: bool,
-}
-
-impl Tally {
-    /// Counts what happened.
-    pub fn count(&mut self, happening: &Happening) {
-        match happening {
-            Happening::Sold(sold) => self.count_call(sold),
-            Happening::Arrival(arrival) if arrival.accepted => match arrival.side {
-                Side::Mail => self.mails += 1,
-                Side::Slack => self.chats += 1,
-                Side::Http => self.calls += 1,
-            },
-            Happening::Arrival(_) => {}
-        }
-    }
-
-    /// Takes in how often each invoice was handed out.
-    pub fn count_downloads(&mut self, downloads: impl IntoIterator<Item = u32>) {
-        for times in downloads {
-            self.invoices += 1;
-            self.fetched_twice += u64::from(times > 1);
-        }
-    }
-
-    fn count_call(&mut self, sold: &Sold) {
-        self.announcements += 1;
-        self.unanswered += u64::from(!is_ok(sold));
-        if sold.repeat {
-            self.repeats += 1;
-            self.repeats_recognised += u64::from(says(sold, "duplicate"));
-        } else if sold.phase == Phase::Validated {
-            self.sales += 1;
-            self.refunds += u64::from(sold.order.is_refund);
-        }
-    }
 }
 
 impl Screen {
@@ -120,30 +52,21 @@ impl Screen {
 
     /// What is shown before anything happens.
     pub fn header(&self, addresses: &Addresses) -> String {
-        let mut lines = vec![
-            self.paint(Ink::Bold, "tillhook demo: a simulated till sells, the real service passes it on"),
-            String::new(),
-            format!("  webhook   {}", addresses.webhook_url),
-        ];
-        lines.extend(
-            addresses
-                .inbox_url
-                .iter()
-                .map(|url| format!("  inbox     {url}   mails, messages and calls, as they arrived")),
-        );
-        lines.extend([
-            String::new(),
-            "  At the margin what the till says; behind an arrow who was told of it.".to_owned(),
-            "  Ctrl-C ends it and leaves nothing behind.".to_owned(),
-            String::new(),
-        ]);
-        lines.join("\n")
+        let title = self.paint(Ink::Bold, "tillhook demo: a simulated till sells, the real service passes it on");
+        let Addresses { webhook_url, inbox_url } = addresses;
+        format!(
+            "{title}\n\n\
+             \x20 webhook   {webhook_url}\n\
+             \x20 inbox     {inbox_url}   mails, messages and calls, as they arrived\n\n\
+             \x20 At the margin what the till says; behind an arrow who was told of it.\n\
+             \x20 Ctrl-C ends it and leaves nothing behind.\n"
+        )
     }
 
     /// One line about what happened, without a line end.
     pub fn line_for(&self, happening: &Happening) -> String {
         match happening {
-            Happening::Sold(sold) => self.sold(sold),
+            Happening::Announced(call) => self.announced(call),
             Happening::Arrival(arrival) => self.arrival(arrival),
         }
     }
@@ -171,25 +94,27 @@ impl Screen {
         out
     }
 
-    fn sold(&self, sold: &Sold) -> String {
-        let what = if sold.repeat { "  said again" } else { announcement(&sold.order, sold.phase) };
-        let who = sold.order.customer_name().unwrap_or_else(|| "counter".to_owned());
-        let ink = match sold.phase {
-            _ if sold.repeat => Ink::Dim,
-            _ if sold.order.is_refund => Ink::Yellow,
+    fn announced(&self, call: &Announced) -> String {
+        let what = if call.repeat { "  said again" } else { meaning(&call.order, call.phase) };
+        let who = call.order.customer_name().unwrap_or_else(|| "counter".to_owned());
+        let ink = match call.phase {
+            _ if call.repeat => Ink::Dim,
+            _ if call.order.is_refund => Ink::Yellow,
             Phase::Validated => Ink::Bold,
             Phase::Terminated => Ink::Green,
         };
         let line = format!(
             "{}  {}{:<NUMBER$}{:>AMOUNT$}  {}",
-            self.time(sold.at),
+            self.time(call.at),
             self.paint(ink, &format!("{what:<WHAT$}")),
-            sold.order.order_id,
-            euros(sold.order.total()),
+            call.order.order_id,
+            euros(call.order.total()),
             column(&who, WHO),
         );
-        let note = match &sold.outcome {
-            _ if is_ok(sold) => self.paint(Ink::Dim, sold.voice.encoding.as_str()),
+        let note = match &call.outcome {
+            _ if call.was_answered("duplicate") => self.paint(Ink::Dim, "recognised"),
+            _ if call.was_answered("quarantined") => self.paint(Ink::Red, "not read"),
+            _ if call.is_taken() => self.paint(Ink::Dim, call.voice.encoding.as_str()),
             Ok(answer) => self.paint(Ink::Red, &format!("answer {}", answer.status)),
             Err(_) => self.paint(Ink::Red, "no answer"),
         };
@@ -230,23 +155,13 @@ enum Ink {
 }
 
 /// What an announcement means, in words for people.
-fn announcement(order: &TillOrder, phase: Phase) -> &'static str {
+fn meaning(order: &TillOrder, phase: Phase) -> &'static str {
     match (phase, order.is_refund) {
         (Phase::Validated, false) => "invoice issued",
         (Phase::Terminated, false) => "paid",
         (Phase::Validated, true) => "refund issued",
         (Phase::Terminated, true) => "refund paid",
     }
-}
-
-fn is_ok(sold: &Sold) -> bool {
-    sold.outcome.as_ref().is_ok_and(|answer| answer.status == 200)
-}
-
-/// Whether the webhook answered with this status word.
-fn says(sold: &Sold, status: &str) -> bool {
-    let answer = sold.outcome.as_ref().ok().and_then(|answer| serde_json::from_str(&answer.body).ok());
-    answer.is_some_and(|answer: serde_json::Value| answer["status"] == status)
 }
 
 /// `12 (refunds: 2)`; what is none is not mentioned.
@@ -280,6 +195,7 @@ fn shortened(text: &str, width: usize) -> String {
 mod tests {
     use super::*;
     use crate::{
+        app::demo::far_sides::Side,
         order::Locale,
         till::{Answer, CallError, Charset, Encoding, Voice, sandbox::Sales},
     };
@@ -292,10 +208,10 @@ mod tests {
         Screen::new(TimeZone::get("Europe/Paris").expect("a zone"), colour)
     }
 
-    fn sold(order: TillOrder, phase: Phase, repeat: bool, status: &str) -> Happening {
+    fn announced(order: TillOrder, phase: Phase, repeat: bool, status: &str) -> Happening {
         let outcome = Ok(Answer { status: 200, body: format!(r#"{{"status":"{status}","id":"rcp_1"}}"#) });
         let voice = Voice { encoding: Encoding::JsonTwice, charset: Charset::Utf8, language: Locale::Fr };
-        Happening::Sold(Box::new(Sold { at: at(), order, phase, voice, repeat, outcome }))
+        Happening::Announced(Box::new(Announced { at: at(), order, phase, voice, repeat, outcome }))
     }
 
     fn arrival(side: Side, title: &str, detail: &str) -> Happening {
@@ -309,12 +225,12 @@ mod tests {
         let (sale, company) = (till.sell(at()), till.sell_on_account(at()));
         let refund = till.refund(&sale, at());
         let number = sale.order_id.clone();
-        let mut unheard = sold(company.clone(), Phase::Terminated, false, "");
-        if let Happening::Sold(sold) = &mut unheard {
-            sold.outcome = Err(CallError::Address);
+        let mut unheard = announced(company.clone(), Phase::Terminated, false, "");
+        if let Happening::Announced(call) = &mut unheard {
+            call.outcome = Err(CallError::Address);
         }
         vec![
-            sold(sale.clone(), Phase::Validated, false, "stored"),
+            announced(sale.clone(), Phase::Validated, false, "stored"),
             arrival(Side::Mail, &format!("Facture {number} – 43,80 € TTC – Boulangerie Dupont"), "PDF 84 kB"),
             arrival(
                 Side::Slack,
@@ -322,10 +238,10 @@ mod tests {
                 "",
             ),
             arrival(Side::Http, &format!("order.validated {number}"), "signature ok"),
-            sold(sale.clone(), Phase::Validated, true, "duplicate"),
-            sold(sale, Phase::Terminated, false, "stored"),
-            sold(company, Phase::Validated, false, "stored"),
-            sold(refund, Phase::Validated, false, "stored"),
+            announced(sale.clone(), Phase::Validated, true, "duplicate"),
+            announced(sale, Phase::Terminated, false, "stored"),
+            announced(company, Phase::Validated, false, "stored"),
+            announced(refund, Phase::Validated, false, "stored"),
             unheard,
         ]
     }
@@ -362,7 +278,7 @@ mod tests {
 
     #[test]
     fn people_never_read_the_tills_words_for_the_phases() {
-        for happening in a_day().iter().filter(|happening| matches!(happening, Happening::Sold(_))) {
+        for happening in a_day().iter().filter(|happening| matches!(happening, Happening::Announced(_))) {
             let line = screen(false).line_for(happening);
             assert!(!line.contains("validated") && !line.contains("terminated"), "{line}");
         }
@@ -389,6 +305,22 @@ mod tests {
         assert_eq!(tally, expected);
         let summary = screen(false).summary(&tally);
         assert!(summary.contains("3 (refunds: 1)") && summary.contains("each once"), "{summary}");
+    }
+
+    #[test]
+    fn the_header_fits_and_says_where_things_are_and_how_to_end_it() {
+        let webhook_url = "http://127.0.0.1:45123/in/AbCdEfGhIjKlMnOpQrStUv".to_owned();
+        let addresses = Addresses { webhook_url, inbox_url: "http://127.0.0.1:45124/".to_owned() };
+        let header = screen(false).header(&addresses);
+        assert!(header.contains(&addresses.webhook_url) && header.contains(&addresses.inbox_url));
+        assert!(header.contains("Ctrl-C") && header.lines().all(|line| line.chars().count() <= WIDTH), "{header}");
+    }
+
+    #[test]
+    fn a_repeat_that_the_service_knew_is_shown_as_such() {
+        let lines: Vec<String> = a_day().iter().map(|happening| screen(false).line_for(happening)).collect();
+        assert!(lines.iter().any(|line| line.contains("said again") && line.ends_with("recognised")));
+        assert!(lines.iter().any(|line| line.ends_with("no answer")));
     }
 
     #[test]

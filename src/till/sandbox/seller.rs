@@ -4,7 +4,7 @@
 //! says the same thing twice, announces the payment before the invoice, gives money back, and lets companies pay
 //! several sales later.
 
-use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -30,7 +30,7 @@ const REPEAT: u64 = 7;
 
 /// A call that the seller made.
 #[derive(Debug)]
-pub struct Sold {
+pub struct Announced {
     /// When the answer came.
     pub at: Timestamp,
     /// The order it was about.
@@ -45,19 +45,32 @@ pub struct Sold {
     pub outcome: Result<Answer, CallError>,
 }
 
+impl Announced {
+    /// Whether the webhook took it.
+    pub fn is_taken(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// Whether the webhook answered with this `status`: `stored`, `duplicate` or `quarantined`.
+    pub fn was_answered(&self, status: &str) -> bool {
+        let answer = self.outcome.as_ref().ok().and_then(|answer| serde_json::from_str(&answer.body).ok());
+        answer.is_some_and(|answer: serde_json::Value| answer["status"] == status)
+    }
+}
+
 /// Sells and announces until told to stop.
 pub struct Seller {
     script: Script,
     counter: Arc<Counter>,
-    sold: mpsc::UnboundedSender<Sold>,
+    reports: mpsc::UnboundedSender<Announced>,
 }
 
 impl Sandbox {
     /// A seller at this till, and where it reports each call. The same seed makes the same sales.
-    pub fn seller(&self, seed: u64) -> (Seller, mpsc::UnboundedReceiver<Sold>) {
-        let (sold, reports) = mpsc::unbounded_channel();
+    pub fn seller(&self, seed: u64) -> (Seller, mpsc::UnboundedReceiver<Announced>) {
+        let (sender, reports) = mpsc::unbounded_channel();
         let counter = Arc::clone(&self.counter);
-        (Seller { script: Script::new(seed), counter, sold }, reports)
+        (Seller { script: Script::new(seed), counter, reports: sender }, reports)
     }
 }
 
@@ -78,9 +91,9 @@ impl Seller {
         let Step { order, phase, voice, repeat, .. } = step;
         let announcement = encode(&order, phase, voice);
         let outcome = post(&announcement, webhook_url).await;
-        let sold = Sold { at: self.counter.clock.now(), order, phase, voice, repeat, outcome };
+        let report = Announced { at: self.counter.clock.now(), order, phase, voice, repeat, outcome };
         // Nobody listens any more only while the demonstration is ending.
-        let _ = self.sold.send(sold);
+        let _ = self.reports.send(report);
     }
 }
 
@@ -99,13 +112,13 @@ struct Script {
     dice: Dice,
     calls: usize,
     /// Orders to be paid for, each with the number of sales that come before.
-    owed: VecDeque<(u32, TillOrder)>,
+    owed: Vec<(u32, TillOrder)>,
     last: Option<TillOrder>,
 }
 
 impl Script {
     fn new(seed: u64) -> Self {
-        Self { dice: Dice::new(seed), calls: 0, owed: VecDeque::new(), last: None }
+        Self { dice: Dice::new(seed), calls: 0, owed: Vec::new(), last: None }
     }
 
     /// The calls of the next sale, and of the payments that come in with it.
@@ -122,18 +135,14 @@ impl Script {
                 let order = counter.sell(|sales, now| sales.sell_on_account(now));
                 let later = u32::try_from(self.dice.between(3, 6)).unwrap_or(3);
                 self.call(&mut steps, pause, &order, Validated);
-                self.owed.push_back((later, order));
+                self.owed.push((later, order));
             }
             None => {
                 let order = counter.sell(|sales, now| sales.sell(now));
-                let late = self.dice.one_in(PAID_FIRST);
+                let paid_first = self.dice.one_in(PAID_FIRST);
                 self.last = Some(order.clone());
-                self.both(
-                    &mut steps,
-                    pause,
-                    order,
-                    if late { [Terminated, Validated] } else { [Validated, Terminated] },
-                );
+                let phases = if paid_first { [Terminated, Validated] } else { [Validated, Terminated] };
+                self.both(&mut steps, pause, order, phases);
             }
         }
         self.payments(&mut steps);
@@ -150,7 +159,7 @@ impl Script {
     fn payments(&mut self, steps: &mut Vec<Step>) {
         for (sales_left, order) in mem::take(&mut self.owed) {
             match sales_left.checked_sub(1) {
-                Some(left) => self.owed.push_back((left, order)),
+                Some(left) => self.owed.push((left, order)),
                 None => {
                     let pause = self.millis(200, 600);
                     self.call(steps, pause, &order, Phase::Terminated);
