@@ -8,8 +8,18 @@ pub mod order;
 
 pub mod clock;
 
+pub mod decode;
+
 pub mod route;
 
 pub mod sink;
+
+pub mod store;
+
+pub mod invoice;
+
+pub mod record;
+
+pub mod deliver;
 
 pub mod receive;

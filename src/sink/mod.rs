@@ -5,22 +5,41 @@
 //!
 //! How to add a sink:
 //! 1. Write `sink/KIND.rs` with an `Options` struct (serde, `deny_unknown_fields`: the keys of its table beyond those
-//!    that every sink has) and `pub(super) fn build(options, &Context) -> Result<…, BuildError>`.
+//!    that every sink has) that implements [`Kind`].
 //! 2. Implement [`Sink`] for what it builds: `render` is pure, `send` makes one attempt, `check` tells nobody.
-//! 3. Add one line to the `kinds!` list below; configuration, its schema and `config check` follow from it.
+//! 3. Add one line to the `kinds!` list in `sink/kinds.rs`; configuration, its schema and `config check` follow from it.
 //! 4. Describe its keys in `config/example.toml`, and let the table of far-side answers in `tests/` run against it.
 //!
 //! **Invariant:** no sink retries, sleeps, or reads the database.
 
+mod kinds;
+mod till_host;
 mod verdict;
 
-use std::sync::Arc;
+pub mod answer;
+pub mod client;
+pub mod guard;
+pub mod signature;
+pub mod words;
+
+#[cfg(test)]
+mod testing;
+
+pub mod email;
+pub mod folder;
+pub mod http;
+pub mod slack;
+pub mod stdout;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use kinds::{Attach, BuildError, Context, Kind, Options, build};
+pub use till_host::{Admission, TillHost, TillHostError};
 pub use verdict::{Reason, SinkError};
 
 use crate::order::{DeliveryId, Event, EventId, EventType, Shop};
@@ -45,6 +64,11 @@ pub trait Sink: Send + Sync + 'static {
     /// # Errors
     /// As [`Sink::send`].
     async fn check(&self) -> Result<String, SinkError>;
+
+    /// How far apart two messages must be; `None` where the far side sets no such limit.
+    fn min_interval(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What a message is made from.
