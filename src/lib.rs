@@ -18,8 +18,16 @@ pub mod store;
 
 pub mod invoice;
 
+pub mod config;
+
 pub mod record;
 
 pub mod deliver;
 
 pub mod receive;
+
+pub mod till;
+
+pub mod app;
+
+pub mod cli;

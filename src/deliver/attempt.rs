@@ -13,7 +13,7 @@ use super::{
 use crate::{
     order::Event,
     sink::{Delivery, Payload, Reason, Receipt, SinkError},
-    store::{AttemptRow, Candidate, Finished, SinkState, Verdict},
+    store::{AttemptRow, Candidate, Finished, Verdict},
 };
 
 /// How long to wait before a result that could not be written is written again.
@@ -24,8 +24,6 @@ const EXCERPT: usize = 500;
 
 /// What an attempt says of its sink.
 pub(super) struct Ended {
-    /// The sink after it.
-    pub state: Option<SinkState>,
     /// Why it failed; `None`: it did not.
     pub failure: Option<Reason>,
     /// The delivery was given up.
@@ -148,8 +146,8 @@ async fn write(outbox: &Outbox, finished: Finished, result: &Result<Receipt, Sin
     let dead = finished.verdict == Verdict::Dead;
     loop {
         match outbox.store.finish(finished.clone()).await {
-            Ok((state, paused)) => {
-                return Ended { state, failure: result.as_ref().err().map(SinkError::reason), dead, paused };
+            Ok(paused) => {
+                return Ended { failure: result.as_ref().err().map(SinkError::reason), dead, paused };
             }
             Err(error) => {
                 tracing::error!(delivery.id = %finished.id, error = %error, "an attempt could not be written down; trying again");

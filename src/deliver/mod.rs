@@ -16,7 +16,7 @@ mod prepare;
 pub mod schedule;
 mod worker;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use url::Url;
 
@@ -39,8 +39,6 @@ pub struct Outbox {
     pub recorder: Recorder,
     /// The invoice archive.
     pub archive: Archive,
-    /// The data directory.
-    pub directory: PathBuf,
     /// Where subscribers reach us.
     pub public_url: Option<Url>,
 }

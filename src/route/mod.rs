@@ -7,6 +7,7 @@ mod only;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use only::{CustomerFilter, Only, RefundFilter};
@@ -35,7 +36,7 @@ pub struct Rule {
 }
 
 /// How the announcements of an order are merged for a sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PerOrder {
     /// Every selected event, each once.

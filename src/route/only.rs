@@ -3,19 +3,22 @@
 //! **Invariant:** an unknown value passes. A filter that cannot tell must not hide a sale.
 
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::order::Order;
 
 /// The conditions of a sink's `only` table. All of them must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Only {
     /// Refunds in, out, or nothing else.
     pub refund: RefundFilter,
     /// The least absolute total.
+    #[schemars(with = "Option<String>")]
     pub min_total: Option<Decimal>,
     /// The greatest absolute total.
+    #[schemars(with = "Option<String>")]
     pub max_total: Option<Decimal>,
     /// Tills, by their number. Empty: all.
     pub cash_boxes: Vec<String>,
@@ -26,7 +29,7 @@ pub struct Only {
 }
 
 /// What to do with refunds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RefundFilter {
     /// Sales and refunds.
@@ -39,7 +42,7 @@ pub enum RefundFilter {
 }
 
 /// Which customers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CustomerFilter {
     /// All, also none.

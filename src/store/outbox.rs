@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    InvoiceRow, SinkState, Store, StoreError, StoredEvent, StoredFile, from_json, micros, parse, timestamp,
+    InvoiceRow, Store, StoreError, StoredEvent, StoredFile, from_json, micros, parse, timestamp,
     view::{invoice_status, purpose},
 };
 use crate::{
@@ -192,29 +192,26 @@ impl Store {
         .await
     }
 
-    /// Writes how an attempt ended, with its line in the log, and what that says of the sink. Returns the sink's state
-    /// after it, and whether this attempt was the one that paused it. Atomic.
+    /// Writes how an attempt ended, with its line in the log, and what that says of the sink. Returns whether this
+    /// attempt was the one that paused the sink. Atomic.
     ///
     /// # Errors
     /// When nothing of it is on disk.
-    pub async fn finish(&self, finished: Finished) -> Result<(Option<SinkState>, bool), StoreError> {
-        let sink = finished.sink.clone();
+    pub async fn finish(&self, finished: Finished) -> Result<bool, StoreError> {
         let finished = std::sync::Arc::new(finished);
-        let paused = self
-            .write(move |conn| {
-                let finished = finished.clone();
-                Box::pin(async move {
-                    log_attempt(conn, &finished).await?;
-                    finish_delivery(conn, &finished).await?;
-                    finish_sink(conn, &finished).await?;
-                    match &finished.pause {
-                        Some(because) => pause(conn, &finished, because).await,
-                        None => Ok(false),
-                    }
-                })
+        self.write(move |conn| {
+            let finished = finished.clone();
+            Box::pin(async move {
+                log_attempt(conn, &finished).await?;
+                finish_delivery(conn, &finished).await?;
+                finish_sink(conn, &finished).await?;
+                match &finished.pause {
+                    Some(because) => pause(conn, &finished, because).await,
+                    None => Ok(false),
+                }
             })
-            .await?;
-        Ok((self.sink_state(&sink).await?, paused))
+        })
+        .await
     }
 
     /// What was in flight when the last service died is due again: it may have arrived, or not. Returns how many. Atomic.

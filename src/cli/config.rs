@@ -1,0 +1,106 @@
+//! `tillhook config check`, `show` and `schema`.
+
+use std::io::Write;
+
+use super::Exit;
+use crate::config::{self, Environment, Loaded, Source, load};
+
+/// `config check`: all problems at once, else warnings and advice. Exits with 2 when there are problems.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn check(source: &Source, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let loaded = match load(source, environment) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            writeln!(out, "{problems}\n\n{}", counted(problems.0.len(), "problem"))?;
+            return Ok(Exit::Usage);
+        }
+    };
+    for warning in &loaded.warnings {
+        writeln!(out, "{}\n", warning.titled("warning"))?;
+    }
+    for advice in config::advice(&loaded) {
+        writeln!(out, "{}\n", advice.titled("advice"))?;
+    }
+    let sizes = (counted(loaded.config.shops.len(), "shop"), counted(loaded.config.sinks.len(), "sink"));
+    writeln!(out, "{} is valid: {}, {}", origin(&loaded), sizes.0, sizes.1)?;
+    Ok(Exit::Ok)
+}
+
+/// `config show`: the values in force with their origin, secrets masked.
+///
+/// # Errors
+/// When the configuration has problems or the output cannot be written.
+pub fn show(source: &Source, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let loaded = load(source, environment)?;
+    write!(out, "{}", config::show(&loaded))?;
+    Ok(Exit::Ok)
+}
+
+/// `config schema`: the JSON Schema of the file.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn schema(out: &mut dyn Write) -> anyhow::Result<Exit> {
+    serde_json::to_writer_pretty(&mut *out, &config::schema())?;
+    writeln!(out)?;
+    Ok(Exit::Ok)
+}
+
+fn origin(loaded: &Loaded) -> String {
+    let file = loaded.file.as_ref().map(|file| file.display().to_string());
+    file.unwrap_or_else(|| "the embedded configuration".to_owned())
+}
+
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn checked(text: &str) -> (Exit, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tillhook.toml");
+        fs::write(&path, text).unwrap();
+        let mut out = Vec::new();
+        let exit = check(&Source::File(path), &Environment::default(), &mut out).unwrap();
+        (exit, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn problems_are_counted_and_exit_with_2() {
+        let (exit, out) = checked("[shop.a]\n[sink.x]\n");
+        assert_eq!(exit, Exit::Usage);
+        assert!(out.ends_with("\n\n2 problems\n"), "{out}");
+    }
+
+    #[test]
+    fn what_works_but_should_be_known_is_advice() {
+        let file = "[shop.a]\ntoken = \"0123456789abcdef\"\n[sink.x]\ntype = \"http\"\nurl = \"https://u\"\non = []\n";
+        let (exit, out) = checked(file);
+        assert_eq!(exit, Exit::Ok);
+        let advice: Vec<&str> = out.lines().filter_map(|line| line.strip_prefix("advice: ")).collect();
+        assert_eq!(
+            advice,
+            [
+                "there is no `server.public_url`: invoices have no address, and `tillhook url` guesses",
+                "`sink.x` has no `secret`, so its calls are unsigned",
+                "`sink.x.on` is empty: the sink is told of no sale",
+                "`shop.a.token` stands in a file that other users may read",
+            ]
+        );
+        assert!(out.ends_with("is valid: 1 shop, 1 sink\n"), "{out}");
+    }
+
+    #[test]
+    fn the_schema_is_one_json_object() {
+        let mut out = Vec::new();
+        schema(&mut out).unwrap();
+        assert!(serde_json::from_slice::<serde_json::Value>(&out).unwrap().is_object());
+    }
+}

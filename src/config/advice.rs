@@ -1,0 +1,55 @@
+//! What works but should be known: what `config check` says beyond problems.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use super::{Loaded, Place, Problem};
+
+/// Permission bits of everyone but the owner.
+const OTHERS: u32 = 0o077;
+
+/// Advice on a configuration that has no problems.
+pub fn advice(loaded: &Loaded) -> Vec<Problem> {
+    let mut advice = Vec::new();
+    let config = &loaded.config;
+    if config.server.public_url.is_none() {
+        let what = "there is no `server.public_url`: invoices have no address, and `tillhook url` guesses";
+        advice.push(Problem::new(what, None, "set it to the address under which the till reaches this service"));
+    }
+    if config.sinks.is_empty() {
+        advice.push(Problem::new(
+            "there is no sink: sales are stored and passed on to nobody",
+            None,
+            "add a `[sink.NAME]`",
+        ));
+    }
+    for (name, sink) in &config.sinks {
+        let at = |key: &str| loaded.origin_of(&format!("sink.{name}.{key}")).cloned();
+        for told in sink.options.problems() {
+            let (what, fix) = told.split_once(": ").unwrap_or((&told, "see `config/example.toml`"));
+            advice.push(Problem::new(format!("`sink.{name}` {what}"), at("type"), fix));
+        }
+        if sink.rule.on.is_empty() || sink.rule.shops.is_empty() {
+            let key = if sink.rule.on.is_empty() { "on" } else { "shops" };
+            let what = format!("`sink.{name}.{key}` is empty: the sink is told of no sale");
+            advice.push(Problem::new(what, at(key), "name something in it, or remove it for the default"));
+        }
+    }
+    advice.extend(readable_secrets(loaded));
+    advice
+}
+
+/// A secret written in a file that others may read.
+fn readable_secrets(loaded: &Loaded) -> Option<Problem> {
+    let file = loaded.file.as_ref()?;
+    let written =
+        loaded.settings.iter().find(|setting| setting.is_literal_secret && in_file(setting.place.as_ref()))?;
+    let mode = fs::metadata(file).ok()?.permissions().mode();
+    (mode & OTHERS != 0).then(|| {
+        let what = format!("`{}` stands in a file that other users may read", written.path);
+        Problem::new(what, written.place.clone(), format!("run `chmod 600 {}`", file.display()))
+    })
+}
+
+fn in_file(place: Option<&Place>) -> bool {
+    matches!(place, Some(Place::File { .. }))
+}

@@ -1,0 +1,167 @@
+//! Makes the [`Config`] out of the tree: each table by itself, then what holds between them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{
+    Config, Delivery, Problem, Server, ShopConfig, SinkConfig, Storage, check,
+    de::Fault,
+    node::{Entry, Node, Table, Value},
+    problem::{Report, hint},
+    read::Section,
+    schema,
+    secret::{SHORTEST_TOKEN, is_token},
+    sinks,
+    tables::ShopTable,
+};
+use crate::{
+    order::{Shop, ShopId, SinkName},
+    sink::email::Smtp,
+};
+
+/// Kinds of sinks that are told of alerts where `delivery.alerts` does not say who.
+const TOLD_BY_DEFAULT: &[&str] = &["email", "slack"];
+
+/// Reads the whole tree and completes it with the defaults in force. Everything that is wrong goes to `report`; `None`
+/// only where something was wrong.
+pub(super) fn build(root: &mut Table, defaults: &Table, report: &mut Report) -> Option<Config> {
+    unknown_sections(root, report);
+    let server = section(root, defaults, "server", report, |node| Server::deserialize(node));
+    let storage = section(root, defaults, "storage", report, |node| Storage::deserialize(node));
+    let delivery = section(root, defaults, "delivery", report, |node| Delivery::deserialize(node));
+    let smtp = root.has("smtp").then(|| read_smtp(root, report));
+    let shops: BTreeMap<ShopId, ShopConfig> =
+        named(root, defaults, "shop", report, |id, section, report| read_shop(id, section, report));
+    if !root.has("shop") {
+        let fix = "add a table such as `[shop.dupont]`, or write a new file with `tillhook init`";
+        report.problem(Problem::new("no shop is configured", None, fix));
+    }
+    let shared = root.section("delivery").cloned().unwrap_or_default();
+    let sinks: BTreeMap<SinkName, SinkConfig> =
+        named(root, defaults, "sink", report, |name, section, report| sinks::read(name, section, &shared, report));
+    let mut config =
+        Config { server: server?, storage: storage?, shops, smtp: smtp.flatten(), delivery: delivery?, sinks };
+    check::check(&config, root, report);
+    choose_alerted(&mut config);
+    Some(config)
+}
+
+fn unknown_sections(root: &mut Table, report: &mut Report) {
+    root.0.retain(|entry| {
+        let known = schema::SECTIONS.contains(&entry.key.as_str());
+        if !known {
+            let fix = hint(&entry.key, schema::SECTIONS.iter().copied());
+            report.unknown(Problem::new(format!("`{}` is not a known table", entry.key), entry.place.clone(), fix));
+        }
+        known
+    });
+}
+
+/// Reads a table that has defaults, and puts it back with them.
+fn section<T>(
+    root: &mut Table,
+    defaults: &Table,
+    name: &str,
+    report: &mut Report,
+    parse: impl Fn(&Node) -> Result<T, Fault>,
+) -> Option<T> {
+    let below = defaults.section(name).cloned().unwrap_or_default();
+    let entry = root.remove(name).unwrap_or_else(|| empty(name));
+    let mut section = Section::new(&[name], entry, &below);
+    section.table(report)?.lay_over(&below);
+    let read = section.read(report, parse);
+    root.set(name, section.node);
+    read
+}
+
+fn empty(name: &str) -> Entry {
+    Entry { key: name.to_owned(), place: None, node: Node::new(Value::Table(Table::default()), None) }
+}
+
+fn read_smtp(root: &mut Table, report: &mut Report) -> Option<Smtp> {
+    let none = Table::default();
+    let mut section = Section::new(&["smtp"], root.remove("smtp")?, &none);
+    let complete = section.demand(&schema::required_of_smtp(), report);
+    let smtp = section.read(report, |node| Smtp::deserialize(node));
+    root.set("smtp", section.node);
+    smtp.filter(|_| complete)
+}
+
+/// Reads each of the tables below `[shop]` or `[sink]`, over the defaults of its kind.
+fn named<N: TryFrom<String, Error: std::fmt::Display> + Ord + Clone, T>(
+    root: &mut Table,
+    defaults: &Table,
+    kind: &str,
+    report: &mut Report,
+    read: impl Fn(&N, &mut Section<'_>, &mut Report) -> Option<T>,
+) -> BTreeMap<N, T> {
+    let mut below = defaults.section(kind).and_then(|all| all.0.first()).and_then(|one| one.node.table().cloned());
+    let below = below.get_or_insert_default();
+    below.0.retain(|entry| !["name", "type"].contains(&entry.key.as_str()));
+    let Some(entry) = root.get_mut(kind) else { return BTreeMap::new() };
+    let place = entry.place.clone();
+    let Some(all) = entry.node.table_mut() else {
+        let fix = format!("write `[{kind}.NAME]` on a line of its own and its keys below");
+        report.problem(Problem::new(format!("`{kind}` must be a table"), place, fix));
+        return BTreeMap::new();
+    };
+    let mut found = BTreeMap::new();
+    for entry in &mut all.0 {
+        let name = match N::try_from(entry.key.clone()) {
+            Ok(name) => name,
+            Err(error) => {
+                let fix = "rename the table, for instance to its first word in small letters";
+                report.problem(Problem::new(error.to_string(), entry.place.clone(), fix));
+                continue;
+            }
+        };
+        let mut section = Section::new(&[kind, &entry.key], entry.clone(), below);
+        let Some(table) = section.table(report) else { continue };
+        table.lay_over(below);
+        if let Some(value) = read(&name, &mut section, report) {
+            found.insert(name, value);
+        }
+        entry.node = section.node;
+    }
+    found
+}
+
+fn read_shop(id: &ShopId, section: &mut Section<'_>, report: &mut Report) -> Option<ShopConfig> {
+    let complete = section.demand(&["token".to_owned()], report);
+    for key in ["token", "previous_token"] {
+        check_token(section, key, report);
+    }
+    let table = section.read(report, |node| ShopTable::deserialize(node)).filter(|_| complete)?;
+    let name = table.name.unwrap_or_else(|| id.to_string());
+    let shop = Shop { id: id.clone(), name, timezone: table.timezone, currency: table.currency, locale: table.locale };
+    Some(ShopConfig {
+        shop,
+        token: table.token,
+        previous_token: table.previous_token,
+        fetch_invoices: table.fetch_invoices,
+        invoice_wait: table.invoice_wait,
+        till_hosts: table.till_hosts,
+    })
+}
+
+fn check_token(section: &Section<'_>, key: &str, report: &mut Report) {
+    let Some(entry) = section.node.table().and_then(|table| table.get(key)) else { return };
+    if entry.node.text().is_some_and(|text| !text.is_empty() && !is_token(text)) {
+        let what = format!(
+            "`{}.{key}` cannot be the end of an address: it needs at least {SHORTEST_TOKEN} characters, all of them \
+             letters, digits, `-` or `_`",
+            section.path.join(".")
+        );
+        report.problem(Problem::new(what, entry.node.place.clone(), "make one with `tillhook secrets new --token`"));
+    }
+}
+
+fn choose_alerted(config: &mut Config) {
+    for (name, sink) in &mut config.sinks {
+        sink.rule.alerts = match &config.delivery.alerts {
+            Some(named) => named.contains(name),
+            None => TOLD_BY_DEFAULT.contains(&sink.options.kind()),
+        };
+    }
+}

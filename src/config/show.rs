@@ -1,0 +1,205 @@
+//! Every value in force and where it comes from, as TOML with secrets masked.
+//!
+//! **Invariant:** a [`Setting`] is made from the tree in one place, which masks; nothing else prints values.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use super::{
+    Loaded, Place,
+    node::{Node, Table, Value},
+    schema,
+};
+
+/// What stands in place of a secret.
+const MASK: &str = "\"********\"";
+
+/// A value in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its key in full: `shop.dupont.token`.
+    pub path: String,
+    /// The value as TOML; secrets are masked.
+    pub shown: String,
+    /// Where it is written; `None` for a default.
+    pub place: Option<Place>,
+    /// Whether it is a secret that is written out where it stands.
+    pub is_literal_secret: bool,
+}
+
+/// The configuration as TOML; a comment behind each value says where it comes from.
+pub fn show(loaded: &Loaded) -> String {
+    let mut text = String::new();
+    let mut table = "";
+    for setting in &loaded.settings {
+        let (above, key) = setting.path.rsplit_once('.').unwrap_or(("", &setting.path));
+        if above != table {
+            let gap = if table.is_empty() { "" } else { "\n" };
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(text, "{gap}[{above}]");
+            table = above;
+        }
+        let origin = match &setting.place {
+            None => "default".to_owned(),
+            Some(Place::File { file, line, .. }) => format!("{}:{line}", file.display()),
+            Some(Place::Variable(name)) => name.clone(),
+        };
+        let _ = writeln!(text, "{key} = {}  # {origin}", setting.shown);
+    }
+    text
+}
+
+/// The settings of the whole tree, in the order of its sections.
+pub(super) fn settings(root: &Table) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for section in schema::SECTIONS {
+        if let Some(table) = root.section(section) {
+            collect(table, &mut vec![(*section).to_owned()], &mut settings);
+        }
+    }
+    settings
+}
+
+/// Values first, tables after them, as TOML wants it.
+fn collect(table: &Table, path: &mut Vec<String>, settings: &mut Vec<Setting>) {
+    let (tables, values): (Vec<_>, Vec<_>) = table.0.iter().partition(|entry| entry.node.table().is_some());
+    for entry in values {
+        path.push(entry.key.clone());
+        let secret = schema::is_secret(path) || entry.node.hidden;
+        settings.push(Setting {
+            path: path.join("."),
+            shown: if secret { MASK.to_owned() } else { entry.node.to_toml() },
+            place: entry.node.place.clone(),
+            is_literal_secret: secret && !entry.node.hidden,
+        });
+        path.pop();
+    }
+    for entry in tables {
+        path.push(entry.key.clone());
+        if let Some(below) = entry.node.table() {
+            collect(below, path, settings);
+        }
+        path.pop();
+    }
+}
+
+impl Node {
+    /// The items of a list, none where it is none.
+    pub(super) fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Text(text) | Value::Loose(text) => json!(text),
+            Value::Whole(number) => json!(number),
+            Value::Truth(truth) => json!(truth),
+            Value::List(items) => items.iter().map(Self::to_json).collect(),
+            Value::Table(table) => table.0.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect(),
+            Value::Other(_) | Value::Broken => serde_json::Value::Null,
+        }
+    }
+
+    pub(super) fn to_toml(&self) -> String {
+        match &self.value {
+            Value::Text(text) => quoted(text),
+            // A variable's text was read as what its key wants; show it as that where it can be told.
+            Value::Loose(text) => match super::node::parse_value(text, None) {
+                Some(node) if !matches!(node.value, Value::Text(_) | Value::Other(_)) => text.trim().to_owned(),
+                _ => quoted(text),
+            },
+            Value::Whole(number) => number.to_string(),
+            Value::Truth(truth) => truth.to_string(),
+            Value::List(items) => format!("[{}]", items.iter().map(Self::to_toml).collect::<Vec<_>>().join(", ")),
+            Value::Table(table) => {
+                let entry = |entry: &super::node::Entry| format!("{} = {}", quoted(&entry.key), entry.node.to_toml());
+                format!("{{ {} }}", table.0.iter().map(entry).collect::<Vec<_>>().join(", "))
+            }
+            Value::Other(_) | Value::Broken => quoted(""),
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::{Environment, Source, load};
+
+    const CANARY: &str = "CANARY-0123456789";
+
+    /// A configuration with the canary everywhere where a secret can stand.
+    fn with_secrets(more: &str) -> (tempfile::TempDir, Source) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tillhook.toml");
+        fs::write(dir.path().join("secret"), CANARY).unwrap();
+        let text = format!(
+            "[shop.a]\ntoken = \"{CANARY}\"\nprevious_token = {{ file = \"secret\" }}\n\
+             [smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\nusername = \"a\"\npassword = \"{CANARY}\"\n\
+             [sink.x]\ntype = \"http\"\nurl = \"https://u/{CANARY}\"\nsecret = {{ env = \"SECRET\" }}\n\
+             headers = {{ authorization = \"{CANARY}\" }}\n\
+             [sink.y]\ntype = \"slack\"\nurl = \"https://hooks.slack.com/{CANARY}\"\n{more}"
+        );
+        fs::write(&path, text).unwrap();
+        (dir, Source::File(path))
+    }
+
+    fn environment() -> Environment {
+        [("SECRET", CANARY), ("TILLHOOK_SINK__X__PREVIOUS_SECRET", CANARY)].into_iter().collect()
+    }
+
+    #[test]
+    fn no_secret_is_shown_or_debugged() {
+        let (_dir, source) = with_secrets("");
+        let loaded = load(&source, &environment()).unwrap();
+        let advice = crate::config::advice(&loaded);
+        let everything = format!("{loaded:?} {loaded:#?} {advice:?} {}", show(&loaded));
+        assert!(!everything.contains("CANARY"), "{everything}");
+        assert_eq!(show(&loaded).matches(MASK).count(), 8);
+    }
+
+    #[test]
+    fn no_problem_quotes_a_secret() {
+        let wrong = [
+            format!("token = CANARY{CANARY}"),
+            format!("[sink.z]\ntype = \"http\"\nurl = [\"{CANARY}\"]\nsecret = {{ file = [\"{CANARY}\"] }}"),
+            format!("[shop.b]\ntoken = \"{CANARY} {CANARY}\"\nprevious_token = \"CANARY\""),
+            format!("[shop.b]\ntoken = \"{CANARY}\""),
+        ];
+        for wrong in &wrong {
+            let (_dir, source) = with_secrets(wrong);
+            let problems = load(&source, &environment()).unwrap_err();
+            assert!(!format!("{problems} {problems:?}").contains("CANARY"), "{problems}");
+        }
+    }
+
+    #[test]
+    fn every_value_is_shown_with_its_origin_as_toml() {
+        let (_dir, source) = with_secrets("on = [\"order.validated\"]\n");
+        let set: Environment = [("SECRET", CANARY), ("TILLHOOK_SINK__Y__CONCURRENCY", "2")].into_iter().collect();
+        let shown = show(&load(&source, &set).unwrap());
+        let Source::File(file) = source else { panic!("a file") };
+        let file = file.display();
+        for line in [
+            "[sink.y]".to_owned(),
+            "listen = \"0.0.0.0:8080\"  # default".to_owned(),
+            format!("on = [\"order.validated\"]  # {file}:18"),
+            format!("url = \"********\"  # {file}:17"),
+            "concurrency = 2  # TILLHOOK_SINK__Y__CONCURRENCY".to_owned(),
+            "timeout = \"15s\"  # default".to_owned(),
+            "per_order = \"follow\"  # default".to_owned(),
+        ] {
+            assert!(shown.lines().any(|shown| shown == line), "{line} in\n{shown}");
+        }
+        assert!(shown.parse::<toml::Table>().is_ok(), "{shown}");
+    }
+}

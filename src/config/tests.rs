@@ -1,0 +1,252 @@
+//! What the operator gets to read: problems in their exact words, and where each value comes from.
+
+use std::{fs, path::PathBuf};
+
+use rstest::rstest;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+use super::*;
+
+const SHOP: &str = "[shop.dupont]\ntoken = \"0123456789abcdef-_AZ\"\n";
+
+/// A configuration file in a folder of its own.
+struct Written {
+    _dir: TempDir,
+    path: PathBuf,
+}
+
+fn written(text: &str) -> Written {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tillhook.toml");
+    fs::write(&path, text).unwrap();
+    Written { _dir: dir, path }
+}
+
+impl Written {
+    fn load(&self, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
+        load(&Source::File(self.path.clone()), &variables.iter().copied().collect())
+    }
+
+    /// All problems, the folder's name left out.
+    fn problems(&self, variables: &[(&str, &str)]) -> String {
+        let problems = self.load(variables).map(|_| ()).unwrap_err().to_string();
+        problems.replace(&format!("{}/", self.path.parent().unwrap().display()), "")
+    }
+}
+
+#[rstest]
+#[case::syntax(
+    "[server\nlisten = 1",
+    "error: this is not TOML: unclosed table, expected `]`\n  --> tillhook.toml:1:8\n  fix: correct the line"
+)]
+#[case::an_unknown_table(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[servr]",
+    "error: `servr` is not a known table\n  --> tillhook.toml:3:2\n  fix: did you mean `server`?"
+)]
+#[case::an_unknown_key(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\ntimezon = \"x\"",
+    "error: `shop.a.timezon` is not a known key\n  --> tillhook.toml:3:1\n  fix: did you mean `timezone`?"
+)]
+#[case::a_wrong_type(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\nfetch_invoices = \"yes\"",
+    "error: `shop.a.fetch_invoices` must be true or false, not text\n  --> tillhook.toml:3:18\n  fix: see `tillhook config schema` for what it may be"
+)]
+#[case::a_time_zone(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\ntimezone = \"Europe/Pari\"",
+    "error: `shop.a.timezone`: `Europe/Pari` is not a time zone\n  --> tillhook.toml:3:12\n  fix: use one such as `Europe/Paris`"
+)]
+#[case::a_duration_in_a_list(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[delivery]\nretry = [\"5s\", \"soon\", \"90h\"]",
+    "error: `delivery.retry[1]`: `soon` is not a duration\n  --> tillhook.toml:4:16\n  fix: use one such as \"30s\", \"5m\", \"24h\" or \"7d\""
+)]
+#[case::a_shop_without_token(
+    "[shop.a]",
+    "error: `shop.a` has no `token`\n  --> tillhook.toml:1:7\n  fix: make one with `tillhook secrets new --token`, and add `token = \"…\"`, `token = { file = \"…\" }` or `token = { env = \"…\" }`"
+)]
+#[case::a_short_token(
+    "[shop.a]\ntoken = \"short\"",
+    "error: `shop.a.token` cannot be the end of an address: it needs at least 16 characters, all of them letters, digits, `-` or `_`\n  --> tillhook.toml:2:9\n  fix: make one with `tillhook secrets new --token`"
+)]
+#[case::one_token_for_two_shops(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[shop.b]\ntoken = \"fedcba9876543210\"\nprevious_token = \"0123456789abcdef\"",
+    "error: `shop.b.previous_token` is also a token of `shop.a`\n  --> tillhook.toml:5:18\n  fix: make another one with `tillhook secrets new --token`"
+)]
+#[case::a_name(
+    "[shop.Dupont]\ntoken = \"0123456789abcdef\"",
+    "error: `Dupont` is not a usable name: use a-z, 0-9, `_` and `-`, without two underscores in a row\n  --> tillhook.toml:1:7\n  fix: rename the table, for instance to its first word in small letters"
+)]
+#[case::no_shop(
+    "",
+    "error: no shop is configured\n  fix: add a table such as `[shop.dupont]`, or write a new file with `tillhook init`"
+)]
+#[case::a_kind(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[sink.x]\ntype = \"emial\"",
+    "error: `sink.x.type`: there is no such kind of sink\n  --> tillhook.toml:4:8\n  fix: did you mean `email`?"
+)]
+#[case::a_key_of_a_kind(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[sink.x]\ntype = \"stdout\"\nconcurency = 2",
+    "error: `sink.x.concurency` is not a known key\n  --> tillhook.toml:5:1\n  fix: did you mean `concurrency`?"
+)]
+#[case::a_missing_address(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[sink.x]\ntype = \"http\"",
+    "error: `sink.x` has no `url`\n  --> tillhook.toml:3:7\n  fix: add `url = \"…\"`, `url = { file = \"…\" }` or `url = { env = \"…\" }`"
+)]
+#[case::mail_without_a_server(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[sink.x]\ntype = \"email\"\nto = [\"a@example.com\"]",
+    "error: `sink.x` sends e-mail, but there is no mail server\n  --> tillhook.toml:4:8\n  fix: add a table `[smtp]` with `host`, `port` and `from`"
+)]
+#[case::an_alert_to_nobody(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[delivery]\nalerts = [\"consol\"]\n[sink.console]\ntype = \"stdout\"",
+    "error: `delivery.alerts`: there is no sink `consol`\n  --> tillhook.toml:4:11\n  fix: did you mean `console`?"
+)]
+#[case::a_pause_that_comes_too_late(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[delivery]\nretry = [\"1h\"]\n[sink.console]\ntype = \"stdout\"",
+    "error: `delivery.pause_after` is not less than the sum of `retry`\n  --> tillhook.toml:4:9\n  fix: shorten `pause_after`, or retry for longer: deliveries would be given up before the sink is paused"
+)]
+#[case::a_filter(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[sink.console]\ntype = \"stdout\"\nonly = { refund = \"exlude\" }",
+    "error: `sink.console.only.refund`: `exlude` is not one of `include`, `exclude`, `only`\n  --> tillhook.toml:5:19\n  fix: did you mean `exclude`?"
+)]
+#[case::nothing_at_once(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[delivery]\nconcurrency = 0",
+    "error: `delivery.concurrency` must be at least 1\n  --> tillhook.toml:4:15\n  fix: use 1 to do one thing after the other"
+)]
+fn a_problem_says_what_where_and_what_to_do(#[case] file: &str, #[case] expected: &str) {
+    assert_eq!(written(file).problems(&[]), expected);
+}
+
+#[test]
+fn all_problems_are_told_at_once_each_of_them_once() {
+    let file = "[server]\nlisten = 8080\nbody_limit = \"big\"\n[shop.a]\nlocale = \"de\"\ncurrency = \"euro\"\n\
+                [sink.x]\ntype = \"http\"\non = [\"order.paid\", \"order.*\", \"sale\"]\nformat = \"xml\"\nretry = \"5s\"\n";
+    let problems = written(file).problems(&[]);
+    let told: Vec<&str> = problems.lines().filter_map(|line| line.strip_prefix("error: `")).collect();
+    let begins: Vec<&str> = told.iter().map(|line| line.split('`').next().unwrap()).collect();
+    assert_eq!(
+        begins,
+        [
+            "server.listen",
+            "server.body_limit",
+            "shop.a",
+            "shop.a.locale",
+            "shop.a.currency",
+            "sink.x",
+            "sink.x.format",
+            "sink.x.on[0]",
+            "sink.x.on[1]",
+            "sink.x.retry"
+        ],
+        "{problems}"
+    );
+}
+
+#[test]
+fn a_variable_wins_over_the_file_and_an_error_in_it_names_it() {
+    let file = written(&format!("{SHOP}locale = \"fr\"\n[sink.a-b]\ntype = \"stdout\"\n"));
+    let set = [
+        ("TILLHOOK_SHOP__DUPONT__LOCALE", "en"),
+        ("TILLHOOK_SINK__A_B__CONCURRENCY", "7"),
+        ("TILLHOOK_SINK__A_B__ON", "[\"order.validated\"]"),
+        ("TILLHOOK_SINK__A_B__ONLY__REFUND", "exclude"),
+        ("TILLHOOK_SINK__A_B__PRETTY", "true"),
+        ("TILLHOOK_SERVER__LISTEN", "127.0.0.1:1"),
+    ];
+    let loaded = file.load(&set).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let (name, sink) = loaded.config.sinks.first_key_value().unwrap();
+    assert_eq!((name.as_str(), sink.concurrency, sink.rule.on.len()), ("a-b", 7, 1));
+    assert_eq!(sink.rule.only.refund, route::RefundFilter::Exclude);
+    assert!(matches!(&sink.options, sink::Options::Stdout(options) if options.pretty));
+    assert_eq!(loaded.config.server.listen.port(), 1);
+    let variable = |name: &str| Some(Place::Variable(name.to_owned()));
+    assert_eq!(loaded.origin_of("shop.dupont.locale").cloned(), variable("TILLHOOK_SHOP__DUPONT__LOCALE"));
+
+    let problems = file.problems(&[("TILLHOOK_SINK__A_B__CONCURRENCY", "many"), ("TILLHOOK_SMTP__PORT", "70000")]);
+    let expected = "error: `smtp` has no `host`\n  --> environment variable TILLHOOK_SMTP__PORT\n";
+    assert!(problems.starts_with(expected), "{problems}");
+    let expected =
+        "error: `smtp.port` must be a whole number from 0 to 65535\n  --> environment variable TILLHOOK_SMTP__PORT\n";
+    assert!(problems.contains(expected), "{problems}");
+    let expected = "error: `sink.a-b.concurrency` must be a whole number, not this\n  --> environment variable \
+                    TILLHOOK_SINK__A_B__CONCURRENCY\n";
+    assert!(problems.contains(expected), "{problems}");
+}
+
+#[test]
+fn the_environment_can_make_a_shop_and_a_sink_that_no_file_has() {
+    let set: Environment =
+        [("TILLHOOK_SHOP__MARTIN__TOKEN", "martin-martin-martin"), ("TILLHOOK_SINK__OUT__TYPE", "stdout")]
+            .into_iter()
+            .collect();
+    let loaded = load(&Source::Embedded, &set).unwrap();
+    let shop = &loaded.config.shops.first_key_value().unwrap().1;
+    assert_eq!((shop.shop.name.as_str(), shop.shop.timezone.iana_name()), ("martin", Some("Europe/Paris")));
+    assert_eq!((loaded.config.shops.len(), loaded.config.sinks.len()), (1, 1));
+    assert!(!loaded.generated_token);
+}
+
+#[test]
+fn a_variable_that_nobody_knows_is_a_warning_with_a_suggestion() {
+    let set = [
+        ("TILLHOOK_SHOP__DUPONT__TOKN", "x"),
+        ("TILLHOOK_SERVR__LISTEN", "x"),
+        ("TILLHOOK_SMTP", "x"),
+        ("TILLHOOK_LOG", "debug"),
+        ("TILLHOOK_CONFIG", "ignored.toml"),
+        ("OTHER", "x"),
+    ];
+    let warnings = written(SHOP).load(&set).unwrap().warnings;
+    let told: Vec<(&str, &str)> = warnings.iter().map(|told| (told.what.as_str(), told.fix.as_str())).collect();
+    let joined = "join table and key by two underscores: `TILLHOOK_SMTP__HOST`, `TILLHOOK_SHOP__DUPONT__TOKEN`";
+    assert_eq!(
+        told,
+        [
+            ("`TILLHOOK_SERVR__LISTEN` is not a known variable", "did you mean `TILLHOOK_SERVER`?"),
+            ("`TILLHOOK_SMTP` is not a known variable", joined),
+            ("`shop.dupont.tokn` is not a known key", "did you mean `TILLHOOK_SHOP__DUPONT__TOKEN`?"),
+        ]
+    );
+}
+
+#[test]
+fn a_file_twin_gives_the_file_s_text_without_its_last_newline() {
+    let file = written(SHOP);
+    let secret = file.path.with_file_name("secret");
+    fs::write(&secret, "from-a-file-0123456\n").unwrap();
+    let twin = ("TILLHOOK_SHOP__DUPONT__TOKEN_FILE", secret.to_str().unwrap());
+    let loaded = file.load(&[twin]).unwrap();
+    let shop = loaded.config.shops.first_key_value().unwrap().1;
+    assert_eq!(shop.token.expose_secret(), "from-a-file-0123456");
+
+    let both = file.problems(&[twin, ("TILLHOOK_SHOP__DUPONT__TOKEN", "x")]);
+    assert!(both.contains("are both set"), "{both}");
+    let absent = file.problems(&[("TILLHOOK_SHOP__DUPONT__TOKEN_FILE", "/nowhere/token")]);
+    let expected = "error: `TILLHOOK_SHOP__DUPONT__TOKEN_FILE`: /nowhere/token cannot be read (entity not found)\n  \
+                    --> environment variable TILLHOOK_SHOP__DUPONT__TOKEN_FILE\n  \
+                    fix: check that the file exists and that this user may read it";
+    assert_eq!(absent, expected);
+}
+
+#[test]
+fn a_secret_may_be_referred_to_by_file_or_variable() {
+    let file = written(
+        "[shop.a]\ntoken = { file = \"token\" }\n[sink.x]\ntype = \"http\"\nurl = { env = \"URL\" }\n\
+         headers = { authorization = { env = \"AUTH\" } }",
+    );
+    fs::write(file.path.with_file_name("token"), "relative-to-the-file\n").unwrap();
+    let loaded = file.load(&[("URL", "https://erp.example/x"), ("AUTH", "Bearer y")]).unwrap();
+    assert_eq!(loaded.config.shops.first_key_value().unwrap().1.token.expose_secret(), "relative-to-the-file");
+
+    let expected = "error: `sink.x.url`: the environment variable URL is not set\n  --> tillhook.toml:5:7\n  \
+                    fix: set URL, or write the secret in another way\n\n\
+                    error: `sink.x.headers.authorization`: the environment variable AUTH is empty\n  \
+                    --> tillhook.toml:6:29\n  fix: set AUTH, or write the secret in another way";
+    assert_eq!(file.problems(&[("AUTH", "")]), expected);
+}
+
+#[test]
+fn what_is_not_a_secret_cannot_be_a_reference() {
+    let problems = written(&format!("{SHOP}name = {{ env = \"NAME\" }}")).problems(&[("NAME", "x")]);
+    assert!(problems.starts_with("error: `shop.dupont.name` must be text in quotes, not a table"), "{problems}");
+}

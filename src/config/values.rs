@@ -1,0 +1,105 @@
+//! How durations, sizes and the other small values are written: `"30s"`, `"10y"`, `"10MiB"`, `"Europe/Paris"`.
+//!
+//! Each function is a field's `deserialize_with`. Their errors say `WHAT: use FIX`.
+
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo, tz::TimeZone};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de::Error};
+use url::Url;
+
+use super::problem::hint;
+
+/// A duration such as `"30s"`, `"5m"` or `"90d"`; a day has 24 hours here.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Interval(Duration);
+
+impl TryFrom<String> for Interval {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let span: Option<Span> = text.parse().ok();
+        let duration = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+        let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
+        duration
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is not a duration: use one such as \"30s\", \"5m\", \"24h\" or \"7d\""))
+    }
+}
+
+impl JsonSchema for Interval {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Interval".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]" })
+    }
+}
+
+/// A [`Duration`].
+pub(super) fn interval<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    Interval::deserialize(from).map(|interval| interval.0)
+}
+
+/// A [`Duration`], or none.
+pub(super) fn optional_interval<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    Ok(Option::<Interval>::deserialize(from)?.map(|interval| interval.0))
+}
+
+/// A list of [`Duration`]s.
+pub(super) fn intervals<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Duration>, D::Error> {
+    Ok(Vec::<Interval>::deserialize(from)?.into_iter().map(|interval| interval.0).collect())
+}
+
+/// How long something is kept: a calendar span, so that ten years are ten years.
+pub(super) fn retention<'de, D: Deserializer<'de>>(from: D) -> Result<Span, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().ok().filter(|span: &Span| !span.is_negative()).ok_or_else(|| {
+        D::Error::custom(format!("`{text}` is not a duration: use one such as \"90d\", \"6mo\" or \"10y\""))
+    })
+}
+
+/// A size in bytes.
+pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(from)?;
+    let size = text.parse().ok().map(|size: bytesize::ByteSize| size.as_u64()).filter(|size| *size > 0);
+    size.ok_or_else(|| D::Error::custom(format!("`{text}` is not a size: use one such as \"512KiB\" or \"2MiB\"")))
+}
+
+/// A number of things done at the same time.
+pub(super) fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    match usize::deserialize(from)? {
+        0 => Err(D::Error::custom("must be at least 1: use 1 to do one thing after the other")),
+        number => Ok(number),
+    }
+}
+
+/// A time zone of the IANA database.
+pub(super) fn timezone<'de, D: Deserializer<'de>>(from: D) -> Result<TimeZone, D::Error> {
+    let text = String::deserialize(from)?;
+    TimeZone::get(&text).map_err(|_| {
+        let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        let hint = hint(&text, names.iter().map(String::as_str));
+        let fix = hint.strip_prefix("did you mean ").map_or("`Europe/Paris`", |name| name.trim_end_matches('?'));
+        D::Error::custom(format!("`{text}` is not a time zone: use one such as {fix}"))
+    })
+}
+
+/// The address under which the world reaches us, without its last `/`.
+pub(super) fn public_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Url>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    let usable = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    };
+    let url = Url::parse(text.trim_end_matches('/')).ok().filter(usable);
+    let wrong =
+        "is not a public address: use one such as \"https://hooks.example.com\", without user, query or fragment";
+    url.map(Some).ok_or_else(|| D::Error::custom(wrong))
+}
