@@ -80,6 +80,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, service: Router, limits
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
     tokio::select! {
+        // First what has already arrived: a call must not be lost because the service stops in the same moment.
+        biased;
         ended = &mut connection => return note(ended),
         () = shutdown.cancelled() => {}
         () = sleep(limits.connection_time) => {}

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Every check of this repository, cheapest first. Needs Debian with Rust; gets the rest by itself.
+#
+#   tests/run.sh          what every change must pass
+#   tests/run.sh --long   the same, and the tests that take long (none so far)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+case "${1-}" in
+    "") ;;
+    --long) step "--long: there are no long tests yet, so this is the usual run" ;;
+    *) echo "usage: tests/run.sh [--long]" >&2; exit 2 ;;
+esac
+
+# SQLite and ring contain C.
+if ! command -v cc >/dev/null; then
+    step "No C compiler: installing gcc"
+    sudo=$([ "$(id -u)" -eq 0 ] || echo sudo)
+    $sudo apt-get update -q
+    $sudo apt-get install -y -q --no-install-recommends gcc libc6-dev
+fi
+for tool in fmt clippy; do
+    cargo "$tool" --version >/dev/null 2>&1 || rustup component add "${tool/fmt/rustfmt}"
+done
+
+step "cargo fmt"
+cargo fmt --check
+
+step "cargo clippy"
+cargo clippy --all-targets --locked -- -D warnings
+
+# nextest shows slow and leaking tests, but compiling it takes longer than all of ours: without it, cargo runs them.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+result=0
+if cargo nextest --version >/dev/null 2>&1; then
+    step "cargo nextest"
+    cargo nextest run --locked 2>&1 | tee "$log" || result=$?
+else
+    step "cargo test (cargo-nextest is not installed)"
+    cargo test --locked --all-targets 2>&1 | tee "$log" || result=$?
+fi
+
+if [ "$result" -eq 0 ]; then
+    step "Examples in the documentation"
+    cargo test --doc --locked || result=$?
+    step "cargo doc"
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked || result=$?
+fi
+
+step "Tests"
+grep -E '^ *Summary |^test result:' "$log" || echo "The tests did not run to their end."
+exit "$result"
