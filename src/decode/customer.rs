@@ -69,3 +69,43 @@ fn address(fields: &mut Fields) -> Option<Address> {
     };
     (address != Address::default()).then_some(address)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::tests::content, *};
+
+    #[test]
+    fn a_customer_is_read_in_french_and_english_or_is_none() {
+        let customer = |fields: Value| content(fields)["customer"].clone();
+        for none in [
+            json!({"customer": [], "clientID": "0"}),
+            json!({"client": "", "clientID": ""}),
+            json!({"client": "[]"}),
+            json!({"customer": {"nom": "", "numtva": null, "id": 0}}),
+            json!({}),
+        ] {
+            assert_eq!(customer(none.clone()), json!(null), "{none}");
+        }
+        let full = customer(json!({"client": {
+            "firstname": "Zoé", "lastname": "Durand", "company": "Durand SARL", "Phone": 612345678, "address": "10 rue", "zip": "75005",
+            "city": "Paris", "country": "FR", "siret": "123", "id": "9", "telephone2": "x"
+        }}));
+        assert_eq!(full["name"], "Zoé Durand");
+        assert_eq!(full["is_company"], true);
+        assert_eq!(full["phone"], "612345678");
+        assert_eq!(full["address"]["postcode"], "75005");
+        assert_eq!(full["id"], "9");
+        assert_eq!(full["extra"], json!({"company": "Durand SARL", "siret": "123", "telephone2": "x"}));
+        let company = customer(json!({"customer": {"societe": "Durand SARL"}, "clientID": 9}));
+        assert_eq!(
+            (&company["name"], &company["is_company"], &company["id"]),
+            (&json!("Durand SARL"), &json!(true), &json!("9"))
+        );
+        let nameless = customer(json!({"clientID": 512, "customer": []}));
+        assert_eq!((&nameless["id"], &nameless["is_company"]), (&json!("512"), &json!(null)));
+        let two_ids = customer(json!({"clientID": 512, "customer": {"id": 7, "nom": "X"}}));
+        assert_eq!((&two_ids["id"], &two_ids["extra"]), (&json!("512"), &json!({"id": 7})));
+    }
+}

@@ -49,9 +49,11 @@ fn unix(digits: &str) -> Option<Timestamp> {
 fn written(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     let turned = year_first(text);
     let text = turned.as_deref().unwrap_or(text);
-    // `2026-11-21 14:03:10 +0100`: the space before an offset is not in the standard.
-    let joined =
-        text.rsplit_once(' ').filter(|(_, end)| end.starts_with(['+', '-'])).map(|(time, end)| format!("{time}{end}"));
+    // `14:03:10 +01:00` has a space before its offset; in `14:03:10 01:00` it was a `+` that the form did not escape.
+    let joined = text.rsplit_once(' ').filter(|(time, _)| time.contains(':')).map(|(time, offset)| {
+        let plus = if offset.starts_with(['+', '-']) { "" } else { "+" };
+        format!("{time}{plus}{offset}")
+    });
     let pieces = Pieces::parse(joined.as_deref().unwrap_or(text)).ok()?;
     let civil = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
     match pieces.to_numeric_offset() {
@@ -88,6 +90,7 @@ mod tests {
             "2026-11-21T14:03:10+01:00",
             "2026-11-21T14:03:10+0100",
             "2026-11-21 14:03:10 +01:00",
+            "2026-11-21T14:03:10 01:00",
             "2026-11-21T13:03:10Z",
             "2026-11-21 13:03:10.000Z",
             "2026-11-21T14:03:10",

@@ -54,6 +54,11 @@ impl Fields {
         })
     }
 
+    /// Everything called one of `names`, understood or not, as it was sent.
+    pub(super) fn take_all(&mut self, names: &[&str]) -> Map<String, Value> {
+        self.0.extract_if(.., |(key, _)| names.iter().any(|name| names::same(key, name))).collect()
+    }
+
     /// A text, or a number in its own digits; trimmed, not empty.
     pub(super) fn text(&mut self, names: &[&str]) -> Option<String> {
         self.take(names, self::text)

@@ -123,3 +123,67 @@ fn divided(price: Money, quantity: Option<Number>) -> Option<Decimal> {
     let unit = price.value().checked_div(quantity)?.normalize();
     (unit.scale() <= MAX_UNIT_DECIMALS && unit.checked_mul(quantity) == Some(price.value())).then_some(unit)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::tests::content, *};
+
+    #[test]
+    fn a_price_is_for_one_unless_only_the_other_reading_adds_up() {
+        let two = json!([{"titre": "A", "qte": 2, "prix": "10"}, {"titre": "B", "qte": "4", "prix": "6"}]);
+        for (total, items, units, totals) in [
+            ("44", &two, ["10.00", "6.00"], ["20.00", "24.00"]),
+            ("16", &two, ["5.00", "1.50"], ["10.00", "6.00"]),
+            ("-16", &two, ["5.00", "1.50"], ["10.00", "6.00"]),
+            ("99", &two, ["10.00", "6.00"], ["20.00", "24.00"]),
+            ("", &two, ["10.00", "6.00"], ["20.00", "24.00"]),
+        ] {
+            let read = content(json!({"price": total, "items": items}));
+            for n in 0..2 {
+                assert_eq!(read["items"][n]["unit_price"], units[n], "{total}");
+                assert_eq!(read["items"][n]["total"], totals[n], "{total}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_is_completed_exactly_or_not_at_all() {
+        for (total, item, unit, line) in [
+            ("10", json!({"prix": 10, "qte": 3}), json!(null), json!("10.00")),
+            ("4.30", json!({"prix": "12.90", "qte": "0.333"}), json!("12.90"), json!("4.2957")),
+            ("5", json!({"prix": "5"}), json!("5.00"), json!("5.00")),
+            ("5", json!({"total": "5", "qte": 2}), json!(null), json!("5.00")),
+            ("15", json!({"prix": "10", "qte": 2, "total": "15"}), json!("10.00"), json!("15.00")),
+            ("5", json!({"titre": "x", "qte": 0, "prix": "5"}), json!(null), json!("5.00")),
+        ] {
+            let read = content(json!({"price": total, "items": [item]}));
+            assert_eq!((&read["items"][0]["unit_price"], &read["items"][0]["total"]), (&unit, &line), "{item}");
+        }
+        assert_eq!(content(json!({"items": [{"prix": 5}]}))["items"][0]["quantity"], json!(null));
+    }
+
+    #[test]
+    fn items_are_read_in_every_shape_and_kept_when_they_are_none() {
+        let labels = |items: Value| -> Vec<Value> {
+            let read = content(json!({ "articles": items }));
+            read["items"]
+                .as_array()
+                .map(|list| list.iter().map(|item| item["label"].clone()).collect())
+                .unwrap_or_default()
+        };
+        for items in [
+            json!([{"titre": "A"}, {"libellé": "B"}]),
+            json!({"10": {"name": "B"}, "2": {"Label": "A"}}),
+            json!([r#"{"titre":"A"}"#, {"nom": "B"}, null]),
+        ] {
+            assert_eq!(labels(items.clone()), ["A", "B"], "{items}");
+        }
+        assert_eq!(labels(json!({"titre": "A", "prix": 1})), ["A"]);
+        for odd in [json!(["12_2_Pizza"]), json!({"3": "q"}), json!("two pizzas"), json!({"a": {"b": 1}}), json!(3)] {
+            let read = content(json!({ "items": odd }));
+            assert_eq!((&read["items"], &read["extra"]["items"]), (&json!(null), &odd));
+        }
+    }
+}

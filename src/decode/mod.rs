@@ -1,8 +1,8 @@
 //! Bytes of the till → [`Notification`]: form, brackets, JSON, multipart or query, in whatever charset, under whatever name.
 //!
-//! Nobody documents how the till encodes a call, so nothing it declares is believed: the bytes decide ([`sniff`]). Every
+//! Nobody documents how the till encodes a call, so nothing it declares is believed: the bytes decide (`sniff.rs`). Every
 //! encoding becomes the same neutral tree, in which the fields are then looked up by their English and French names
-//! ([`names`]). What is taken out of the tree has been understood; what remains is the `extra`.
+//! (`names.rs`). What is taken out of the tree has been understood; what remains is the `extra`.
 //!
 //! **Invariant:** decoding is pure (no clock, no I/O), never panics outwards, and no error text holds a value that was sent.
 

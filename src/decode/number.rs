@@ -135,7 +135,6 @@ fn is_currency(word: &str) -> bool {
 }
 
 /// Where the decimal separator is, if there is one; `None` for a contradiction.
-#[allow(clippy::option_option, reason = "no separator and a contradiction are different answers")]
 fn decimal_separator(core: &str) -> Option<Option<usize>> {
     let count = |separator| core.matches(separator).count();
     let (dots, commas) = (count('.'), count(','));

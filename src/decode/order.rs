@@ -47,9 +47,16 @@ fn is_test(fields: &mut Fields) -> bool {
     flag.unwrap_or_else(|| fields.take(names::TEST, |_| Some(())).is_some())
 }
 
-/// The customer's data, with the number that stands beside them.
+/// The customer's data, with the number that stands beside them. Data that are not understood go into the customer's
+/// `extra`, not the order's: that one leaves without being asked for.
 fn customer(fields: &mut Fields) -> Option<Customer> {
     let id = fields.id(names::CUSTOMER_ID);
-    let customer = fields.take_parts(names::CUSTOMER, |value| customer::take(value, id.as_deref())).flatten();
-    customer.or_else(|| id.map(|id| Customer { id: Some(id), ..Customer::default() }))
+    let known = fields.take_parts(names::CUSTOMER, |value| customer::take(value, id.as_deref())).flatten();
+    let unread = fields.take_all(names::CUSTOMER);
+    if known.is_none() && id.is_none() && unread.is_empty() {
+        return None;
+    }
+    let mut customer = known.unwrap_or_else(|| Customer { id, ..Customer::default() });
+    customer.extra.extend(unread);
+    Some(customer)
 }

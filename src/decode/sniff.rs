@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Input, Unreadable, brackets, charset, form, json, multipart};
 
-/// How many fields a form may have.
+/// How many fields a call may have.
 const MAX_FIELDS: usize = 20_000;
 
 /// The first bytes of what is certainly no call of a till, and what it is instead.
@@ -41,6 +41,9 @@ pub(super) fn tree(input: &Input<'_>) -> Result<Map<String, Value>, Unreadable> 
         Kind::Json => from_json(bytes, input)?,
         Kind::Form => from_form(bytes, input)?,
     };
+    if fields.len() > MAX_FIELDS {
+        return Err(too_many_fields());
+    }
     fields.iter_mut().for_each(|(_, value)| json::unpack(value));
     Ok(fields)
 }
@@ -75,13 +78,14 @@ fn from_form(bytes: &[u8], input: &Input<'_>) -> Result<Map<String, Value>, Unre
 
 fn from_json(bytes: &[u8], input: &Input<'_>) -> Result<Map<String, Value>, Unreadable> {
     let text = charset::text(bytes, charset::declared(input.content_type));
-    match json::parse(&text) {
-        Ok(value) => object(value),
+    let error = match json::parse(&text) {
+        Ok(value) => return object(value),
+        Err(error) => error,
+    };
+    match from_form(bytes, input) {
         // A form whose first key begins like JSON.
-        Err(_) if bytes.contains(&b'=') && from_form(bytes, input).is_ok_and(|form| form.contains_key("type")) => {
-            from_form(bytes, input)
-        }
-        Err(error) => Err(Unreadable::because(format!(
+        Ok(form) if form.contains_key("type") => Ok(form),
+        _ => Err(Unreadable::because(format!(
             "the body begins like JSON, but breaks at line {}, column {}: {}",
             error.line(),
             error.column(),

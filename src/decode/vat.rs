@@ -91,3 +91,35 @@ fn from_object(map: &Map<String, Value>, key: Option<Number>, shop: &Shop) -> Op
     let says_something = line.net.or(line.vat).or(line.gross).is_some();
     says_something.then(|| Read { line, complete: fields.are_empty() })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::content;
+
+    #[test]
+    fn vat_is_read_in_every_shape() {
+        let ten = json!({"rate": "10", "net": null, "vat": "2.35", "gross": null});
+        let twenty = json!({"rate": "20", "net": "15.00", "vat": "3.00", "gross": "18.00"});
+        for (sent, expected) in [
+            (json!({"20": {"ht": 15, "tva": 3, "ttc": 18}, "10": "2,35 €"}), json!([ten, twenty])),
+            (json!([[10, 2.35]]), json!([ten])),
+            (json!([{"tva": "10", "montant": "2.35"}]), json!([ten])),
+            (json!([{"tva": "2.35", "taux": "10 %"}]), json!([ten])),
+            (json!({"rate": 20, "net": 15, "vat": 3, "gross": 18}), json!([twenty])),
+            (json!({"0": {"taux": 20, "ht": 15, "tva": 3, "ttc": 18}}), json!([twenty])),
+            (json!(["0.00"]), json!([{"rate": "0", "net": null, "vat": "0.00", "gross": null}])),
+        ] {
+            let read = content(json!({ "VATs": sent }));
+            assert_eq!((&read["vat"], &read["extra"]), (&expected, &json!({})), "{sent}");
+        }
+        for odd in [json!(["4.00"]), json!({"a": 1}), json!("20%"), json!([[1, 2, 3]]), json!([{"taux": 20}])] {
+            let read = content(json!({ "VATs": odd }));
+            assert_eq!((&read["vat"], &read["extra"]["VATs"]), (&json!(null), &odd));
+        }
+        let more = json!([{"taux": 10, "tva": "2.35", "code": "B"}]);
+        let read = content(json!({ "VATs": more }));
+        assert_eq!((&read["vat"], &read["extra"]["VATs"]), (&json!([ten]), &more), "what a line cannot hold stays");
+    }
+}
