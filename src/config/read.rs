@@ -1,7 +1,7 @@
 //! Reads one table of the tree into a type, and tells everything that is wrong with it.
 
 use super::{
-    de::{Fault, FaultKind, Step},
+    fault::{Fault, FaultKind, Step},
     node::{Entry, Node, Table, Value},
     problem::{Place, Problem, Report, hint},
     schema,
@@ -74,7 +74,10 @@ impl<'a> Section<'a> {
         let path = written(&self.path, steps);
         match fault.kind {
             FaultKind::Told => {}
-            FaultKind::Unknown { known } => report.unknown(self.unknown(&path, steps, known, place)),
+            FaultKind::Unknown { known } => {
+                let key = path.last().cloned().unwrap_or_default();
+                report.unknown(&key, self.unknown(&path, steps, known, place));
+            }
             FaultKind::Missing(key) => report.problem(self.missing(&path, &key, place)),
             FaultKind::Wrong { what, fix } => {
                 let what = if what.starts_with("must ") || what.starts_with("is ") {
@@ -135,7 +138,8 @@ fn remove(node: &mut Node, steps: &[Step]) -> bool {
     match (&mut node.value, steps) {
         (Value::Table(table), [Step::Key(key)]) => table.remove(key).is_some(),
         (Value::List(items), [Step::Item(index)]) if *index < items.len() => {
-            items.remove(*index);
+            // Left in its place, so that the items behind it keep their numbers.
+            items[*index].value = Value::Broken;
             true
         }
         (Value::Table(table), [Step::Key(key), rest @ ..]) => match table.get_mut(key) {

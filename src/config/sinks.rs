@@ -32,6 +32,8 @@ pub(super) fn read(
     let complete = own.demand(&schema::required_of_sink(&kind), report);
     let options = own.read(report, |node| Options::parse(&kind, node)).filter(|_| complete);
 
+    own.table(report)?.lay_over(&schema::defaults_of_sink(&kind));
+
     let below = inherited(section.defaults, delivery, options.as_ref());
     let mut common = part(section, common, &below);
     common.table(report)?.lay_over(&below);
