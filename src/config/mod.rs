@@ -93,7 +93,6 @@ pub struct Server {
 #[serde(deny_unknown_fields)]
 pub struct Storage {
     /// The folder of the database, the invoices and the backups.
-    #[serde(deserialize_with = "values::folder")]
     pub path: PathBuf,
     /// Space set aside for a full disk: bytes, written as a size such as "4MiB".
     #[serde(deserialize_with = "values::size")]

@@ -123,14 +123,18 @@ impl<'a> Section<'a> {
 
     /// Removes the value at `steps`, or puts the default in its place; whether anything was changed.
     fn take_out(&mut self, steps: &[Step]) -> bool {
-        if let [Step::Key(key)] = steps
-            && let Some(default) = self.defaults.get(key)
-            && let Some(table) = self.node.table_mut()
-        {
-            table.set(key, default.node.clone());
-            return true;
+        let (Some(table), [Step::Key(key), within @ ..]) = (self.node.table_mut(), steps) else { return false };
+        let Some(entry) = table.get_mut(key) else { return false };
+        // What stands inside the text of a variable cannot be taken out alone.
+        if !within.is_empty() && !matches!(entry.node.value, Value::Loose(_)) {
+            return remove(&mut entry.node, within);
         }
-        remove(&mut self.node, steps)
+        match self.defaults.get(key) {
+            // A default that does not fit either is not tried again.
+            Some(default) if default.node.place != entry.node.place => entry.node = default.node.clone(),
+            _ => drop(table.remove(key)),
+        }
+        true
     }
 }
 
@@ -143,8 +147,6 @@ fn remove(node: &mut Node, steps: &[Step]) -> bool {
             true
         }
         (Value::Table(table), [Step::Key(key), rest @ ..]) => match table.get_mut(key) {
-            // What stands inside the text of a variable cannot be taken out alone.
-            Some(entry) if matches!(entry.node.value, Value::Loose(_)) => table.remove(key).is_some(),
             Some(entry) => remove(&mut entry.node, rest),
             None => false,
         },

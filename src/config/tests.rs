@@ -321,3 +321,26 @@ fn a_file_that_is_not_there_is_named_with_the_variable_that_asked_for_it() {
                     fix: check that the file exists and that this user may read it";
     assert_eq!(load(&Source::Search, &set).map(|_| ()).unwrap_err().to_string(), expected);
 }
+
+#[test]
+fn a_mistake_in_delivery_is_told_once_and_not_again_for_each_sink() {
+    let file = written(&format!("{SHOP}[sink.a]\ntype = \"stdout\"\n[sink.b]\ntype = \"stdout\"\n"));
+    let problems = file.problems(&[("TILLHOOK_DELIVERY__RETRY", "[\"5s\", \"soon\"]")]);
+    let expected = "error: `delivery.retry[1]`: `soon` is not a duration\n  \
+                    --> environment variable TILLHOOK_DELIVERY__RETRY\n  \
+                    fix: use one such as \"30s\", \"5m\", \"24h\" or \"7d\"";
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn an_empty_text_is_the_same_as_leaving_the_key_out() {
+    let file = written(&format!(
+        "[server]\nlisten = \"\"\npublic_url = \"\"\n[delivery]\ntimeout = \"\"\nconcurrency = \"\"\n{SHOP}\
+         previous_token = \"\"\n[sink.a]\ntype = \"slack\"\nurl = \"https://hooks.example/x\"\napi = \"\"\nsettle = \"\"\n"
+    ));
+    let config = file.load(&[("TILLHOOK_STORAGE__PATH", "")]).unwrap().config;
+    assert_eq!((config.server.listen.port(), config.server.public_url, config.delivery.timeout), (8080, None, None));
+    assert_eq!((config.storage.path.to_str(), config.delivery.concurrency), (Some("/data"), 4));
+    assert!(config.shops.first_key_value().unwrap().1.previous_token.is_none());
+    assert!(written(&format!("{SHOP}tokn = \"\"")).problems(&[]).contains("`shop.dupont.tokn` is not a known key"));
+}

@@ -4,7 +4,6 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -70,12 +69,6 @@ pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D
     let text = String::deserialize(from)?;
     let wrong = || format!("`{text}` is not an address with a port: use one such as \"0.0.0.0:8080\" or \"[::]:8080\"");
     text.parse().map_err(|_| D::Error::custom(wrong()))
-}
-
-/// A folder, which has to have a name.
-pub(super) fn folder<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
-    let path = PathBuf::deserialize(from)?;
-    if path.as_os_str().is_empty() { Err(D::Error::custom("is empty: use \".\" for this folder")) } else { Ok(path) }
 }
 
 /// A [`Duration`].
