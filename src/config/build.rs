@@ -1,6 +1,6 @@
 //! Makes the [`Config`] out of the tree: each table by itself, then what holds between them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 use serde::Deserialize;
 
@@ -51,10 +51,8 @@ fn unknown_sections(root: &mut Table, report: &mut Report) {
         let known = schema::SECTIONS.contains(&entry.key.as_str());
         if !known {
             let fix = hint(&entry.key, schema::SECTIONS.iter().copied());
-            report.unknown(
-                &entry.key,
-                Problem::new(format!("`{}` is not a known table", entry.key), entry.place.clone(), fix),
-            );
+            let what = format!("`{}` is not a known table", entry.key);
+            report.unknown(&entry.key, Problem::new(what, entry.place.clone(), fix));
         }
         known
     });
@@ -91,7 +89,7 @@ fn read_smtp(root: &mut Table, report: &mut Report) -> Option<Smtp> {
 }
 
 /// Reads each of the tables below `[shop]` or `[sink]`, over the defaults of its kind.
-fn named<N: TryFrom<String, Error: std::fmt::Display> + Ord + Clone, T>(
+fn named<N: TryFrom<String, Error: Display> + Ord, T>(
     root: &mut Table,
     defaults: &Table,
     kind: &str,

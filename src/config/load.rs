@@ -77,7 +77,7 @@ pub fn load(source: &Source, environment: &Environment) -> Result<Loaded, Proble
         Some(config) if report.problems.is_empty() => {
             Ok(Loaded { config, warnings: report.warnings, settings: show::settings(&root), file, generated_token })
         }
-        _ => Err(Problems(report.problems)),
+        _ => Err(report.into_problems()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the operator writes: one TOML file, the environment over it, the defaults under it.
 //!
-//! The file becomes a tree whose values know their line ([`node`]), the environment is laid over it ([`environment`]),
-//! secrets are fetched ([`secret`]), the defaults of `config/default.toml` are laid under it ([`load`]), and only then is
-//! it read into types ([`read`]), table by table, so that all problems are told at once.
+//! The file becomes a tree whose values know their line (`node`), the environment is laid over it (`environment`),
+//! secrets are fetched (`secret`), the defaults of `config/default.toml` are laid under it (`load`), and only then is
+//! it read into types (`read`), table by table, so that all problems are told at once.
 //!
 //! **Invariant:** a [`Config`] exists only when nothing is wrong with it, and neither it nor a problem shows a secret.
 

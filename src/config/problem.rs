@@ -112,6 +112,15 @@ impl Report {
         }
     }
 
+    /// The problems in the order of the file, then those of the environment.
+    pub(super) fn into_problems(mut self) -> Problems {
+        self.problems.sort_by_key(|problem| match &problem.place {
+            Some(Place::File { line, column, .. }) => (*line, *column),
+            Some(Place::Variable(_)) | None => (usize::MAX, 0),
+        });
+        Problems(self.problems)
+    }
+
     /// Records that nobody knows `key`: a problem where it is written, and a warning where a variable is named after it,
     /// which may be meant for another version of the program.
     pub(super) fn unknown(&mut self, key: &str, problem: Problem) {

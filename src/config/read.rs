@@ -38,10 +38,12 @@ impl<'a> Section<'a> {
     /// Tells which of `required` are not there; whether all are.
     pub(super) fn demand(&mut self, required: &[String], report: &mut Report) -> bool {
         let Some(table) = self.table(report) else { return false };
-        let absent = |key: &&String| table.get(key).is_none_or(|entry| entry.node.text() == Some(""));
-        let missing: Vec<String> = required.iter().filter(absent).cloned().collect();
+        let present = |key: &str| table.get(key).is_some_and(|entry| entry.node.text() != Some(""));
+        let missing: Vec<&String> = required.iter().filter(|key| !present(key)).collect();
+        let table = self.node.table();
         for key in &missing {
-            report.problem(self.missing(&self.path, key, self.node.place.clone()));
+            let empty = table.and_then(|table| table.get(key)).and_then(|entry| entry.node.place.clone());
+            report.problem(self.missing(&self.path, key, empty.or_else(|| self.node.place.clone())));
         }
         missing.is_empty()
     }

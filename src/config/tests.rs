@@ -132,10 +132,10 @@ fn all_problems_are_told_at_once_each_of_them_once() {
             "shop.a.locale",
             "shop.a.currency",
             "sink.x",
-            "sink.x.format",
             "sink.x.on[0]",
             "sink.x.on[2]",
-            "sink.x.retry"
+            "sink.x.format",
+            "sink.x.retry",
         ],
         "{problems}"
     );
@@ -343,4 +343,21 @@ fn an_empty_text_is_the_same_as_leaving_the_key_out() {
     assert_eq!((config.storage.path.to_str(), config.delivery.concurrency), (Some("/data"), 4));
     assert!(config.shops.first_key_value().unwrap().1.previous_token.is_none());
     assert!(written(&format!("{SHOP}tokn = \"\"")).problems(&[]).contains("`shop.dupont.tokn` is not a known key"));
+}
+
+#[test]
+fn no_value_of_any_key_keeps_the_rest_from_being_checked() {
+    let file = written(&format!(
+        "{SHOP}[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.mail]\ntype = \"email\"\n\
+         to = [\"a@example.com\"]\n[sink.chat]\ntype = \"slack\"\nurl = \"https://hooks.example/x\"\n[sink.erp]\n\
+         type = \"http\"\nurl = \"https://erp.example\"\n"
+    ));
+    for setting in file.load(&[]).unwrap().settings {
+        let variable = format!("TILLHOOK_{}", setting.path.to_uppercase().replace('.', "__"));
+        for value in ["", "x", "0", "-1", "true", "1.5", "[]", "[1, \"x\"]", "{}", "{ x = 1 }", "{ env = \"X\" }"] {
+            let Err(problems) = file.load(&[(&variable, value)]) else { continue };
+            let elsewhere: Vec<_> = problems.0.iter().filter(|told| !told.to_string().contains(&variable)).collect();
+            assert!(elsewhere.is_empty(), "{variable}={value}: {elsewhere:?}");
+        }
+    }
 }
