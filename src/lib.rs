@@ -8,10 +8,26 @@ pub mod order;
 
 pub mod clock;
 
+pub mod decode;
+
 pub mod route;
 
 pub mod sink;
 
+pub mod store;
+
+pub mod invoice;
+
 pub mod config;
+
+pub mod record;
+
+pub mod deliver;
+
+pub mod receive;
+
+pub mod till;
+
+pub mod app;
 
 pub mod cli;

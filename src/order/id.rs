@@ -80,6 +80,10 @@ id!(
     /// Names one delivery: an event on its way to one sink.
     DeliveryId, "dlv_"
 );
+id!(
+    /// Names an order among ourselves: the till's two numbers for it may both come late.
+    OrderKey, "ord_"
+);
 
 /// Why a text cannot name a shop or a sink.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

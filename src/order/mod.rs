@@ -15,7 +15,7 @@ mod snapshot;
 mod timeline;
 
 pub use event::{Event, EventData, EventType, Pattern, PatternError, ShopRef};
-pub use id::{DeliveryId, EventId, IdError, NameError, ReceiptId, ShopId, SinkName};
+pub use id::{DeliveryId, EventId, IdError, NameError, OrderKey, ReceiptId, ShopId, SinkName};
 pub use moment::Moment;
 pub use money::{Money, Number};
 pub use notification::{

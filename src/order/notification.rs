@@ -234,6 +234,18 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+impl Fingerprint {
+    /// The digest of bytes as they are, part by part.
+    pub fn of_bytes(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(part.len().to_le_bytes());
+            hasher.update(part);
+        }
+        Self(hasher.finalize().into())
+    }
+}
+
 impl OrderContent {
     /// The digest that two announcements of a phase share when they say the same (contract §5, Equality).
     pub fn fingerprint(&self) -> Fingerprint {

@@ -1,0 +1,95 @@
+//! From the configuration to the parts that work: the recorder's policy, the sinks, the outbox.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use secrecy::ExposeSecret as _;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    deliver::{HostsOf, Lane, Outbox},
+    invoice::Archive,
+    order::SinkName,
+    receive::Credentials,
+    record::{Policy, Recorder, ShopPolicy},
+    sink::{self, BuildError},
+    store::Store,
+};
+
+/// A sink of the configuration cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("the sink `{sink}` cannot be used: {cause}")]
+pub struct UnusableSink {
+    /// Which one.
+    pub sink: SinkName,
+    /// Why, and what to do about it.
+    pub cause: BuildError,
+}
+
+/// What recording has to know.
+pub fn policy(config: &Config) -> Policy {
+    let shop = |shop: &crate::config::ShopConfig| ShopPolicy {
+        shop: shop.shop.clone(),
+        fetch_invoices: shop.fetch_invoices,
+        invoice_wait: shop.invoice_wait,
+    };
+    Policy {
+        shops: config.shops.iter().map(|(id, one)| (id.clone(), shop(one))).collect(),
+        rules: config.sinks.values().map(|sink| sink.rule.clone()).collect(),
+    }
+}
+
+/// Every sink, ready for use.
+///
+/// # Errors
+/// The first sink whose options contradict themselves.
+pub fn lanes(config: &Config, clock: &Arc<dyn Clock>) -> Result<BTreeMap<SinkName, Lane>, UnusableSink> {
+    config.sinks.keys().map(|name| Ok((name.clone(), lane(config, name, clock)?))).collect()
+}
+
+fn lane(config: &Config, name: &SinkName, clock: &Arc<dyn Clock>) -> Result<Lane, UnusableSink> {
+    let settings = &config.sinks[name];
+    let context = sink::Context {
+        clock: clock.clone(),
+        smtp: config.smtp.clone(),
+        allow_private: config.delivery.allow_private.clone(),
+        timeout: settings.timeout,
+        templates: None,
+    };
+    let sink =
+        sink::build(&settings.options, name, &context).map_err(|cause| UnusableSink { sink: name.clone(), cause })?;
+    Ok(Lane {
+        name: name.clone(),
+        sink,
+        rule: settings.rule.clone(),
+        retry: settings.retry.clone(),
+        timeout: settings.timeout,
+        concurrency: settings.concurrency,
+        pause_after: settings.pause_after,
+    })
+}
+
+/// The outbox on an open database.
+pub fn outbox(config: &Config, store: Store, clock: Arc<dyn Clock>, recorder: Recorder) -> Outbox {
+    Outbox {
+        store,
+        clock,
+        recorder,
+        archive: Archive::new(config.storage.path.clone()),
+        public_url: config.server.public_url.clone(),
+    }
+}
+
+/// The tokens of all shops, as digests.
+pub fn credentials(config: &Config) -> Credentials {
+    Credentials::new(config.shops.iter().map(|(id, shop)| {
+        let previous = shop.previous_token.as_ref().map_or("", |token| token.expose_secret());
+        (id.clone(), shop.token.expose_secret(), previous)
+    }))
+}
+
+/// Where the shops' invoice links may lead.
+pub fn hosts(config: &Config) -> HostsOf {
+    let hosts: BTreeMap<_, _> = config.shops.iter().map(|(id, shop)| (id.clone(), shop.till_hosts.clone())).collect();
+    Arc::new(move |shop| hosts.get(shop).cloned().unwrap_or_default())
+}

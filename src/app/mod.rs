@@ -1,0 +1,9 @@
+//! Where everything is put together: the only module that knows all others.
+
+pub mod assemble;
+pub mod demo;
+mod door;
+mod service;
+pub mod telemetry;
+
+pub use service::{Running, StartError, serve};

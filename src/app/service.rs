@@ -1,0 +1,170 @@
+//! The running service: starts everything in the right order, and ends it in the reverse.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    assemble::{self, UnusableSink},
+    door::Inside,
+};
+use crate::{
+    clock::Clock,
+    config::Config,
+    deliver::{self, Outbox},
+    receive::{self, Credentials, Limits},
+    record::Recorder,
+    store::{Access, OpenError, Store, StoreError},
+};
+
+/// How often the write-ahead log is brought back to nothing.
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(5);
+
+/// Why the service cannot start, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory or the database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A sink.
+    #[error(transparent)]
+    Sink(#[from] UnusableSink),
+    /// The database, once open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address to listen on.
+    #[error("cannot listen: {0}\n  fix: free the port, or set server.listen")]
+    Listen(#[from] std::io::Error),
+}
+
+/// A service that runs until it is stopped.
+pub struct Running {
+    /// The database, for whoever looks on.
+    pub store: Store,
+    /// What writes events.
+    pub recorder: Recorder,
+    /// What delivers.
+    pub outbox: Outbox,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    credentials: Arc<ArcSwap<Credentials>>,
+    clock: Arc<dyn Clock>,
+    door: Group,
+    workers: Group,
+}
+
+/// Tasks that end together.
+struct Group {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Group {
+    fn new() -> Self {
+        Self { stop: CancellationToken::new(), tasks: JoinSet::new() }
+    }
+
+    async fn end(&mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Starts the service on `listener`. When it returns, calls are taken.
+///
+/// # Errors
+/// What stands in the way; nothing is left running.
+pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener) -> Result<Running, StartError> {
+    let lanes = assemble::lanes(config, &clock)?;
+    let store = Store::open(&config.storage.path, Access::Service).await?;
+    let interrupted = store.recover_interrupted(clock.now()).await?;
+    if interrupted > 0 {
+        tracing::warn!(deliveries = interrupted, "the last run ended in the middle of attempts; they are made again");
+    }
+    store.declare_sinks(lanes.keys().cloned().collect(), clock.now()).await?;
+    let recorder = Recorder::new(store.clone(), clock.clone(), assemble::policy(config));
+    let outbox = assemble::outbox(config, store.clone(), clock.clone(), recorder.clone());
+
+    let mut running = Running {
+        addr: listener.local_addr()?,
+        credentials: Arc::new(ArcSwap::from_pointee(assemble::credentials(config))),
+        store,
+        recorder,
+        outbox,
+        clock,
+        door: Group::new(),
+        workers: Group::new(),
+    };
+    running.start_workers(config, lanes.into_values());
+    running.open_door(config, listener);
+    Ok(running)
+}
+
+impl Running {
+    /// Puts a new configuration into effect: tokens and routing at once, sinks with their next attempt. What was routed
+    /// before stays routed; what waits for a removed sink waits as paused. The address and the data directory stay.
+    ///
+    /// # Errors
+    /// When a sink cannot be built: nothing changes then.
+    pub async fn reload(&mut self, config: &Config) -> Result<(), StartError> {
+        let lanes = assemble::lanes(config, &self.clock)?;
+        self.store.declare_sinks(lanes.keys().cloned().collect(), self.clock.now()).await?;
+        self.workers.end().await;
+        self.store.recover_interrupted(self.clock.now()).await?;
+        self.recorder.reload(assemble::policy(config));
+        self.credentials.store(Arc::new(assemble::credentials(config)));
+        self.outbox = assemble::outbox(config, self.store.clone(), self.clock.clone(), self.recorder.clone());
+        self.workers = Group::new();
+        self.start_workers(config, lanes.into_values());
+        Ok(())
+    }
+
+    /// Takes no more calls, lets what is under way end, and closes the database.
+    pub async fn stop(mut self) {
+        self.door.stop.cancel();
+        self.workers.stop.cancel();
+        self.door.end().await;
+        self.workers.end().await;
+        self.store.close().await;
+    }
+
+    fn start_workers(&mut self, config: &Config, lanes: impl Iterator<Item = deliver::Lane>) {
+        let Group { stop, tasks } = &mut self.workers;
+        for lane in lanes {
+            tasks.spawn(deliver::run(self.outbox.clone(), lane, stop.clone()));
+        }
+        tasks.spawn(deliver::fetch_invoices(self.outbox.clone(), assemble::hosts(config), stop.clone()));
+        tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
+    }
+
+    fn open_door(&mut self, config: &Config, listener: TcpListener) {
+        let limits =
+            Limits { body_bytes: usize::try_from(config.server.body_limit).unwrap_or(usize::MAX), ..Limits::default() };
+        let inside = Inside {
+            store: self.store.clone(),
+            recorder: self.recorder.clone(),
+            directory: config.storage.path.clone(),
+        };
+        let router = receive::router(Arc::new(inside), self.credentials.clone(), limits);
+        let stop = self.door.stop.clone();
+        self.door.tasks.spawn(async move {
+            if let Err(error) = receive::serve(listener, router, limits, stop).await {
+                tracing::error!(error = %error, "the service can no longer take calls");
+            }
+        });
+    }
+}
+
+async fn checkpoint(store: Store, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep(CHECKPOINT_EVERY) => {}
+        }
+        if let Err(error) = store.checkpoint().await {
+            tracing::warn!(error = %error, "the write-ahead log could not be brought back to nothing; trying again");
+        }
+    }
+}

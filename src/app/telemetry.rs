@@ -1,0 +1,28 @@
+//! Logs: sentences with dotted fields on stderr, and panics without what they were about.
+//!
+//! **Invariant:** a panic's message is never printed: it may quote a customer.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+
+/// Libraries speak up when something is wrong, we say what happens.
+const DEFAULT_FILTER: &str = "warn,tillhook=info";
+
+/// Begins to log. `TILLHOOK_LOG` takes a filter such as `tillhook=debug`. Called twice, the second call does nothing.
+pub fn start() {
+    let filter = EnvFilter::try_from_env("TILLHOOK_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_target(false);
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(panic.place = %place, "a bug in tillhook was contained; please report this line");
+    }));
+}
+
+/// Chooses the cryptography of every TLS connection. Must come before the first one.
+pub fn install_cryptography() {
+    // It fails only when it was done before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

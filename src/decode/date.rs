@@ -1,0 +1,134 @@
+//! Dates as tills write them → moments with the shop's offset.
+//!
+//! Read are ISO 8601, `YYYY-MM-DD HH:MM:SS`, `DD/MM/YYYY` with or without a time, and Unix time in seconds or
+//! milliseconds. Without offset it is the shop's time: in a repeated hour the earlier, in a skipped one the later.
+
+use jiff::{Timestamp, civil::Time, fmt::temporal::Pieces, tz::TimeZone};
+use serde_json::Value;
+
+use crate::order::Moment;
+
+/// From here on a Unix time counts milliseconds: as seconds this would be the year 5138.
+const MILLISECONDS_FROM: i64 = 100_000_000_000;
+
+/// How many digits a Unix time has: seconds since 1973, milliseconds until 2286.
+const UNIX_DIGITS: std::ops::RangeInclusive<usize> = 9..=13;
+
+/// Whether a value is a date that says "none": `0`, `0000-00-00 00:00:00`.
+pub(super) fn is_none(value: &Value) -> bool {
+    let nothing = |text: &str| {
+        text.contains('0') && text.chars().all(|c| matches!(c, '0' | '-' | '/' | ':' | '.' | ' ' | 'T' | 'Z'))
+    };
+    match value {
+        Value::String(text) => nothing(text),
+        Value::Number(number) => nothing(number.as_str()),
+        _ => false,
+    }
+}
+
+/// The moment that a value is, in a shop in `zone`.
+pub(super) fn moment(value: &Value, zone: &TimeZone) -> Option<Moment> {
+    let text = match value {
+        Value::String(text) => text.trim(),
+        Value::Number(number) => number.as_str(),
+        _ => return None,
+    };
+    let at = if text.bytes().all(|byte| byte.is_ascii_digit()) && UNIX_DIGITS.contains(&text.len()) {
+        unix(text)?
+    } else {
+        written(text, zone)?
+    };
+    Some(Moment::new(at, zone))
+}
+
+fn unix(digits: &str) -> Option<Timestamp> {
+    let number: i64 = digits.parse().ok()?;
+    if number > MILLISECONDS_FROM { Timestamp::from_millisecond(number) } else { Timestamp::from_second(number) }.ok()
+}
+
+fn written(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    let turned = year_first(text);
+    let text = turned.as_deref().unwrap_or(text);
+    // `2026-11-21 14:03:10 +0100`: the space before an offset is not in the standard.
+    let joined =
+        text.rsplit_once(' ').filter(|(_, end)| end.starts_with(['+', '-'])).map(|(time, end)| format!("{time}{end}"));
+    let pieces = Pieces::parse(joined.as_deref().unwrap_or(text)).ok()?;
+    let civil = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
+    match pieces.to_numeric_offset() {
+        Some(offset) => offset.to_timestamp(civil).ok(),
+        None => zone.to_ambiguous_timestamp(civil).compatible().ok(),
+    }
+}
+
+/// `21/11/2026 14:03` → `2026-11-21 14:03`; `None` when the day is not first.
+fn year_first(text: &str) -> Option<String> {
+    let separator = text.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '/' | '-' | '.'))?;
+    let mut parts = text.splitn(3, separator);
+    let (first, month, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let (last, time) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
+    let (year, day) = match (first.len(), last.len()) {
+        (4, 1..=2) => (first, last),
+        (1..=2, 4) => (last, first),
+        _ => return None,
+    };
+    Some(format!("{year}-{month:0>2}-{day:0>2}{time}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: impl Into<Value>) -> Option<String> {
+        moment(&value.into(), &TimeZone::get("Europe/Paris").expect("a zone")).map(|moment| moment.to_string())
+    }
+
+    #[test]
+    fn a_date_is_read_however_it_is_written() {
+        for text in [
+            "2026-11-21T14:03:10+01:00",
+            "2026-11-21T14:03:10+0100",
+            "2026-11-21 14:03:10 +01:00",
+            "2026-11-21T13:03:10Z",
+            "2026-11-21 13:03:10.000Z",
+            "2026-11-21T14:03:10",
+            "2026-11-21 14:03:10",
+            "2026/11/21 14:03:10",
+            "21/11/2026 14:03:10",
+            "21-11-2026 14:03:10",
+            " 21.11.2026T14:03:10 ",
+            "1795266190",
+            "1795266190000",
+        ] {
+            assert_eq!(read(text).as_deref(), Some("2026-11-21T14:03:10+01:00"), "{text}");
+        }
+        assert_eq!(read(1_795_266_190).as_deref(), Some("2026-11-21T14:03:10+01:00"));
+        for day in ["2026-11-21", "21/11/2026", "20261121", "21/11/2026 00:00"] {
+            assert_eq!(read(day).as_deref(), Some("2026-11-21T00:00:00+01:00"), "{day}");
+        }
+        assert_eq!(read("1/2/2026").as_deref(), Some("2026-02-01T00:00:00+01:00"));
+    }
+
+    #[test]
+    fn a_repeated_hour_is_the_earlier_and_a_skipped_one_the_later() {
+        assert_eq!(read("2026-10-25 02:30:00").as_deref(), Some("2026-10-25T02:30:00+02:00"));
+        assert_eq!(read("2026-03-29 02:30:00").as_deref(), Some("2026-03-29T03:30:00+02:00"));
+    }
+
+    #[test]
+    fn what_is_no_date_is_not_guessed() {
+        for text in
+            ["", "yesterday", "32/01/2026", "2026-13-01", "12", "99999999999999999", "21/11", "é/é/é", "-", "1/2/3"]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(read(true), None);
+    }
+
+    #[test]
+    fn zeros_mean_no_date() {
+        for none in ["0", "0000-00-00", "0000-00-00 00:00:00", "00/00/0000"] {
+            assert!(is_none(&none.into()), "{none}");
+        }
+        assert!(is_none(&0.into()) && !is_none(&"2000-01-01".into()) && !is_none(&"".into()));
+    }
+}

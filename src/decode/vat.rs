@@ -1,0 +1,93 @@
+//! `VATs` → the VAT of an order by rate.
+//!
+//! Its shape is not documented, so every shape that PHP makes of such a table is read: a list of objects, an object keyed
+//! by rate with amounts or objects in it, a list of pairs.
+
+use serde_json::{Map, Value};
+
+use super::{
+    fields::{Fields, money},
+    json, names, number,
+};
+use crate::order::{Number, Shop, VatLine};
+
+/// Takes the lines out of a value. `None`, and nothing taken, when it is none of the known shapes; where a line holds more
+/// than a [`VatLine`] can, the value stays as it was sent.
+pub(super) fn take(value: &mut Value, shop: &Shop) -> Option<Vec<VatLine>> {
+    if let Value::Array(list) = value {
+        list.iter_mut().for_each(json::unpack);
+    }
+    let lines = match &*value {
+        Value::Array(list) => {
+            list.iter().map(|entry| entry_of_list(entry, list.len(), shop)).collect::<Option<Vec<_>>>()?
+        }
+        Value::Object(map) => keyed_by_rate(map, shop).or_else(|| Some(vec![from_object(map, None, shop)?]))?,
+        _ => return None,
+    };
+    if lines.iter().all(|line| line.complete) {
+        *value = Value::Null;
+    }
+    Some(lines.into_iter().map(|line| line.line).collect())
+}
+
+/// A line, and whether it holds everything that was sent.
+struct Read {
+    line: VatLine,
+    complete: bool,
+}
+
+impl Read {
+    fn amount(rate: Number, amount: &Value, shop: &Shop) -> Option<Self> {
+        let vat = Some(money(number::decimal(amount)?, shop));
+        Some(Self { line: VatLine { rate: Some(rate), vat, ..VatLine::default() }, complete: true })
+    }
+}
+
+fn entry_of_list(entry: &Value, entries: usize, shop: &Shop) -> Option<Read> {
+    match entry {
+        Value::Object(map) => from_object(map, None, shop),
+        Value::Array(pair) => match pair.as_slice() {
+            [rate, amount] => Read::amount(Number::new(number::rate(rate)?), amount, shop),
+            _ => None,
+        },
+        // PHP writes an array with the only key 0 as a list: the rate of 0 %, which has no VAT.
+        scalar if entries == 1 && number::decimal(scalar)?.is_zero() => {
+            Read::amount(Number::new(rust_decimal::Decimal::ZERO), scalar, shop)
+        }
+        _ => None,
+    }
+}
+
+/// `{"20": "4.00", "5.5": {"ht": …}}`, by ascending rate, since the order of keys says nothing.
+fn keyed_by_rate(map: &Map<String, Value>, shop: &Shop) -> Option<Vec<Read>> {
+    let mut lines = Vec::new();
+    for (key, value) in map {
+        let rate = Number::new(number::rate_text(key)?);
+        let line = match value {
+            Value::Object(map) => from_object(map, Some(rate), shop)?,
+            amount => Read::amount(rate, amount, shop)?,
+        };
+        lines.push(line);
+    }
+    lines.sort_by_key(|line| line.line.rate);
+    Some(lines)
+}
+
+fn from_object(map: &Map<String, Value>, key: Option<Number>, shop: &Shop) -> Option<Read> {
+    let mut fields = Fields::new(map.clone());
+    let mut line = VatLine {
+        rate: fields.rate(names::RATE),
+        net: fields.money(names::NET, shop),
+        vat: None,
+        gross: fields.money(names::GROSS, shop),
+    };
+    if line.rate.is_some() || key.is_some() || !fields.has(names::VAT_AMOUNT) {
+        line.vat = fields.money(names::VAT_OR_RATE, shop);
+    } else {
+        line.rate = fields.rate(names::VAT_OR_RATE);
+    }
+    line.vat = line.vat.or_else(|| fields.money(names::VAT_AMOUNT, shop));
+    line.rate = line.rate.or(key);
+    let says_something = line.net.or(line.vat).or(line.gross).is_some();
+    says_something.then(|| Read { line, complete: fields.are_empty() })
+}

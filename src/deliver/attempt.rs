@@ -1,0 +1,184 @@
+//! One attempt: hand the message over, contain what may go wrong, write down how it ended.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use jiff::Timestamp;
+
+use super::{
+    Lane, Outbox,
+    schedule::{self, History},
+};
+use crate::{
+    order::Event,
+    sink::{Delivery, Payload, Reason, Receipt, SinkError},
+    store::{AttemptRow, Candidate, Finished, Verdict},
+};
+
+/// How long to wait before a result that could not be written is written again.
+const WRITE_AGAIN: Duration = Duration::from_secs(1);
+
+/// How much of an answer is kept.
+const EXCERPT: usize = 500;
+
+/// What an attempt says of its sink.
+pub(super) struct Ended {
+    /// Why it failed; `None`: it did not.
+    pub failure: Option<Reason>,
+    /// The delivery was given up.
+    pub dead: bool,
+    /// This very attempt paused the sink.
+    pub paused: bool,
+}
+
+/// Attempts a delivery that was started, or that could not even be made (`failure`), and writes down how it ended.
+pub(super) async fn attempt(
+    outbox: Outbox,
+    lane: Lane,
+    candidate: Candidate,
+    event: Event,
+    payload: Option<Payload>,
+    failure: Option<SinkError>,
+) -> Ended {
+    let at = outbox.clock.now();
+    let result = match (failure, payload) {
+        (Some(error), _) => Err(error),
+        (None, Some(payload)) => hand_over(&outbox, &lane, &candidate, &event, payload, at).await,
+        (None, None) => Err(SinkError::reject(Reason::Local, "there is no message")),
+    };
+    let finished = conclude(&outbox, &lane, &candidate, at, &result);
+    log(&lane, &candidate, &finished);
+    write(&outbox, finished, &result).await
+}
+
+async fn hand_over(
+    outbox: &Outbox,
+    lane: &Lane,
+    candidate: &Candidate,
+    event: &Event,
+    payload: Payload,
+    at: Timestamp,
+) -> Result<Receipt, SinkError> {
+    let attachments = read_attachments(outbox, &payload).await?;
+    let delivery = Delivery {
+        id: candidate.id,
+        event_id: event.id,
+        event_type: event.kind,
+        attempt: candidate.attempts + 1,
+        at,
+        payload,
+        attachments,
+    };
+    let sending = AssertUnwindSafe(lane.sink.send(&delivery)).catch_unwind();
+    tokio::select! {
+        result = sending => result.unwrap_or_else(|_| Err(SinkError::retry(Reason::Panic, "the attempt failed by a bug in tillhook"))),
+        () = outbox.clock.sleep(lane.timeout) => {
+            let waited = format!("no answer within {} s", lane.timeout.as_secs());
+            Err(SinkError::retry(Reason::TimeOut, waited))
+        }
+    }
+}
+
+async fn read_attachments(outbox: &Outbox, payload: &Payload) -> Result<Vec<Bytes>, SinkError> {
+    let lost = |detail: String| SinkError::retry(Reason::Local, detail);
+    let mut attachments = Vec::with_capacity(payload.attachments.len());
+    for file in &payload.attachments {
+        let stored = outbox.store.invoice_by_sha256(&file.sha256).await.map_err(|error| lost(error.to_string()))?;
+        let stored = stored.ok_or_else(|| lost("the invoice is no longer in the archive".to_owned()))?;
+        let bytes = outbox.archive.read(&stored.path, &stored.sha256).await.map_err(|error| lost(error.to_string()))?;
+        attachments.push(bytes);
+    }
+    Ok(attachments)
+}
+
+/// From the sink's verdict to what is written.
+fn conclude(
+    outbox: &Outbox,
+    lane: &Lane,
+    candidate: &Candidate,
+    at: Timestamp,
+    result: &Result<Receipt, SinkError>,
+) -> Finished {
+    let now = outbox.clock.now();
+    let attempts = candidate.attempts + 1;
+    let took = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+    let row = |verdict, reason, status, excerpt: Option<String>| AttemptRow {
+        number: attempts,
+        at,
+        ended_at: now,
+        took,
+        verdict,
+        reason,
+        status,
+        excerpt: excerpt.map(|text| text.chars().take(EXCERPT).collect()),
+    };
+    let finished = |verdict, attempt, hold_until, pause| Finished {
+        id: candidate.id,
+        sink: lane.name.clone(),
+        verdict,
+        attempt,
+        hold_until,
+        pause,
+    };
+    let error = match result {
+        Ok(receipt) => {
+            let row = row("delivered", None, Some(receipt.status.clone()), receipt.excerpt.clone());
+            return finished(Verdict::Delivered { reference: receipt.reference.clone() }, row, None, None);
+        }
+        Err(error) => error,
+    };
+    let first_attempt_at = candidate.first_attempt_at.unwrap_or(at);
+    let history = History { attempts, retries: candidate.retries, first_attempt_at };
+    let next = schedule::next(error, history, &lane.retry, now, random());
+    let word = match error {
+        SinkError::Retry { .. } => "retry",
+        SinkError::Reject { .. } => "reject",
+        SinkError::Pause { .. } => "pause",
+    };
+    let row = row(word, Some(error.reason().as_str()), None, Some(error.detail().to_owned()));
+    let verdict = next.again.map_or(Verdict::Dead, |(at, uses_retry)| Verdict::Again { at, uses_retry });
+    finished(verdict, row, next.hold_until, next.pause.then(|| error.detail().to_owned()))
+}
+
+/// Writes how it ended, again and again until it is on disk: the far side may have the message, so that must not be lost.
+async fn write(outbox: &Outbox, finished: Finished, result: &Result<Receipt, SinkError>) -> Ended {
+    let dead = finished.verdict == Verdict::Dead;
+    loop {
+        match outbox.store.finish(finished.clone()).await {
+            Ok(paused) => {
+                return Ended { failure: result.as_ref().err().map(SinkError::reason), dead, paused };
+            }
+            Err(error) => {
+                tracing::error!(delivery.id = %finished.id, error = %error, "an attempt could not be written down; trying again");
+                outbox.clock.sleep(WRITE_AGAIN).await;
+            }
+        }
+    }
+}
+
+fn log(lane: &Lane, candidate: &Candidate, finished: &Finished) {
+    let (sink, id, attempt) = (&lane.name, candidate.id, finished.attempt.number);
+    let took = finished.attempt.took.as_millis();
+    match &finished.verdict {
+        Verdict::Delivered { .. } => {
+            tracing::info!(sink.name = %sink, delivery.id = %id, delivery.attempt = attempt, delivery.took_ms = took, "delivered");
+        }
+        Verdict::Again { at, .. } => {
+            let reason = finished.attempt.reason;
+            tracing::warn!(sink.name = %sink, delivery.id = %id, delivery.attempt = attempt, delivery.reason = reason, delivery.next = %at, "an attempt failed; it will be made again");
+        }
+        Verdict::Dead => {
+            let reason = finished.attempt.reason;
+            tracing::error!(sink.name = %sink, delivery.id = %id, delivery.attempt = attempt, delivery.reason = reason, "a delivery was given up; see `tillhook deliveries show`");
+        }
+    }
+}
+
+/// A random number for jitter.
+pub(super) fn random() -> u32 {
+    let mut bytes = [0; 4];
+    // Without randomness retries keep their plan; they are only less spread.
+    let _ = getrandom::fill(&mut bytes);
+    u32::from_le_bytes(bytes)
+}

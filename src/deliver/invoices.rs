@@ -1,0 +1,145 @@
+//! Fetching invoices: each link once, in the background, so that a slow till holds nobody up.
+//!
+//! A second download is probably stamped DUPLICATA, so a link is followed until it gives a PDF and never again. Links are
+//! followed a few at a time; one that fails is tried again for a week, then the invoice is missing and someone is told.
+
+use std::{collections::HashSet, time::Duration};
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Outbox, attempt::random, worker::POLL};
+use crate::{
+    invoice::{self, FetchError},
+    order::{OrderKey, ShopId},
+    record::Arrival,
+    sink::TillHost,
+    store::{DueInvoice, FetchFailure, StoreError, StoredFile},
+};
+
+/// How many links are followed at the same time.
+pub const CONCURRENCY: usize = 4;
+
+/// How long to wait before a link is followed again; the last wait is repeated until [`GIVE_UP_AFTER`].
+pub const RETRY: [Duration; 6] = [
+    Duration::from_secs(10),
+    Duration::from_mins(1),
+    Duration::from_mins(5),
+    Duration::from_mins(15),
+    Duration::from_hours(1),
+    Duration::from_hours(6),
+];
+
+/// How long after the first link the invoice is missing for good (contract §5, Invoice).
+pub const GIVE_UP_AFTER: Duration = Duration::from_hours(7 * 24);
+
+/// Where a shop's links may lead.
+pub type HostsOf = std::sync::Arc<dyn Fn(&ShopId) -> Vec<TillHost> + Send + Sync>;
+
+/// Fetches what is due until `shutdown`. A fetch that is cut off is made again at the next start.
+pub async fn run(outbox: Outbox, hosts: HostsOf, shutdown: CancellationToken) {
+    let mut under_way: JoinSet<OrderKey> = JoinSet::new();
+    let mut orders = HashSet::new();
+    let mut commits = outbox.store.commits();
+    while !shutdown.is_cancelled() {
+        commits.borrow_and_update();
+        let now = outbox.clock.now();
+        let wake_at = match launch(&outbox, &hosts, &mut under_way, &mut orders).await {
+            Ok(next) => next.filter(|at| *at > now).unwrap_or(now + POLL).min(now + POLL),
+            Err(error) => {
+                tracing::error!(error = %error, "the invoices to fetch cannot be read; trying again");
+                now + POLL
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(done) = under_way.join_next() => match done {
+                Ok(order) => { orders.remove(&order); }
+                Err(_) => tracing::error!("fetching an invoice ended without a result; it is made again at the next start"),
+            },
+            _ = commits.changed() => {}
+            () = outbox.clock.sleep_until(wake_at) => {}
+        }
+    }
+}
+
+async fn launch(
+    outbox: &Outbox,
+    hosts: &HostsOf,
+    under_way: &mut JoinSet<OrderKey>,
+    orders: &mut HashSet<OrderKey>,
+) -> Result<Option<Timestamp>, StoreError> {
+    let now = outbox.clock.now();
+    let due = outbox.store.due_invoices(now, u32::try_from(2 * CONCURRENCY).unwrap_or(u32::MAX)).await?;
+    for invoice in due {
+        if under_way.len() == CONCURRENCY {
+            break;
+        }
+        if orders.insert(invoice.order) {
+            let (outbox, hosts) = (outbox.clone(), hosts(&invoice.shop));
+            under_way.spawn(async move {
+                let order = invoice.order;
+                if let Err(error) = fetch(&outbox, &hosts, invoice).await {
+                    tracing::error!(error = %error, "how fetching an invoice ended could not be written; it is made again");
+                    outbox.clock.sleep(RETRY[0]).await;
+                }
+                order
+            });
+        }
+    }
+    outbox.store.next_invoice_at().await
+}
+
+/// Follows one link and records how that ended.
+async fn fetch(outbox: &Outbox, hosts: &[TillHost], due: DueInvoice) -> Result<(), StoreError> {
+    let reason = match invoice::fetch(hosts, &due.url).await {
+        Ok(bytes) => match keep(outbox, &due, bytes).await {
+            Ok(()) => return Ok(()),
+            Err(reason) => reason,
+        },
+        Err(FetchError::Refused(reason)) => return give_up(outbox, &due, reason).await,
+        Err(FetchError::Failed(reason)) => reason,
+    };
+    let now = outbox.clock.now();
+    if now >= due.first_seen_at + GIVE_UP_AFTER {
+        return give_up(outbox, &due, reason).await;
+    }
+    tracing::warn!(invoice.attempt = due.attempts + 1, invoice.reason = %reason, "an invoice could not be fetched yet");
+    let wait = RETRY[(due.attempts as usize).min(RETRY.len() - 1)];
+    let again_at = (now + wait + wait * (random() % 100) / 1000).min(due.first_seen_at + GIVE_UP_AFTER);
+    outbox.store.invoice_failed(due.order, FetchFailure { reason, again_at }).await
+}
+
+async fn give_up(outbox: &Outbox, due: &DueInvoice, reason: String) -> Result<(), StoreError> {
+    tracing::error!(invoice.attempt = due.attempts + 1, invoice.reason = %reason, "an invoice cannot be had; see `tillhook invoices list`");
+    outbox.recorder.invoice_ended(due.order, Arrival::Missing(reason)).await
+}
+
+/// Puts a PDF into the archive, then into the database: a file without a row is harmless, a row without a file is not.
+async fn keep(outbox: &Outbox, due: &DueInvoice, bytes: bytes::Bytes) -> Result<(), String> {
+    let file = file(outbox, due.order, bytes).await?;
+    let stored = outbox.recorder.invoice_ended(due.order, Arrival::Stored(file)).await;
+    stored.map_err(|error| error.to_string())
+}
+
+/// Archives the PDF of an order under the name of contract §5.
+///
+/// # Errors
+/// What went wrong, for people.
+pub async fn file(outbox: &Outbox, order: OrderKey, bytes: bytes::Bytes) -> Result<StoredFile, String> {
+    let stored = outbox.store.order(order).await.map_err(|error| error.to_string())?;
+    let stored = stored.ok_or("the order is not in the database")?;
+    let policy = outbox.recorder.shop(&stored.shop).ok_or("the shop is no longer configured")?;
+    let date = stored.order.dates.booked().civil().date();
+    let kept = outbox.archive.store(bytes, date).await.map_err(|error| error.to_string())?;
+    let mut capability = [0; 16];
+    getrandom::fill(&mut capability).map_err(|error| error.to_string())?;
+    Ok(StoredFile {
+        sha256: kept.sha256,
+        bytes: kept.bytes,
+        filename: invoice::filename(&stored.order, &policy.shop),
+        path: kept.path,
+        capability: capability.iter().map(|byte| format!("{byte:02x}")).collect(),
+    })
+}

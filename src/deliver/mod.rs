@@ -1,0 +1,63 @@
+//! The outbox at work: one worker a sink, one task for invoices.
+//!
+//! A worker looks for what is due (`worker.rs`), makes the messages (`prepare.rs`), attempts them (`attempt.rs`), and lets
+//! `schedule.rs` say when to try again; `health.rs` says when a person has to know. Workers wake on every commit, sleep
+//! until the next due time, and look now and then all the same, because the command line is another process.
+//!
+//! This module reads `route` (for `only`, which is asked when a delivery is due) and writes alerts through `record`;
+//! neither knows of it.
+//!
+//! **Invariant:** a body is on disk before it is sent for the first time, and is the same on every later attempt.
+
+mod attempt;
+mod health;
+mod invoices;
+mod prepare;
+pub mod schedule;
+mod worker;
+
+use std::{sync::Arc, time::Duration};
+
+use url::Url;
+
+pub use invoices::{HostsOf, file as archive_invoice, run as fetch_invoices};
+pub use prepare::{Context as Present, outgoing, view as invoice_view};
+pub use worker::run;
+
+use crate::{
+    clock::Clock, invoice::Archive, order::SinkName, record::Recorder, route::Rule, sink::Handle, store::Store,
+};
+
+/// What every worker shares; cheap to clone.
+#[derive(Clone)]
+pub struct Outbox {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where alerts are written.
+    pub recorder: Recorder,
+    /// The invoice archive.
+    pub archive: Archive,
+    /// Where subscribers reach us.
+    pub public_url: Option<Url>,
+}
+
+/// A sink and how it is to be treated.
+#[derive(Clone)]
+pub struct Lane {
+    /// Its name.
+    pub name: SinkName,
+    /// The sink.
+    pub sink: Handle,
+    /// What it wants.
+    pub rule: Rule,
+    /// How long to wait before each retry; after the last the delivery is dead.
+    pub retry: Vec<Duration>,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// How many attempts may be under way.
+    pub concurrency: usize,
+    /// How long it may fail before it is paused.
+    pub pause_after: Duration,
+}

@@ -1,0 +1,128 @@
+//! The worker of one sink: looks for what is due, has it attempted, sleeps until there is more.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Lane, Outbox,
+    attempt::{self, Ended},
+    health, prepare,
+};
+use crate::store::{Candidate, Started, StoreError};
+
+/// How often to look although nothing was heard: the command line is another process.
+pub const POLL: Duration = Duration::from_secs(2);
+
+/// How long attempts that are under way may go on after the service was told to stop. What is cut off is attempted
+/// again at the next start.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// Delivers to one sink until `shutdown`.
+pub async fn run(outbox: Outbox, lane: Lane, shutdown: CancellationToken) {
+    let mut worker = Worker { outbox, lane, under_way: JoinSet::new(), not_before: None };
+    let mut commits = worker.outbox.store.commits();
+    while !shutdown.is_cancelled() {
+        // First listen, then look: what is committed in between is noticed.
+        commits.borrow_and_update();
+        let wake_at = match worker.launch().await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::error!(sink.name = %worker.lane.name, error = %error, "the outbox cannot be read; trying again");
+                None
+            }
+        };
+        let now = worker.outbox.clock.now();
+        let wake_at = wake_at.unwrap_or(now + POLL).min(now + POLL);
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(done) = worker.under_way.join_next() => worker.review(done).await,
+            _ = commits.changed() => {}
+            () = worker.outbox.clock.sleep_until(wake_at) => {}
+        }
+    }
+    worker.wind_up().await;
+}
+
+struct Worker {
+    outbox: Outbox,
+    lane: Lane,
+    under_way: JoinSet<Ended>,
+    /// The far side's pace.
+    not_before: Option<Timestamp>,
+}
+
+impl Worker {
+    /// Starts as many attempts as there is room for; says when to look again, if that is known.
+    async fn launch(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let room = self.lane.concurrency.saturating_sub(self.under_way.len());
+        if room == 0 {
+            return Ok(None);
+        }
+        let now = self.outbox.clock.now();
+        let Some(state) = self.outbox.store.sink_state(&self.lane.name).await? else { return Ok(None) };
+        if state.paused.is_some() {
+            return Ok(None);
+        }
+        if let Some(until) = state.held_until.max(self.not_before).filter(|until| *until > now) {
+            return Ok(Some(until));
+        }
+        let limit = if self.lane.sink.min_interval().is_some() { 1 } else { room };
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let candidates = self.outbox.store.candidates(&self.lane.name, now, limit).await?;
+        if candidates.is_empty() {
+            return self.outbox.store.next_due(&self.lane.name, now).await;
+        }
+        self.start(candidates, now).await?;
+        // There may be more, or what was read had changed meanwhile: look again at once, unless there is no room.
+        let room_left = self.under_way.len() < self.lane.concurrency;
+        Ok(if room_left { Some(self.not_before.unwrap_or(now)) } else { None })
+    }
+
+    async fn start(&mut self, candidates: Vec<Candidate>, now: Timestamp) -> Result<(), StoreError> {
+        let context =
+            prepare::Context { recorder: &self.outbox.recorder, public_url: self.outbox.public_url.as_ref(), now };
+        let mut prepared = Vec::with_capacity(candidates.len());
+        for candidate in candidates {
+            let made = prepare::prepare(&self.lane, &candidate, &context)?;
+            prepared.push((candidate, made));
+        }
+        let batch: Vec<Started> = prepared.iter().map(|(_, made)| made.started.clone()).collect();
+        let sending = self.outbox.store.start(batch).await?;
+        for (candidate, made) in prepared {
+            let Ok(payload) = made.started.how else { continue };
+            if !sending.contains(&candidate.id) {
+                continue;
+            }
+            let event = prepare::event(&candidate.event)?;
+            self.not_before = self.lane.sink.min_interval().map(|pace| now + pace);
+            let (outbox, lane) = (self.outbox.clone(), self.lane.clone());
+            self.under_way.spawn(attempt::attempt(outbox, lane, candidate, event, payload, made.failure));
+        }
+        Ok(())
+    }
+
+    async fn review(&self, done: Result<Ended, tokio::task::JoinError>) {
+        let Ok(ended) = done else {
+            tracing::error!(sink.name = %self.lane.name, "an attempt ended without a result; it is made again at the next start");
+            return;
+        };
+        if let Err(error) = health::review(&self.outbox, &self.lane, &ended).await {
+            tracing::error!(sink.name = %self.lane.name, error = %error, "the state of a sink could not be told; trying again at its next attempt");
+        }
+    }
+
+    /// Waits a little for what is under way.
+    async fn wind_up(mut self) {
+        let grace = tokio::time::sleep(GRACE);
+        tokio::pin!(grace);
+        while !self.under_way.is_empty() {
+            tokio::select! {
+                Some(done) = self.under_way.join_next() => self.review(done).await,
+                () = &mut grace => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The invoice archive: PDFs on disk, each under the SHA-256 of its bytes.
+//!
+//! The till may stamp a second download DUPLICATA, so the first one is kept for good, and what goes out later is
+//! proven to be what came in.
+//!
+//! **Invariant:** a file in the archive is complete, on disk and equal to its name from the moment the name exists; it
+//! is never changed afterwards.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Component, Path, PathBuf},
+};
+
+use bytes::Bytes;
+use jiff::civil::Date;
+use sha2::{Digest as _, Sha256};
+
+/// The folder inside the storage path that holds the archive.
+const FOLDER: &str = "invoices";
+
+/// Where the PDFs are.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    root: PathBuf,
+}
+
+/// A PDF that the archive has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredInvoice {
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Where it is, below the storage path: `invoices/2026/11/{sha256}.pdf`.
+    pub path: String,
+}
+
+/// Why the archive could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// There is no such file.
+    #[error("the invoice {0} is not in the archive: restore it from a backup, or `tillhook invoices import` it")]
+    Missing(String),
+    /// The file is not what was stored.
+    #[error("the invoice {0} was changed on disk: restore it from a backup, or `tillhook invoices import` it")]
+    Altered(String),
+    /// The path is none of the archive's.
+    #[error("{0} is no path in the invoice archive")]
+    Foreign(String),
+    /// The disk refuses.
+    #[error("the invoice archive cannot be used: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Archive {
+    /// The archive below the storage path `root`. Nothing is created before the first PDF.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Keeps these bytes in the folder of `at`. On return they are on disk, under their name, also after a power cut.
+    /// The same bytes twice in a month are one file.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing is left behind under the final name.
+    pub async fn store(&self, bytes: Bytes, at: Date) -> Result<StoredInvoice, ArchiveError> {
+        let root = self.root.clone();
+        blocking(move || {
+            let sha256 = hex_sha256(&bytes);
+            let path = format!("{FOLDER}/{:04}/{:02}/{sha256}.pdf", at.year(), at.month());
+            put(&root, Path::new(&path), &bytes, &sha256)?;
+            Ok(StoredInvoice { sha256, bytes: bytes.len() as u64, path })
+        })
+        .await
+    }
+
+    /// The bytes of a stored PDF, proven to be those that were stored.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Missing`] and [`ArchiveError::Altered`] are for an operator to repair; see also
+    /// [`ArchiveError::Io`].
+    pub async fn read(&self, path: &str, sha256: &str) -> Result<Bytes, ArchiveError> {
+        let (file, path, sha256) = (self.locate(path)?, path.to_owned(), sha256.to_owned());
+        blocking(move || {
+            let bytes = match fs::read(&file) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ArchiveError::Missing(path)),
+                read => Bytes::from(read?),
+            };
+            if hex_sha256(&bytes) == sha256 { Ok(bytes) } else { Err(ArchiveError::Altered(path)) }
+        })
+        .await
+    }
+
+    /// Whether a stored PDF is still what it was.
+    ///
+    /// # Errors
+    /// As [`Archive::read`].
+    pub async fn verify(&self, path: &str, sha256: &str) -> Result<(), ArchiveError> {
+        self.read(path, sha256).await.map(drop)
+    }
+
+    /// The file at a path of the archive. The path comes from the database, or from a backup, so it is not trusted to
+    /// stay inside.
+    fn locate(&self, path: &str) -> Result<PathBuf, ArchiveError> {
+        let inside = Path::new(path);
+        let plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
+        if plain && inside.starts_with(FOLDER) {
+            Ok(self.root.join(inside))
+        } else {
+            Err(ArchiveError::Foreign(path.to_owned()))
+        }
+    }
+}
+
+/// SHA-256 in hexadecimal: a PDF's name in the archive.
+pub fn hex_sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
+) -> Result<T, ArchiveError> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Makes sure that these bytes are on disk at `path`. A file that is already there may have been named a moment ago by
+/// somebody else, so the folder is synced in any case.
+fn put(root: &Path, path: &Path, bytes: &[u8], sha256: &str) -> io::Result<()> {
+    let file = root.join(path);
+    let folder = file.parent().unwrap_or(root);
+    make_folder(root, folder)?;
+    if !fs::read(&file).is_ok_and(|present| hex_sha256(&present) == sha256) {
+        write(folder, &file, bytes, sha256)?;
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// Writes under a temporary name, and gives the file its own once its bytes are on disk.
+fn write(folder: &Path, file: &Path, bytes: &[u8], sha256: &str) -> io::Result<()> {
+    let (mut draft, name) = create_draft(folder, sha256)?;
+    let written = draft.write_all(bytes).and_then(|()| draft.sync_all()).and_then(|()| fs::rename(&name, file));
+    if written.is_err() {
+        let _ = fs::remove_file(&name);
+    }
+    written
+}
+
+/// Creates the folder and makes each new name in the chain above it durable. Only its owner may look inside.
+fn make_folder(root: &Path, folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    folder
+        .ancestors()
+        .skip(1)
+        .take_while(|above| above.starts_with(root))
+        .try_for_each(|above| File::open(above)?.sync_all())
+}
+
+/// A new file that nobody else writes to. A draft that a crash left behind is passed over.
+fn create_draft(folder: &Path, sha256: &str) -> io::Result<(File, PathBuf)> {
+    for attempt in 0_u32.. {
+        let name = folder.join(format!(".{sha256}.{attempt}.part"));
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&name) {
+            Ok(file) => return Ok((file, name)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    const PDF: &[u8] = b"%PDF-1.7\nsale 20261121042\n%%EOF\n";
+
+    async fn stored() -> (tempfile::TempDir, Archive, StoredInvoice) {
+        let home = tempfile::tempdir().unwrap();
+        let archive = Archive::new(home.path().to_owned());
+        let invoice = archive.store(Bytes::from_static(PDF), date(2026, 11, 21)).await.unwrap();
+        (home, archive, invoice)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_stored_invoice_lies_under_its_hash_and_is_read_back_byte_for_byte() {
+        let (home, archive, invoice) = stored().await;
+        assert_eq!(invoice.path, format!("invoices/2026/11/{}.pdf", invoice.sha256));
+        assert_eq!(invoice.bytes, PDF.len() as u64);
+        assert_eq!(archive.read(&invoice.path, &invoice.sha256).await.unwrap(), PDF);
+        assert_eq!(names(&home.path().join("invoices/2026/11")), [format!("{}.pdf", invoice.sha256)]);
+    }
+
+    #[tokio::test]
+    async fn only_the_owner_may_read_the_archive() {
+        let (home, _, invoice) = stored().await;
+        let mode = |path: &str| fs::metadata(home.path().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&invoice.path), 0o600);
+        assert_eq!(["invoices", "invoices/2026", "invoices/2026/11"].map(mode), [0o700; 3]);
+    }
+
+    #[tokio::test]
+    async fn the_same_invoice_twice_or_from_many_at_once_is_one_file() {
+        let (home, archive, first) = stored().await;
+        let many = (0..8).map(|_| archive.store(Bytes::from_static(PDF), date(2026, 11, 30)));
+        for again in futures_util::future::join_all(many).await {
+            assert_eq!(again.unwrap(), first);
+        }
+        assert_eq!(names(&home.path().join("invoices/2026/11")).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_changed_or_lost_invoice_is_noticed_and_storing_it_again_heals_it() {
+        let (home, archive, invoice) = stored().await;
+        let file = home.path().join(&invoice.path);
+        fs::write(&file, "%PDF-1.7 forged").unwrap();
+        assert!(matches!(archive.verify(&invoice.path, &invoice.sha256).await, Err(ArchiveError::Altered(_))));
+        fs::remove_file(&file).unwrap();
+        assert!(matches!(archive.verify(&invoice.path, &invoice.sha256).await, Err(ArchiveError::Missing(_))));
+        fs::write(&file, "").unwrap();
+        archive.store(Bytes::from_static(PDF), date(2026, 11, 21)).await.unwrap();
+        archive.verify(&invoice.path, &invoice.sha256).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_draft_that_a_crash_left_behind_is_in_nobodys_way() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("invoices/2026/11");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(format!(".{}.0.part", hex_sha256(PDF))), "half").unwrap();
+        let archive = Archive::new(home.path().to_owned());
+        let invoice = archive.store(Bytes::from_static(PDF), date(2026, 11, 21)).await.unwrap();
+        archive.verify(&invoice.path, &invoice.sha256).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_path_that_leads_out_of_the_archive_is_refused() {
+        let (home, archive, invoice) = stored().await;
+        fs::write(home.path().join("tillhook.db"), "secrets").unwrap();
+        let absolute = home.path().join(&invoice.path);
+        for path in ["invoices/../tillhook.db", "tillhook.db", "", absolute.to_str().unwrap()] {
+            assert!(matches!(archive.read(path, &invoice.sha256).await, Err(ArchiveError::Foreign(_))), "{path}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The webhook itself: token, body, store, answer.
+//!
+//! **Invariant:** until the token is found right, nothing depends on it: method, path and body of a stranger all lead to
+//! the same empty 404.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use axum::{
+    Json,
+    body::{Body, HttpBody},
+    extract::{Path, Request, State, rejection::PathRejection},
+    http::{Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{
+    Accept, Acceptance, Call, Door, Unavailable,
+    body::{self, BodyError},
+};
+use crate::order::ShopId;
+
+/// How many seconds the till is asked to wait when storing failed, should it ever try again.
+const RETRY_AFTER: &str = "5";
+
+/// What a person sees who opens the webhook's address in a browser.
+const GREETING: &str = "Cette adresse est prête à recevoir les appels de la caisse.\n\
+                        This address is ready for the till's calls.\n";
+
+/// Answers whatever comes to `/in`.
+pub(super) async fn call(
+    State(door): State<Door>,
+    token: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let began = Instant::now();
+    let shop = token.ok().and_then(|Path(token)| door.credentials.load().find(&token).cloned());
+    let (parts, body) = request.into_parts();
+    let Some(shop) = shop else {
+        return stranger(&door, body).await;
+    };
+    match parts.method {
+        Method::POST | Method::GET if !is_visit(&parts, &body) => take(&door, shop, parts, body, began).await,
+        Method::GET | Method::HEAD => GREETING.into_response(),
+        _ => {
+            tracing::warn!(shop.id = %shop, call.outcome = "wrong_method", "The till called with neither POST nor GET");
+            (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST")]).into_response()
+        }
+    }
+}
+
+/// A `GET` that carries nothing is a person, or a till that tries the address.
+fn is_visit(parts: &Parts, body: &Body) -> bool {
+    parts.method == Method::GET && parts.uri.query().is_none_or(str::is_empty) && body.is_end_stream()
+}
+
+/// The body is read and dropped like a known shop's: a client that is still sending would never see the answer.
+async fn stranger(door: &Door, body: Body) -> Response {
+    let _ = body::read(body, 0, door.limits.body_time).await;
+    tracing::info!(call.outcome = "unknown_token", "Refused a call with an unknown token");
+    StatusCode::NOT_FOUND.into_response()
+}
+
+async fn take(door: &Door, shop: ShopId, parts: Parts, body: Body, began: Instant) -> Response {
+    match body::read(body, door.limits.body_bytes, door.limits.body_time).await {
+        Ok(body) => store(door, as_call(shop, parts, body), began).await,
+        Err(error) => {
+            let (outcome, status) = refusal(error);
+            tracing::warn!(
+                shop.id = %shop,
+                call.outcome = outcome,
+                http.duration_ms = milliseconds(began),
+                "A call was not stored: {error}"
+            );
+            (status, Json(json!({ "status": outcome }))).into_response()
+        }
+    }
+}
+
+/// Stores in a task of its own, which goes on when the till hangs up or the answer is overdue.
+async fn store(door: &Door, call: Call, began: Instant) -> Response {
+    let storing = tokio::spawn(accept(door.accept.clone(), call, began));
+    match timeout(door.limits.store_time, storing).await {
+        Ok(Ok(Ok(Acceptance { status, id }))) => {
+            Json(json!({ "status": status.as_str(), "id": id.to_string() })).into_response()
+        }
+        Ok(_) => unavailable(),
+        Err(_) => {
+            tracing::warn!(http.duration_ms = milliseconds(began), "Storing is overdue: answering 503, and going on");
+            unavailable()
+        }
+    }
+}
+
+/// Accepts a call and logs, once, what became of it. A panic is a failure like others.
+async fn accept(door: Arc<dyn Accept>, call: Call, began: Instant) -> Result<Acceptance, Unavailable> {
+    let shop = call.shop.clone();
+    let accepted = AssertUnwindSafe(door.accept(call)).catch_unwind().await;
+    let accepted = accepted.unwrap_or_else(|_| Err(Unavailable("the program panicked".to_owned())));
+    match &accepted {
+        Ok(Acceptance { status, id }) => tracing::info!(
+            shop.id = %shop,
+            call.outcome = status.as_str(),
+            receipt.id = %id,
+            http.duration_ms = milliseconds(began),
+            "The till called"
+        ),
+        Err(error) => tracing::error!(
+            shop.id = %shop,
+            call.outcome = "unavailable",
+            http.duration_ms = milliseconds(began),
+            "{error}"
+        ),
+    }
+    accepted
+}
+
+fn unavailable() -> Response {
+    let body = Json(json!({ "status": "unavailable" }));
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], body).into_response()
+}
+
+fn refusal(error: BodyError) -> (&'static str, StatusCode) {
+    match error {
+        BodyError::TooLarge => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
+        BodyError::Slow => ("too_slow", StatusCode::REQUEST_TIMEOUT),
+        BodyError::Broken => ("broken_off", StatusCode::BAD_REQUEST),
+    }
+}
+
+fn as_call(shop: ShopId, parts: Parts, body: Bytes) -> Call {
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    Call {
+        shop,
+        method: parts.method.to_string(),
+        content_type: content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        query: parts.uri.query().map(str::to_owned),
+        body,
+    }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,71 @@
+//! Alerts: events that reach the sinks named in `alerts`, whatever their `on`.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{Policy, fan_out};
+use crate::{
+    order::{EventId, EventType, ShopId, SinkName},
+    route::Rule,
+    sink::Purpose,
+    store::{Intake, Keys, NewEvent, View},
+};
+
+/// Something that a person has to know.
+#[derive(Clone, Debug)]
+pub struct Alert {
+    /// Its type; one that is an alert.
+    pub kind: EventType,
+    /// The shop, where it concerns one.
+    pub shop: Option<ShopId>,
+    /// The sink that it is about, which is not told of itself.
+    pub about: Option<SinkName>,
+    /// The facts, with the keys of contract §6.
+    pub facts: Map<String, Value>,
+    /// Remember that this sink's outage was told (`true`), or that its end was (`false`).
+    pub marks_told: Option<bool>,
+}
+
+pub(super) struct Raised {
+    pub alert: Alert,
+    pub policy: Arc<Policy>,
+    pub now: Timestamp,
+}
+
+impl Intake for Raised {
+    type Outcome = ();
+
+    fn keys(&self) -> Keys {
+        Keys::default()
+    }
+
+    fn plan(&self, view: &mut View) {
+        let shop = self.alert.shop.as_ref().and_then(|id| self.policy.shops.get(id));
+        let event = NewEvent {
+            id: EventId::new(self.now),
+            kind: self.alert.kind,
+            shop: shop.map(|policy| (policy.shop.id.clone(), policy.shop.name.clone())),
+            order: None,
+            at: self.now,
+            test: false,
+            data: Value::Object(self.alert.facts.clone()).to_string(),
+        };
+        let told: Vec<Rule> =
+            self.policy.rules.iter().filter(|rule| Some(&rule.sink) != self.alert.about.as_ref()).cloned().collect();
+        tell(view, &told, event);
+        if let (Some(sink), Some(told)) = (&self.alert.about, self.alert.marks_told) {
+            view.told_of_sink(sink.clone(), told.then_some(self.now));
+        }
+    }
+}
+
+/// Records an alert and enqueues it for whoever is to know: the sinks named in `alerts`, and those that select its type.
+pub(super) fn tell(view: &mut View, rules: &[Rule], event: NewEvent) {
+    let shop = event.shop.as_ref().map(|(id, _)| id);
+    for rule in rules.iter().filter(|rule| rule.admits(shop) && (rule.alerts || rule.selects(event.kind))) {
+        view.add_delivery(fan_out::delivery(rule, &event, Purpose::Alert, event.at));
+    }
+    view.add_event(event);
+}

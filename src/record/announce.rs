@@ -1,0 +1,301 @@
+//! A call of the till becomes a receipt and, where it says something new, an event.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::{Map, json};
+
+use super::{Policy, Raw, Requeued, ShopPolicy, alert, fan_out, identity};
+use crate::{
+    order::{
+        CashBoxNotice, EventData, EventId, EventType, Fingerprint, InvoiceStatus, Moment, Notification, Order,
+        OrderKey, OrderNotice, Phase, ReceiptId, ShopId, UnknownNotice,
+    },
+    store::{Intake, Keys, KnownInvoice, KnownOrder, NewEvent, NewReceipt, Numbered, View},
+};
+
+/// How long an equal opening, or call of an unknown type, is taken for the same one (contract §5, Cash box).
+const SAME_NOTICE_WITHIN: Duration = Duration::from_secs(60);
+
+/// A call of the till.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Whose token it carried.
+    pub shop: ShopId,
+    /// The bytes.
+    pub raw: Raw,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin {
+    /// The till, now.
+    Till,
+    /// Quarantine: it is read again.
+    Quarantine(Requeued),
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It said something new, and that is on disk.
+    Stored,
+    /// It said what had been said before.
+    Duplicate,
+    /// It could not be read, and is kept.
+    Quarantined,
+}
+
+impl Outcome {
+    /// The word in the answer and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Duplicate => "duplicate",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// The answer to a call; everything it speaks of is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The receipt.
+    pub receipt: ReceiptId,
+}
+
+pub(super) struct Announced {
+    call: Call,
+    decoded: Result<Notification, String>,
+    policy: Arc<Policy>,
+    receipt: ReceiptId,
+    now: Timestamp,
+}
+
+impl Announced {
+    pub fn new(call: Call, decoded: Result<Notification, String>, policy: Arc<Policy>, now: Timestamp) -> Self {
+        let receipt = match call.origin {
+            Origin::Till => ReceiptId::new(now),
+            Origin::Quarantine(requeued) => requeued.receipt,
+        };
+        Self { call, decoded, policy, receipt, now }
+    }
+
+    /// When the till called.
+    fn received_at(&self) -> Timestamp {
+        match self.call.origin {
+            Origin::Till => self.now,
+            Origin::Quarantine(requeued) => requeued.received_at,
+        }
+    }
+
+    fn shop(&self) -> Option<&ShopPolicy> {
+        self.policy.shops.get(&self.call.shop)
+    }
+
+    /// Shop, kind and digest of a call about no order.
+    fn notice(&self) -> Option<(ShopId, String, [u8; 32])> {
+        let raw = &self.call.raw;
+        let identical = || Fingerprint::of_bytes(&[raw.query.as_deref().unwrap_or_default().as_bytes(), &raw.body]);
+        let (kind, digest) = match self.decoded.as_ref().ok()? {
+            Notification::Order(_) => return None,
+            Notification::CashBoxClosed(notice) => (EventType::CashBoxClosed, notice.closing()),
+            Notification::CashBoxOpened(_) => (EventType::CashBoxOpened, identical()),
+            Notification::Unknown(_) => (EventType::TillUnknown, identical()),
+        };
+        Some((self.call.shop.clone(), kind.as_str().to_owned(), digest.0))
+    }
+}
+
+impl Intake for Announced {
+    type Outcome = Acceptance;
+
+    fn keys(&self) -> Keys {
+        let numbered = match &self.decoded {
+            Ok(Notification::Order(notice)) => Some(Numbered {
+                shop: self.call.shop.clone(),
+                test: notice.test,
+                internal_id: notice.content.internal_id.clone(),
+                order_id: notice.content.order_id.clone(),
+            }),
+            _ => None,
+        };
+        Keys { numbered, order: None, notice: self.notice() }
+    }
+
+    fn plan(&self, view: &mut View) -> Acceptance {
+        let (outcome, event) = match (&self.decoded, self.shop()) {
+            (Ok(Notification::Order(notice)), Some(shop)) => self.order(view, shop, notice),
+            (Ok(Notification::CashBoxOpened(notice)), Some(shop)) => {
+                self.cash_box(view, shop, EventType::CashBoxOpened, notice)
+            }
+            (Ok(Notification::CashBoxClosed(notice)), Some(shop)) => {
+                self.cash_box(view, shop, EventType::CashBoxClosed, notice)
+            }
+            (Ok(Notification::Unknown(notice)), Some(shop)) => self.unknown(view, shop, notice),
+            (Ok(_), None) => (Outcome::Quarantined, None),
+            (Err(reason), shop) => self.unreadable(view, shop, reason),
+        };
+        self.leave_receipt(view, outcome, event);
+        Acceptance { outcome, receipt: self.receipt }
+    }
+}
+
+impl Announced {
+    fn order(&self, view: &mut View, policy: &ShopPolicy, notice: &OrderNotice) -> (Outcome, Option<EventId>) {
+        let said = notice.content.fingerprint();
+        let known = identity::find(view, &policy.shop.id, notice).cloned();
+        if let Some(event) = known.as_ref().and_then(|order| view.announced(order.key, notice.phase, said)) {
+            return (Outcome::Duplicate, Some(event));
+        }
+        let mut order = known.unwrap_or_else(|| self.found(policy, notice));
+        let kind = match notice.phase {
+            phase if order.timeline.knows(phase) => EventType::OrderUpdated,
+            Phase::Validated => EventType::OrderValidated,
+            Phase::Terminated => EventType::OrderTerminated,
+        };
+        order.timeline.hear(notice.phase, notice.content.clone());
+        order.internal_id = order.internal_id.or_else(|| notice.content.internal_id.clone());
+        order.order_id = order.order_id.or_else(|| notice.content.order_id.clone());
+
+        let received = Moment::new(self.received_at(), &policy.shop.timezone);
+        let snapshot = Order::new(&order.timeline, policy.shop.currency, received);
+        let data = EventData::Order(Box::new(snapshot));
+        let event = self.event(policy, kind, Some(order.key), notice.test, &data);
+        view.announce(order.key, notice.phase, said, event.id);
+        self.see_link(view, policy, order.key, notice);
+        let complete = order.timeline.is_complete();
+        view.save_order(order, event.id, self.now);
+        fan_out::order_event(view, &self.policy.rules, &event, complete);
+        let id = event.id;
+        view.add_event(event);
+        (Outcome::Stored, Some(id))
+    }
+
+    fn found(&self, policy: &ShopPolicy, notice: &OrderNotice) -> KnownOrder {
+        KnownOrder {
+            key: OrderKey::new(self.now),
+            shop: policy.shop.id.clone(),
+            test: notice.test,
+            internal_id: notice.content.internal_id.clone(),
+            order_id: notice.content.order_id.clone(),
+            timeline: Default::default(),
+            received_at: self.received_at(),
+        }
+    }
+
+    /// The first link is fetched; another one is used only while nothing is stored.
+    fn see_link(&self, view: &mut View, policy: &ShopPolicy, order: OrderKey, notice: &OrderNotice) {
+        let Some(url) = notice.invoice_url.as_ref().filter(|_| policy.fetch_invoices) else { return };
+        let known = view.invoice(order).cloned();
+        let invoice = match known {
+            None => KnownInvoice {
+                status: InvoiceStatus::Pending,
+                url: Some(url.clone()),
+                first_seen_at: self.now,
+                wait_until: self.now + policy.invoice_wait,
+            },
+            Some(known) if known.status != InvoiceStatus::Stored && known.url.as_ref() != Some(url) => {
+                KnownInvoice { status: InvoiceStatus::Pending, url: Some(url.clone()), ..known }
+            }
+            Some(_) => return,
+        };
+        view.save_invoice(order, policy.shop.id.clone(), invoice);
+    }
+
+    fn cash_box(
+        &self,
+        view: &mut View,
+        policy: &ShopPolicy,
+        kind: EventType,
+        notice: &CashBoxNotice,
+    ) -> (Outcome, Option<EventId>) {
+        self.about_no_order(view, policy, kind, &EventData::CashBox(notice.clone()))
+    }
+
+    fn unknown(&self, view: &mut View, policy: &ShopPolicy, notice: &UnknownNotice) -> (Outcome, Option<EventId>) {
+        let mut facts = Map::new();
+        facts.insert("type".to_owned(), json!(notice.kind));
+        facts.insert("receipt_id".to_owned(), json!(self.receipt));
+        facts.insert("reason".to_owned(), json!("the till sent a type that this version does not know"));
+        self.about_no_order(view, policy, EventType::TillUnknown, &EventData::Facts(facts))
+    }
+
+    fn about_no_order(
+        &self,
+        view: &mut View,
+        policy: &ShopPolicy,
+        kind: EventType,
+        data: &EventData,
+    ) -> (Outcome, Option<EventId>) {
+        let Some((shop, name, digest)) = self.notice() else { return (Outcome::Quarantined, None) };
+        if let Some((event, at)) = view.notice(&shop, &name, &digest)
+            && (kind == EventType::CashBoxClosed || self.now < at + SAME_NOTICE_WITHIN)
+        {
+            return (Outcome::Duplicate, Some(event));
+        }
+        let event = self.event(policy, kind, None, false, data);
+        view.save_notice(shop, &name, digest, event.id, self.now);
+        fan_out::plain_event(view, &self.policy.rules, &event);
+        let id = event.id;
+        view.add_event(event);
+        (Outcome::Stored, Some(id))
+    }
+
+    /// Kept, and somebody is told, once for each body (a body that is read again and still not understood tells nobody).
+    fn unreadable(&self, view: &mut View, shop: Option<&ShopPolicy>, reason: &str) -> (Outcome, Option<EventId>) {
+        if let (Origin::Till, Some(policy)) = (self.call.origin, shop) {
+            let mut facts = Map::new();
+            facts.insert("type".to_owned(), json!(null));
+            facts.insert("receipt_id".to_owned(), json!(self.receipt));
+            facts.insert("reason".to_owned(), json!(reason));
+            let event = self.event(policy, EventType::TillUnreadable, None, false, &EventData::Facts(facts));
+            alert::tell(view, &self.policy.rules, event);
+        }
+        (Outcome::Quarantined, None)
+    }
+
+    fn event(
+        &self,
+        policy: &ShopPolicy,
+        kind: EventType,
+        order: Option<OrderKey>,
+        test: bool,
+        data: &EventData,
+    ) -> NewEvent {
+        NewEvent {
+            id: EventId::new(self.now),
+            kind,
+            shop: Some((policy.shop.id.clone(), policy.shop.name.clone())),
+            order,
+            at: self.now,
+            test,
+            data: data.to_json(true).to_string(),
+        }
+    }
+
+    fn leave_receipt(&self, view: &mut View, outcome: Outcome, event: Option<EventId>) {
+        if let Origin::Quarantine(requeued) = self.call.origin {
+            if outcome != Outcome::Quarantined {
+                view.resolve_receipt(requeued.receipt, "reprocessed", self.now);
+            }
+            return;
+        }
+        view.add_receipt(NewReceipt {
+            id: self.receipt,
+            shop: self.call.shop.clone(),
+            received_at: self.now,
+            method: self.call.raw.method.clone(),
+            content_type: self.call.raw.content_type.clone(),
+            query: self.call.raw.query.clone(),
+            body: self.call.raw.body.clone(),
+            outcome: outcome.as_str(),
+            event,
+            reason: self.decoded.as_ref().err().cloned(),
+        });
+    }
+}

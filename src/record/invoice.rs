@@ -1,0 +1,85 @@
+//! How the search for an invoice ended: the PDF is in the archive, or it cannot be had.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Policy, alert, fan_out};
+use crate::{
+    order::{EventData, EventId, EventType},
+    sink::Purpose,
+    store::{Intake, Keys, NewDelivery, NewEvent, StoredFile, StoredOrder, View},
+};
+
+/// How the search for an invoice ended.
+#[derive(Clone, Debug)]
+pub enum Arrival {
+    /// The PDF is in the archive.
+    Stored(StoredFile),
+    /// It cannot be had, because of that.
+    Missing(String),
+}
+
+pub(super) struct Ended {
+    pub stored: StoredOrder,
+    pub arrival: Arrival,
+    pub policy: Arc<Policy>,
+    pub now: Timestamp,
+}
+
+impl Intake for Ended {
+    type Outcome = ();
+
+    fn keys(&self) -> Keys {
+        Keys { order: Some(self.stored.key), ..Keys::default() }
+    }
+
+    fn plan(&self, view: &mut View) {
+        let order = self.stored.key;
+        match &self.arrival {
+            Arrival::Stored(file) => {
+                view.invoice_arrived(order, file.clone(), self.now);
+                let event = self.event(EventType::InvoiceStored);
+                self.follow_up(view, &event);
+                fan_out::order_event(view, &self.policy.rules, &event, self.is_complete(view));
+                view.add_event(event);
+            }
+            Arrival::Missing(reason) => {
+                view.invoice_given_up(order, reason.clone(), self.now);
+                alert::tell(view, &self.policy.rules, self.event(EventType::InvoiceMissing));
+            }
+        }
+    }
+}
+
+impl Ended {
+    fn is_complete(&self, view: &View) -> bool {
+        view.order(self.stored.key).is_some_and(|order| order.timeline.is_complete())
+    }
+
+    /// A message that should have carried the PDF and went without it is followed by a reply that does.
+    fn follow_up(&self, view: &mut View, event: &NewEvent) {
+        for rule in self.policy.rules.iter().filter(|rule| rule.attaches_invoice) {
+            let known: Vec<_> = view.deliveries(self.stored.key, &rule.sink).cloned().collect();
+            let followed = known.iter().any(|delivery| delivery.purpose == Purpose::LateInvoice);
+            let without = known.iter().rev().find(|delivery| delivery.without_invoice && delivery.status != "dead");
+            if let (false, Some(first)) = (followed, without) {
+                let reply = fan_out::delivery(rule, event, Purpose::LateInvoice, event.at);
+                view.add_delivery(NewDelivery { thread_of: Some(first.id), ..reply });
+            }
+        }
+    }
+
+    fn event(&self, kind: EventType) -> NewEvent {
+        let shop = self.policy.shops.get(&self.stored.shop).map(|policy| policy.shop.name.clone());
+        NewEvent {
+            id: EventId::new(self.now),
+            kind,
+            shop: Some((self.stored.shop.clone(), shop.unwrap_or_else(|| self.stored.shop.to_string()))),
+            order: Some(self.stored.key),
+            at: self.now,
+            test: self.stored.test,
+            data: EventData::Order(Box::new(self.stored.order.clone())).to_json(true).to_string(),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Accept exactly once: one commit with the raw bytes, the event, the order and its deliveries.
+//!
+//! This is where contract §5 lives: which order a call is about (`identity.rs`), whether it says anything new
+//! (`announce.rs`), and which messages follow from it (`fan_out.rs`). All of it is decided inside the writer's
+//! transaction, on what the database knows at that moment.
+//!
+//! **Invariant:** nothing here waits, asks the network, or looks at a clock; a plan is the same however often it is made
+//! anew after a failed commit, but for fresh ids.
+
+mod alert;
+mod announce;
+mod fan_out;
+mod identity;
+mod invoice;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+pub use alert::Alert;
+pub use announce::{Acceptance, Call, Origin, Outcome};
+pub use invoice::Arrival;
+
+use crate::{
+    clock::Clock,
+    order::{Notification, OrderKey, ReceiptId, Shop, ShopId},
+    route::Rule,
+    store::{Store, StoreError},
+};
+
+/// What recording has to know of the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// The shops.
+    pub shops: HashMap<ShopId, ShopPolicy>,
+    /// One rule a sink.
+    pub rules: Vec<Rule>,
+}
+
+/// What recording has to know of a shop.
+#[derive(Clone, Debug)]
+pub struct ShopPolicy {
+    /// Who it is.
+    pub shop: Shop,
+    /// Whether its invoices are fetched.
+    pub fetch_invoices: bool,
+    /// How long a delivery waits for its PDF.
+    pub invoice_wait: Duration,
+}
+
+/// Writes down what happens; cheap to clone.
+#[derive(Clone)]
+pub struct Recorder {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    policy: Arc<ArcSwap<Policy>>,
+}
+
+impl Recorder {
+    /// A recorder under this policy.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, policy: Policy) -> Self {
+        Self { store, clock, policy: Arc::new(ArcSwap::from_pointee(policy)) }
+    }
+
+    /// Everything recorded from now on follows this policy; routing that was already decided stays.
+    pub fn reload(&self, policy: Policy) {
+        self.policy.store(Arc::new(policy));
+    }
+
+    /// The shop as it is configured now.
+    pub fn shop(&self, id: &ShopId) -> Option<ShopPolicy> {
+        self.policy.load().shops.get(id).cloned()
+    }
+
+    /// The policy as it is now.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
+    /// Writes down a call of the till. `decoded` is what its bytes mean, or why they mean nothing to us.
+    ///
+    /// # Errors
+    /// When nothing of the call is on disk: it must not be acknowledged.
+    pub async fn accept(&self, call: Call, decoded: Result<Notification, String>) -> Result<Acceptance, StoreError> {
+        let policy = self.policy.load_full();
+        let intake = announce::Announced::new(call, decoded, policy, self.clock.now());
+        self.store.take_in(intake).await
+    }
+
+    /// Records an alert and the deliveries that follow from it.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn raise(&self, alert: Alert) -> Result<(), StoreError> {
+        let intake = alert::Raised { alert, policy: self.policy.load_full(), now: self.clock.now() };
+        self.store.take_in(intake).await
+    }
+
+    /// Records how the search for an order's invoice ended: the waiting deliveries go, those that went without it are
+    /// followed by a reply, and `invoice.stored` or `invoice.missing` is told.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn invoice_ended(&self, order: OrderKey, arrival: Arrival) -> Result<(), StoreError> {
+        let Some(stored) = self.store.order(order).await? else { return Ok(()) };
+        let intake = invoice::Ended { stored, arrival, policy: self.policy.load_full(), now: self.clock.now() };
+        self.store.take_in(intake).await
+    }
+
+    /// Enqueues for a sink what its present rule selects of an earlier event and it never got. Returns whether it did.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn recover(&self, rule: Rule, event: crate::store::StoredEvent) -> Result<bool, StoreError> {
+        if event.order_key.is_none() && self.store.was_told(&rule.sink, event.id).await? {
+            return Ok(false);
+        }
+        self.store.take_in(fan_out::Recovered { rule, event, now: self.clock.now() }).await
+    }
+}
+
+/// A call's bytes as the recorder keeps them.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// `POST` or `GET`.
+    pub method: String,
+    /// The declared content type.
+    pub content_type: Option<String>,
+    /// The query, undecoded.
+    pub query: Option<String>,
+    /// The body, byte for byte.
+    pub body: Bytes,
+}
+
+/// Marks a body that is read again after it was quarantined.
+#[derive(Clone, Copy, Debug)]
+pub struct Requeued {
+    /// Its receipt.
+    pub receipt: ReceiptId,
+    /// When it came.
+    pub received_at: Timestamp,
+}

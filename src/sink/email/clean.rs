@@ -1,0 +1,79 @@
+//! Makes foreign text harmless before it stands in a mail or in a verdict.
+//!
+//! A customer may be called `Zoé\r\nBcc: x@evil.example`, a product may turn its line around with a bidi control, and a
+//! mail server's refusal names the customer it refuses.
+
+/// What stands in for an address that nobody should read.
+const ADDRESS: &str = "[address]";
+
+/// How much of what a mail server says is kept, in characters.
+const MAX_QUOTE: usize = 300;
+
+/// The text as one line: control and bidi characters gone, runs of white space made one space.
+pub(super) fn line(text: &str) -> String {
+    let spaced: String = text.chars().map(|c| if breaks_line(c) { ' ' } else { c }).filter(|c| !is_hidden(*c)).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The text with its lines kept, ended by `\n`; every other control or bidi character is gone. A mail server that reads
+/// a bare `\r` as a line's end would otherwise see another mail than we sent.
+pub(super) fn lines(text: &str) -> String {
+    let unix = text.replace("\r\n", "\n").replace('\r', "\n");
+    unix.chars().filter(|c| matches!(c, '\n' | '\t') || !is_hidden(*c)).collect()
+}
+
+/// What a mail server said, fit to be stored and shown: one line, not long, without anybody's address.
+pub(super) fn quote(text: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || "<>()[]{}\"',;".contains(c);
+    let mut quote = String::new();
+    for piece in line(text).split_inclusive(ends) {
+        let word = piece.trim_end_matches(ends);
+        // A colon may glue an address to what introduces it: `mailto:a@b.fr`.
+        match word.contains('@') {
+            true => quote.push_str(ADDRESS),
+            false => quote.push_str(word),
+        }
+        quote.push_str(&piece[word.len()..]);
+    }
+    match quote.char_indices().nth(MAX_QUOTE) {
+        Some((end, _)) => format!("{}…", &quote[..end]),
+        None => quote,
+    }
+}
+
+/// Whether a reader, or a mail program, may take the character for a line's end or a column.
+fn breaks_line(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// C0, C1, bidi controls, and the byte order mark: what changes how a text is read without being seen.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_becomes_one_line_without_hidden_characters() {
+        assert_eq!(line("Zoé\r\nBcc: x@evil.example"), "Zoé Bcc: x@evil.example");
+        assert_eq!(line(" a\u{0}b\u{202e}c\u{85}d \u{2028} e\u{9b}\u{feff} "), "abc d e");
+    }
+
+    #[test]
+    fn a_text_keeps_its_lines_and_has_one_kind_of_line_end() {
+        assert_eq!(lines("a\r\nb\rc\n\td\u{0}\u{2066}"), "a\nb\nc\n\td");
+    }
+
+    #[test]
+    fn no_address_is_quoted() {
+        assert_eq!(
+            quote("5.1.1 <zoe@durand.example>: unknown,\r\n see mailto:zoe@durand.example (\"z d\"@x.fr)"),
+            "5.1.1 <[address]>: unknown, see [address] (\"z d\"[address])"
+        );
+        let long = quote(&"é".repeat(1000));
+        assert_eq!(long.chars().count(), MAX_QUOTE + 1);
+    }
+}

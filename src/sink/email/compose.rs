@@ -1,0 +1,268 @@
+//! From what happened to a mail: which kind of mail it is, its subject, and what its templates are given.
+//!
+//! There are three: the order in full, a short reply in its thread, and a notice about anything else.
+//!
+//! **Invariant:** every foreign text is cleaned here, once, before a template or a header sees it.
+
+use minijinja::{Value, context};
+
+use super::{
+    Correspondence, clean,
+    letter::Letter,
+    templates::{Templates, Words, words},
+};
+use crate::{
+    order::{CashBoxNotice, Event, EventData, EventType, InvoiceStatus, Locale, Order, State, Warning},
+    sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread, words as say},
+};
+
+/// What a payload's body is.
+const CONTENT_TYPE: &str = "application/json";
+
+/// A text and what it is called.
+type Fact<'a> = (&'a str, String);
+
+/// Makes the mail.
+pub(super) fn compose(who: &Correspondence, templates: &Templates, outgoing: &Outgoing) -> Result<Payload, SinkError> {
+    let composer = Composer::new(who, templates, outgoing);
+    let letter = match (&outgoing.event.data, outgoing.purpose, &outgoing.thread) {
+        (_, Purpose::Alert, _) | (EventData::Facts(_), ..) => composer.notice()?,
+        (EventData::CashBox(notice), ..) => composer.cash_box(notice)?,
+        (EventData::Order(order), Purpose::Change | Purpose::LateInvoice, Some(thread)) => composer.reply(order, thread)?,
+        (EventData::Order(order), ..) => composer.order(order)?,
+    };
+    let body = serde_json::to_string(&letter)
+        .map_err(|error| SinkError::reject(Reason::Local, format!("the mail could not be written down: {error}")))?;
+    Ok(Payload { content_type: CONTENT_TYPE.into(), body, attachments: composer.attachments })
+}
+
+struct Composer<'a> {
+    who: &'a Correspondence,
+    templates: &'a Templates,
+    outgoing: &'a Outgoing,
+    event: &'a Event,
+    locale: Locale,
+    w: &'static Words,
+    attachments: Vec<InvoiceFile>,
+}
+
+impl<'a> Composer<'a> {
+    fn new(who: &'a Correspondence, templates: &'a Templates, outgoing: &'a Outgoing) -> Self {
+        let of_shop = outgoing.shop.as_ref().map(|shop| shop.locale).unwrap_or_default();
+        let locale = who.locale.unwrap_or(of_shop);
+        let event = &outgoing.event;
+        // What the thread carries already is not sent again.
+        let sent = outgoing.thread.as_ref().is_some_and(|thread| !thread.payload.attachments.is_empty());
+        let attachments = outgoing.invoice.clone().filter(|_| !sent).into_iter().map(clean_name).collect();
+        Self { who, templates, outgoing, event, locale, w: words(locale), attachments }
+    }
+
+    /// An order in full.
+    fn order(&self, order: &Order) -> Result<Letter, SinkError> {
+        let title = format!("{} {}", self.kind(order), clean::line(order.number()));
+        let total = self.total(order);
+        let subject = self.subject(&[&title, total.as_deref().unwrap_or_default(), &self.sender()]);
+        let with = context! {
+            title, total => total.unwrap_or_default(),
+            state => self.w(state_word(order, "")),
+            notes => self.notes(order),
+            facts => facts(&self.order_facts(order)),
+            items => self.items(order),
+            vat => self.vat(order),
+            sums => facts(&self.sums(order)),
+        };
+        self.letter("order", subject, with)
+    }
+
+    /// A line in the thread of the order's first mail.
+    fn reply(&self, order: &Order, thread: &Thread) -> Result<Letter, SinkError> {
+        let Ok(first) = serde_json::from_str::<Letter>(&thread.payload.body) else {
+            return self.order(order);
+        };
+        let line = match (self.outgoing.purpose, self.event.kind) {
+            (Purpose::LateInvoice, _) => self.w("reply_invoice").to_owned(),
+            (_, EventType::OrderUpdated) => match self.total(order) {
+                Some(total) => format!("{} {total}", self.w("reply_corrected")),
+                None => self.w("reply_corrected").to_owned(),
+            },
+            _ => self.w(state_word(order, "reply_")).to_owned(),
+        };
+        let title = format!("{} {}", self.kind(order), clean::line(order.number()));
+        let with = context! { title, lines => vec![line], facts => Vec::<Value>::new() };
+        let reference = thread.reference.clone().unwrap_or(first.message_id);
+        let mut letter = self.letter("notice", first.subject, with)?;
+        letter.references = first.references;
+        letter.references.push(reference.clone());
+        letter.in_reply_to = Some(reference);
+        Ok(letter)
+    }
+
+    /// A till was opened or closed.
+    fn cash_box(&self, notice: &CashBoxNotice) -> Result<Letter, SinkError> {
+        let closed = self.event.kind == EventType::CashBoxClosed;
+        let title = self.w(if closed { "till_closed" } else { "till_opened" }).to_owned();
+        let currency = self.outgoing.shop.as_ref().map(|shop| shop.currency);
+        let total = notice.total.zip(currency).map(|(total, currency)| say::money(self.locale, total, currency));
+        let moment = |moment: Option<_>| moment.map(|moment| say::date_time(self.locale, moment));
+        let told = [
+            (self.w("till"), notice.cash_box_id.as_deref().map(clean::line)),
+            (self.w("opened"), moment(notice.opened)),
+            (self.w("closed"), moment(notice.closed)),
+            (self.w("taken"), total.clone()),
+        ];
+        let subject = self.subject(&[&title, total.as_deref().unwrap_or_default(), &self.sender()]);
+        let with = context! { title, lines => Vec::<String>::new(), facts => facts(&present(told)) };
+        self.letter("notice", subject, with)
+    }
+
+    /// Anything else, in plain words with what to do.
+    fn notice(&self) -> Result<Letter, SinkError> {
+        let notice = say::notice(self.locale, self.event);
+        let title = clean::line(&notice.title);
+        let lines: Vec<String> = notice.lines.iter().map(|line| clean::line(line)).collect();
+        let subject = self.subject(&[&title, &self.sender()]);
+        self.letter("notice", subject, context! { title, lines, facts => Vec::<Value>::new() })
+    }
+
+    /// Fills in the templates and addresses the mail.
+    fn letter(&self, template: &str, subject: String, with: Value) -> Result<Letter, SinkError> {
+        let attached = self.attachments.first().map(|file| {
+            context! { filename => file.filename.clone(), sha256 => file.sha256.clone() }
+        });
+        let common = context! {
+            lang => self.locale.as_str(), test => self.event.test, sender => self.sender(), subject => subject.clone(),
+            attached, w => self.w.iter().map(|(key, word)| (key.as_str(), word.as_str())).collect::<Value>(),
+        };
+        let with = context! { ..with, ..common };
+        let text = self.templates.fill(&format!("mail/{template}.txt"), &with)?;
+        let html = match self.who.html {
+            true => Some(self.templates.fill(&format!("mail/{template}.html"), &with)?),
+            false => None,
+        };
+        Ok(Letter {
+            message_id: format!("<{}@{}>", self.outgoing.delivery, self.who.from.email.domain()),
+            date: self.outgoing.now,
+            subject,
+            from: self.who.from.clone(),
+            to: self.who.to.clone(),
+            cc: self.who.cc.clone(),
+            bcc: self.who.bcc.clone(),
+            reply_to: self.who.reply_to.clone(),
+            in_reply_to: None,
+            references: Vec::new(),
+            language: self.locale,
+            text: clean::lines(&text),
+            html: html.map(|html| clean::lines(&html)),
+        })
+    }
+
+    fn w(&self, key: &str) -> &'static str {
+        self.w.get(key).map_or("", String::as_str)
+    }
+
+    fn subject(&self, parts: &[&str]) -> String {
+        let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+        format!("{}{}", if self.event.test { "[TEST] " } else { "" }, parts.join(" – "))
+    }
+
+    /// The shop's name; the program's for what concerns no shop.
+    fn sender(&self) -> String {
+        self.outgoing.shop.as_ref().map_or_else(|| "tillhook".to_owned(), |shop| clean::line(&shop.name))
+    }
+
+    fn kind(&self, order: &Order) -> &'static str {
+        self.w(if order.refund() { "refund" } else { "invoice" })
+    }
+
+    fn total(&self, order: &Order) -> Option<String> {
+        let total = say::money(self.locale, order.total?, order.currency);
+        Some(format!("{total} {}", self.w("incl_vat")).trim_end().to_owned())
+    }
+
+    /// What a reader must know besides the order.
+    fn notes(&self, order: &Order) -> Vec<&'static str> {
+        let corrected = (self.event.kind == EventType::OrderUpdated).then_some("corrected");
+        let absent = self.outgoing.invoice_absent.then_some(match order.invoice.status {
+            InvoiceStatus::Pending => "absent_yet",
+            _ => "absent",
+        });
+        let warnings = order.warnings.iter().map(|warning| match warning {
+            Warning::VatSumMismatch => "vat_sum_mismatch",
+            Warning::ItemsSumMismatch => "items_sum_mismatch",
+            Warning::RefundSignMismatch => "refund_sign_mismatch",
+            Warning::OrderNumberGap => "order_number_gap",
+        });
+        corrected.into_iter().chain(absent).chain(warnings).map(|key| self.w(key)).collect()
+    }
+
+    fn order_facts(&self, order: &Order) -> Vec<Fact<'static>> {
+        let customer = order.customer.as_ref().and_then(|customer| customer.name.as_deref());
+        let delivery = order.delivery_method.as_ref().map(|method| match method.name.as_str() {
+            "delivery" => self.w("delivery_home"),
+            other => self.w(other),
+        });
+        present([
+            (self.w("date"), Some(say::date_time(self.locale, order.dates.booked()))),
+            (self.w("customer"), customer.map(clean::line)),
+            (self.w("delivery"), delivery.map(str::to_owned)),
+            (self.w("till"), order.cash_box_id.as_deref().map(clean::line)),
+        ])
+    }
+
+    fn items(&self, order: &Order) -> Vec<Value> {
+        let items = order.items.as_deref().unwrap_or_default();
+        items
+            .iter()
+            .map(|item| {
+                context! {
+                    label => clean::line(item.label.as_deref().or(item.id.as_deref()).unwrap_or("–")),
+                    quantity => item.quantity.map(|quantity| say::number(self.locale, quantity)).unwrap_or_default(),
+                    total => item.total.map(|total| say::money(self.locale, total, order.currency)).unwrap_or_default(),
+                }
+            })
+            .collect()
+    }
+
+    fn vat(&self, order: &Order) -> Vec<Value> {
+        let money = |amount: Option<_>| amount.map(|amount| say::money(self.locale, amount, order.currency)).unwrap_or_default();
+        let lines = order.vat.as_deref().unwrap_or_default();
+        lines
+            .iter()
+            .map(|line| {
+                let rate = line.rate.map(|rate| say::percent(self.locale, rate)).unwrap_or_default();
+                context! { rate, net => money(line.net), vat => money(line.vat), gross => money(line.gross) }
+            })
+            .collect()
+    }
+
+    fn sums(&self, order: &Order) -> Vec<Fact<'static>> {
+        let money = |amount: Option<_>| amount.map(|amount| say::money(self.locale, amount, order.currency));
+        present([(self.w("total_net"), money(order.total_net)), (self.w("total_vat"), money(order.total_vat))])
+    }
+}
+
+/// The word for how far an order is. "Validated" and "terminated" are the till's words, and people never see them.
+fn state_word(order: &Order, prefix: &str) -> &'static str {
+    match (prefix.is_empty(), order.refund(), order.state) {
+        (true, false, State::Invoiced) => "issued",
+        (true, false, State::Paid) => "paid",
+        (true, true, State::Invoiced) => "refund_issued",
+        (true, true, State::Paid) => "refund_paid",
+        (false, _, State::Invoiced) => "reply_issued",
+        (false, false, State::Paid) => "reply_paid",
+        (false, true, State::Paid) => "reply_refund_paid",
+    }
+}
+
+fn present<'a>(facts: impl IntoIterator<Item = (&'a str, Option<String>)>) -> Vec<Fact<'a>> {
+    let told = facts.into_iter().filter_map(|(label, value)| Some((label, value?)));
+    told.filter(|(_, value)| !value.is_empty()).collect()
+}
+
+fn facts(facts: &[Fact<'_>]) -> Vec<Value> {
+    facts.iter().map(|(label, value)| context! { label => *label, value => value.clone() }).collect()
+}
+
+fn clean_name(file: InvoiceFile) -> InvoiceFile {
+    InvoiceFile { filename: clean::line(&file.filename).replace(['/', '\\', '"'], "-"), ..file }
+}

@@ -1,0 +1,145 @@
+//! A mail as it is frozen at the first attempt, and as it goes over the wire.
+//!
+//! Everything that could differ between two attempts (the date, the boundaries, the Message-ID) is frozen or made from
+//! what is frozen. When a server took a mail and its answer was lost, the second copy is the same mail to the last byte,
+//! and mail programs show it once.
+//!
+//! **Invariant:** what goes over the wire is seven-bit and has no bare CR, whatever the till sent.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use lettre::{
+    Address, Message,
+    message::{
+        Attachment, MultiPart, SinglePart,
+        header::{self, ContentType, HeaderName, HeaderValue},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use super::address::{Email, Mailbox};
+use crate::{
+    order::Locale,
+    sink::{InvoiceFile, Reason, SinkError},
+};
+
+/// A mail, frozen: the body of a mail sink's payload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Letter {
+    pub(super) message_id: String,
+    pub(super) date: Timestamp,
+    pub(super) subject: String,
+    pub(super) from: Mailbox,
+    pub(super) to: Vec<Email>,
+    #[serde(default)]
+    pub(super) cc: Vec<Email>,
+    #[serde(default)]
+    pub(super) bcc: Vec<Email>,
+    #[serde(default)]
+    pub(super) reply_to: Option<Mailbox>,
+    #[serde(default)]
+    pub(super) in_reply_to: Option<String>,
+    #[serde(default)]
+    pub(super) references: Vec<String>,
+    pub(super) language: Locale,
+    pub(super) text: String,
+    #[serde(default)]
+    pub(super) html: Option<String>,
+}
+
+impl Letter {
+    /// Who gets it, each once.
+    pub(super) fn recipients(&self) -> Result<Vec<Address>, SinkError> {
+        let mut all: Vec<&Email> = Vec::new();
+        for email in self.to.iter().chain(&self.cc).chain(&self.bcc) {
+            if !all.contains(&email) {
+                all.push(email);
+            }
+        }
+        all.into_iter().map(address).collect()
+    }
+
+    /// The sender's address.
+    pub(super) fn sender(&self) -> Result<Address, SinkError> {
+        address(&self.from.email)
+    }
+
+    /// The mail in MIME. `files` are the bytes of `attachments`, in the same order.
+    pub(super) fn to_mime(&self, attachments: &[InvoiceFile], files: &[Bytes]) -> Result<Vec<u8>, SinkError> {
+        let mut mail = Message::builder()
+            .date(SystemTime::from(self.date))
+            .message_id(Some(self.message_id.clone()))
+            .subject(&self.subject)
+            .from(mailbox(&self.from)?);
+        for email in &self.to {
+            mail = mail.to(address(email)?.into());
+        }
+        for email in &self.cc {
+            mail = mail.cc(address(email)?.into());
+        }
+        if let Some(reply_to) = &self.reply_to {
+            mail = mail.reply_to(mailbox(reply_to)?);
+        }
+        if let Some(first) = &self.in_reply_to {
+            mail = mail.in_reply_to(first.clone()).references(self.references.join(" "));
+        }
+        for (name, value) in [
+            ("Content-Language", self.language.as_str()),
+            // RFC 3834, and what Exchange wants instead: no out-of-office answers to a machine.
+            ("Auto-Submitted", "auto-generated"),
+            ("X-Auto-Response-Suppress", "OOF, AutoReply"),
+        ] {
+            mail = mail.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
+        }
+        // Bcc is no header of ours, so lettre must be told whom it is for even where there is no To.
+        let envelope = lettre::address::Envelope::new(Some(self.sender()?), self.recipients()?).map_err(unsendable)?;
+        let mail = mail.envelope(envelope).multipart(self.parts(attachments, files)).map_err(unsendable)?;
+        Ok(mail.formatted())
+    }
+
+    /// The text, the HTML beside it, and the files after both.
+    fn parts(&self, attachments: &[InvoiceFile], files: &[Bytes]) -> MultiPart {
+        let mut versions = MultiPart::alternative().boundary(self.boundary("text")).singlepart(part(ContentType::TEXT_PLAIN, &self.text));
+        if let Some(html) = &self.html {
+            versions = versions.singlepart(part(ContentType::TEXT_HTML, html));
+        }
+        if attachments.is_empty() {
+            return versions;
+        }
+        let all = MultiPart::mixed().boundary(self.boundary("all")).multipart(versions);
+        attachments.iter().zip(files).fold(all, |all, (file, bytes)| {
+            let attachment = Attachment::new(file.filename.clone());
+            all.singlepart(attachment.body(bytes.to_vec(), pdf()))
+        })
+    }
+
+    /// A boundary that is the same on every attempt and stands in no other mail.
+    fn boundary(&self, part: &str) -> String {
+        let id: String = self.message_id.chars().take_while(|c| *c != '@').filter(char::is_ascii_alphanumeric).collect();
+        format!("{part}-{id}")
+    }
+}
+
+/// Base64 for the PDF, quoted-printable (or as it is, where it is ASCII) for text: never more than seven bits.
+fn part(kind: ContentType, text: &str) -> SinglePart {
+    SinglePart::builder().header(kind).body(text.to_owned())
+}
+
+fn pdf() -> ContentType {
+    ContentType::parse("application/pdf").unwrap_or(header::ContentType::TEXT_PLAIN)
+}
+
+fn address(email: &Email) -> Result<Address, SinkError> {
+    Address::new(email.local(), email.domain()).map_err(unsendable)
+}
+
+fn mailbox(mailbox: &Mailbox) -> Result<lettre::message::Mailbox, SinkError> {
+    Ok(lettre::message::Mailbox::new(mailbox.name.clone(), address(&mailbox.email)?))
+}
+
+/// Our rules are stricter than lettre's, so this is a mistake of ours rather than of the operator.
+fn unsendable(error: impl std::fmt::Display) -> SinkError {
+    SinkError::reject(Reason::Local, format!("the mail could not be made: {error}"))
+}

@@ -1,0 +1,204 @@
+//! The dialogue with a mail server, one connection a mail, and what its answers mean.
+//!
+//! The steps are walked here one by one rather than by lettre's transport, because the verdict depends on the step (a
+//! 5xx to the password is another thing than a 5xx to a recipient), and because lettre takes any 2xx or 3xx for success.
+//!
+//! **Invariant:** only 250 to the mail itself is success. No connection outlives its mail: dropping the future closes
+//! it, so that a half-finished dialogue is never continued by the next mail.
+
+use std::{error::Error as _, fmt, net::Ipv4Addr, time::Duration};
+
+use lettre::{
+    Address,
+    transport::smtp::{
+        authentication::{Credentials, Mechanism},
+        client::{AsyncSmtpConnection, TlsParameters},
+        commands::{Data, Mail, Noop, Rcpt},
+        extension::ClientId,
+        response::Response,
+    },
+};
+
+use super::{Tls, clean};
+use crate::sink::{Reason, SinkError};
+
+/// How long one address of the server may take to accept a connection. What comes after has the attempt's deadline.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a server may take to say goodbye. Nobody waits for it.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// The ways of giving the password, the better first.
+const MECHANISMS: &[Mechanism] = &[Mechanism::Plain, Mechanism::Login];
+
+/// A mail server and how to talk to it.
+pub(super) struct Relay {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: Tls,
+    pub(super) credentials: Option<Credentials>,
+}
+
+/// A mail ready for the wire.
+pub(super) struct Parcel<'a> {
+    pub(super) from: Address,
+    pub(super) to: Vec<Address>,
+    /// Seven-bit, lines ended by CRLF.
+    pub(super) bytes: &'a [u8],
+}
+
+/// Where in the dialogue something went wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Connect,
+    Tls,
+    SignIn,
+    Sender,
+    /// The nth, from 1.
+    Recipient(usize),
+    Data,
+    Mail,
+    Noop,
+}
+
+/// What came of a step.
+type Walked<T> = Result<T, SinkError>;
+
+impl Relay {
+    /// Hands a mail over, to all its recipients or to none. Returns what the server said when it took it.
+    pub(super) async fn hand_over(&self, parcel: Parcel<'_>) -> Walked<String> {
+        let mut session = self.open().await?;
+        let said = dictate(&mut session, parcel).await;
+        leave(session);
+        said
+    }
+
+    /// Walks as far as a mail would, without one. Returns what was found, for people.
+    pub(super) async fn check(&self) -> Walked<String> {
+        let mut session = self.open().await?;
+        let answer = session.command(Noop).await;
+        let fine = answer.map_err(|error| verdict(Step::Noop, &error)).and_then(|said| expect(Step::Noop, &said, &[250]));
+        leave(session);
+        fine?;
+        let encryption = match self.tls {
+            Tls::None => "without encryption",
+            Tls::Starttls | Tls::Implicit => "encrypted",
+        };
+        let signed_in = if self.credentials.is_some() { ", and takes the password" } else { "" };
+        Ok(format!("{} answers on port {}, {encryption}{signed_in}", self.host, self.port))
+    }
+
+    /// Connects, encrypts and signs in, as configured.
+    async fn open(&self) -> Walked<AsyncSmtpConnection> {
+        let implicit = if self.tls == Tls::Implicit { Some(self.tls_parameters()?) } else { None };
+        let server = (self.host.as_str(), self.port);
+        let hello = hello();
+        let mut session = AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &hello, implicit, None)
+            .await
+            .map_err(|error| verdict(Step::Connect, &error))?;
+        if self.tls == Tls::Starttls {
+            session.starttls(self.tls_parameters()?, &hello).await.map_err(|error| verdict(Step::Tls, &error))?;
+        }
+        if let Some(credentials) = &self.credentials {
+            let answer = session.auth(MECHANISMS, credentials).await.map_err(|error| verdict(Step::SignIn, &error))?;
+            expect(Step::SignIn, &answer, &[235])?;
+        }
+        Ok(session)
+    }
+
+    /// Built for each connection: a machine without root certificates then fails here, with a word, and not at start.
+    fn tls_parameters(&self) -> Walked<TlsParameters> {
+        TlsParameters::new(self.host.clone()).map_err(|error| verdict(Step::Tls, &error))
+    }
+}
+
+/// The steps of one mail.
+async fn dictate(session: &mut AsyncSmtpConnection, parcel: Parcel<'_>) -> Walked<String> {
+    let answer = session.command(Mail::new(Some(parcel.from), Vec::new())).await;
+    expect(Step::Sender, &answer.map_err(|error| verdict(Step::Sender, &error))?, &[250])?;
+    for (index, recipient) in parcel.to.into_iter().enumerate() {
+        let step = Step::Recipient(index + 1);
+        let answer = session.command(Rcpt::new(recipient, Vec::new())).await.map_err(|error| verdict(step, &error))?;
+        expect(step, &answer, &[250, 251, 252])?;
+    }
+    let answer = session.command(Data).await.map_err(|error| verdict(Step::Data, &error))?;
+    expect(Step::Data, &answer, &[354])?;
+    let answer = session.message(parcel.bytes).await.map_err(|error| verdict(Step::Mail, &error))?;
+    expect(Step::Mail, &answer, &[250])?;
+    Ok(clean::quote(&words(&answer)))
+}
+
+/// Says goodbye in the background. The verdict is known by now, and a server that is slow to hang up must not let the
+/// attempt run into its deadline: the mail would be sent twice.
+fn leave(mut session: AsyncSmtpConnection) {
+    tokio::spawn(async move { tokio::time::timeout(GOODBYE, session.abort()).await });
+}
+
+/// The machine's name where it is a full one, which is what servers check; else an address literal.
+fn hello() -> ClientId {
+    match ClientId::default() {
+        ClientId::Domain(name) if name.contains('.') => ClientId::Domain(name),
+        _ => ClientId::Ipv4(Ipv4Addr::LOCALHOST),
+    }
+}
+
+/// An answer that is positive, but not to what was asked, is none of the protocol: the two sides are out of step.
+fn expect(step: Step, answer: &Response, codes: &[u16]) -> Walked<()> {
+    if codes.iter().any(|code| answer.has_code(*code)) {
+        return Ok(());
+    }
+    let said = clean::quote(&words(answer));
+    Err(SinkError::retry(Reason::Protocol, format!("{step}: unexpected answer {} {said}", answer.code())))
+}
+
+fn words(answer: &Response) -> String {
+    answer.message().collect::<Vec<_>>().join(" ")
+}
+
+/// What a failed step means. A network error is neither transient nor permanent to lettre; what is unknown may pass.
+fn verdict(step: Step, error: &lettre::transport::smtp::Error) -> SinkError {
+    let cause = error.source().map(|source| clean::quote(&source.to_string())).unwrap_or_default();
+    let Some(code) = error.status().map(u16::from) else {
+        return without_answer(step, error, &cause);
+    };
+    let detail = format!("{step}: the server answered {code} {cause}");
+    match code {
+        // RFC 4954 §6: sign in first, too weak a way to sign in, wrong name or password, encrypt first.
+        530 | 534 | 535 | 538 => SinkError::pause(Reason::Credentials, detail),
+        500.. if step == Step::SignIn => SinkError::pause(Reason::Credentials, detail),
+        500.. => SinkError::reject(Reason::Refused, detail),
+        _ => SinkError::retry(Reason::Unavailable, detail),
+    }
+}
+
+/// What it means when something fails and no answer of the server is the reason.
+fn without_answer(step: Step, error: &lettre::transport::smtp::Error, cause: &str) -> SinkError {
+    let detail = format!("{step}: {cause}");
+    if error.is_client() && matches!(step, Step::Tls | Step::SignIn) {
+        // The server does not offer what is configured, and will not for the next mail either.
+        SinkError::pause(Reason::Protocol, detail)
+    } else if error.is_client() {
+        SinkError::reject(Reason::Protocol, detail)
+    } else if error.is_response() {
+        SinkError::retry(Reason::Protocol, format!("{step}: the server hung up or does not speak SMTP ({cause})"))
+    } else if error.is_timeout() {
+        SinkError::retry(Reason::TimeOut, detail)
+    } else {
+        SinkError::retry(Reason::Connect, detail)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect => f.write_str("connecting to the mail server"),
+            Self::Tls => f.write_str("encrypting the connection to the mail server"),
+            Self::SignIn => f.write_str("signing in to the mail server"),
+            Self::Sender => f.write_str("naming the sender to the mail server"),
+            Self::Recipient(index) => write!(f, "naming recipient {index} to the mail server"),
+            Self::Data => f.write_str("announcing the mail to the mail server"),
+            Self::Mail => f.write_str("handing the mail to the mail server"),
+            Self::Noop => f.write_str("asking the mail server whether it is well"),
+        }
+    }
+}

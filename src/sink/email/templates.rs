@@ -1,0 +1,121 @@
+//! The mail templates: built in, or an operator's own in their place, and the words they are filled with.
+//!
+//! One set of templates serves both languages; what is said in a language stands in `config/templates/mail/{fr,en}.toml`.
+//!
+//! **Invariant:** a template that asks for something it is not given is an error, never an empty space in a mail; in
+//! HTML every value is escaped.
+
+use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
+
+use minijinja::{Environment, UndefinedBehavior, Value};
+
+use crate::{
+    order::Locale,
+    sink::{BuildError, Reason, SinkError},
+};
+
+/// The templates, by name. An operator's folder may hold files of these names.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("mail/frame.html", include_str!("../../../config/templates/mail/frame.html")),
+    ("mail/order.html", include_str!("../../../config/templates/mail/order.html")),
+    ("mail/order.txt", include_str!("../../../config/templates/mail/order.txt")),
+    ("mail/notice.html", include_str!("../../../config/templates/mail/notice.html")),
+    ("mail/notice.txt", include_str!("../../../config/templates/mail/notice.txt")),
+];
+
+/// How much work a template may do: an endless loop in an operator's own ends here. Ours use about a thousand steps.
+const FUEL: u64 = 500_000;
+
+/// The words of a language, by key.
+pub(super) type Words = BTreeMap<String, String>;
+
+static FRENCH: LazyLock<Words> = LazyLock::new(|| read_words(include_str!("../../../config/templates/mail/fr.toml")));
+static ENGLISH: LazyLock<Words> = LazyLock::new(|| read_words(include_str!("../../../config/templates/mail/en.toml")));
+
+/// The words of a language.
+pub(super) fn words(locale: Locale) -> &'static Words {
+    match locale {
+        Locale::Fr => &FRENCH,
+        Locale::En => &ENGLISH,
+    }
+}
+
+fn read_words(text: &str) -> Words {
+    toml::from_str(text).expect("the words are part of the program, and a test reads them")
+}
+
+/// The templates of one sink.
+pub(super) struct Templates {
+    environment: Environment<'static>,
+}
+
+impl Templates {
+    /// The built-in templates, or those of the same name in `folder`.
+    ///
+    /// # Errors
+    /// When one of the folder's is no template; the error names the file and the line.
+    pub(super) fn load(folder: Option<&Path>) -> Result<Self, BuildError> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.set_trim_blocks(false);
+        for (name, built_in) in BUILT_IN {
+            let source = match folder.map(|folder| fs::read_to_string(folder.join(name))) {
+                Some(Ok(own)) => own,
+                _ => (*built_in).to_owned(),
+            };
+            environment.add_template_owned(*name, source).map_err(|error| {
+                BuildError::new(format!("the mail template {name} is not valid: {error}"), "correct it, or remove the file")
+            })?;
+        }
+        Ok(Self { environment })
+    }
+
+    /// Fills in a template.
+    ///
+    /// # Errors
+    /// When the template asks for what there is not, or goes on for ever. The detail holds no value, only names.
+    pub(super) fn fill(&self, name: &str, with: &Value) -> Result<String, SinkError> {
+        let filled = self.environment.get_template(name).and_then(|template| template.render(with));
+        filled.map_err(|error| {
+            let line = error.line().map(|line| format!(", line {line}")).unwrap_or_default();
+            SinkError::reject(Reason::Local, format!("the mail template {name} failed{line}: {}", error.kind()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_have_the_same_words() {
+        assert!(words(Locale::Fr).keys().eq(words(Locale::En).keys()));
+    }
+
+    #[test]
+    fn an_operators_own_template_replaces_ours_and_a_broken_one_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("mail")).unwrap();
+        let file = folder.path().join("mail/notice.txt");
+        fs::write(&file, "mine: {{ title }}").unwrap();
+        let own = Templates::load(Some(folder.path())).unwrap();
+        let with = minijinja::context! { title => "a < b" };
+        assert_eq!(own.fill("mail/notice.txt", &with).unwrap(), "mine: a < b");
+        fs::write(&file, "{% if %}").unwrap();
+        assert!(Templates::load(Some(folder.path())).is_err_and(|error| error.what.contains("mail/notice.txt")));
+    }
+
+    #[test]
+    fn a_template_that_misses_something_or_never_ends_fails_without_quoting_what_it_was_given() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("mail")).unwrap();
+        fs::write(folder.path().join("mail/notice.txt"), "\n{{ titel }}").unwrap();
+        fs::write(folder.path().join("mail/order.txt"), "{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}").unwrap();
+        let own = Templates::load(Some(folder.path())).unwrap();
+        let with = minijinja::context! { title => "zoe@durand.example" };
+        let missing = own.fill("mail/notice.txt", &with).unwrap_err();
+        assert!(missing.detail().contains("mail/notice.txt failed, line 2") && !missing.detail().contains("zoe"));
+        assert_eq!(own.fill("mail/order.txt", &with).unwrap_err().reason(), Reason::Local);
+    }
+}

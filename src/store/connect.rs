@@ -1,0 +1,204 @@
+//! Opening the database file: its directory, its rights, its lock, its settings.
+//!
+//! **Invariant:** every connection runs with `synchronous=FULL`, and no file of ours is readable by others.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions, Connection, SqliteConnection, SqlitePool,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// The first SQLite without the write-ahead log corruption bug of 3.7.0–3.51.2.
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+/// How long a statement waits for another process that writes (the command line beside the service).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a reader waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections for reading; SQLite answers from the page cache, so more would only wait for the two cores of a small server.
+const READERS: u32 = 4;
+
+/// Above this size the write-ahead log is cut back after a checkpoint.
+const WAL_LIMIT: &str = "16777216";
+
+/// File systems on which SQLite's locks cannot be trusted.
+const NETWORK_FILE_SYSTEMS: &[&str] = &["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p"];
+
+/// Who opens the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The service: creates, migrates, and keeps every other service out.
+    Service,
+    /// A command: works beside a running service on a database that is there.
+    Command,
+}
+
+/// Why the database cannot be opened, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory is missing, or not ours to write.
+    #[error("cannot use the data directory {}: {cause}\n  fix: create it and let this user write to it, or set storage.path", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// It is on a network file system.
+    #[error("the data directory {} is on {kind}, where a database is not safe\n  fix: set storage.path to a local disk", path.display())]
+    Network {
+        /// The directory.
+        path: PathBuf,
+        /// `nfs4`, `cifs`, …
+        kind: String,
+    },
+    /// Another service runs on it.
+    #[error("another tillhook already runs on {}\n  fix: stop it first, or give this one its own storage.path", .0.display())]
+    InUse(PathBuf),
+    /// A command was given before the service ever ran.
+    #[error("there is no database in {} yet\n  fix: start `tillhook serve` once, or name the right configuration with --config", .0.display())]
+    Absent(PathBuf),
+    /// A newer program wrote it.
+    #[error("the database in {} was written by a newer tillhook (schema {version})\n  fix: run that version, or restore a backup", path.display())]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// The schema's number.
+        version: i64,
+    },
+    /// An SQLite that may damage files.
+    #[error(
+        "this program is linked with SQLite {0}, which may damage the database\n  fix: build it with SQLite 3.51.3 or later"
+    )]
+    OldSqlite(String),
+    /// Anything else that SQLite says.
+    #[error("cannot open the database in {}: {cause}", path.display())]
+    Database {
+        /// The directory.
+        path: PathBuf,
+        /// What SQLite says.
+        cause: sqlx::Error,
+    },
+}
+
+pub(super) struct Opened {
+    pub writer: SqliteConnection,
+    pub connect: SqliteConnectOptions,
+    pub readers: SqlitePool,
+    pub lock: Option<File>,
+}
+
+pub(super) async fn open(directory: &Path, access: Access) -> Result<Opened, OpenError> {
+    let file = directory.join("tillhook.db");
+    let lock = match access {
+        Access::Service => Some(prepare(directory, &file)?),
+        Access::Command if file.exists() => None,
+        Access::Command => return Err(OpenError::Absent(directory.to_owned())),
+    };
+    let failed = |cause| OpenError::Database { path: directory.to_owned(), cause };
+    let connect = options(&file);
+    let mut writer = connect.connect().await.map_err(failed)?;
+    refuse_old_sqlite(&mut writer).await?;
+    match access {
+        Access::Service => MIGRATIONS.run(&mut writer).await.map_err(|error| refused(directory, error))?,
+        Access::Command => refuse_other_schema(directory, &mut writer).await?,
+    }
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options(&file).read_only(true).create_if_missing(false));
+    Ok(Opened { writer, connect, readers, lock })
+}
+
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("journal_size_limit", WAL_LIMIT)
+        .pragma("trusted_schema", "OFF")
+        .pragma("secure_delete", "ON")
+        .disable_statement_logging()
+}
+
+/// Makes the directory and an empty database file that only we can read (SQLite gives its log the same rights), and
+/// takes the lock that keeps a second service out.
+fn prepare(directory: &Path, file: &Path) -> Result<File, OpenError> {
+    let failed = |cause| OpenError::Directory { path: directory.to_owned(), cause };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    if let Some(kind) = network_file_system(directory) {
+        return Err(OpenError::Network { path: directory.to_owned(), kind });
+    }
+    let private = |path: &Path| OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let lock = private(&directory.join("tillhook.lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+    }
+    private(file).map_err(failed)?;
+    Ok(lock)
+}
+
+/// The kind of network file system that holds `directory`, by the longest matching mount point.
+fn network_file_system(directory: &Path) -> Option<String> {
+    let directory = directory.canonicalize().ok()?;
+    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+    let mounts = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        Some((fields.next()?, fields.next()?))
+    });
+    let holder = mounts.filter(|(point, _)| directory.starts_with(point)).max_by_key(|(point, _)| point.len());
+    holder.map(|(_, kind)| kind).filter(|kind| NETWORK_FILE_SYSTEMS.contains(kind)).map(str::to_owned)
+}
+
+async fn refuse_old_sqlite(conn: &mut SqliteConnection) -> Result<(), OpenError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(conn).await.unwrap_or_default();
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    if (next(), next(), next()) < OLDEST_SQLITE { Err(OpenError::OldSqlite(version)) } else { Ok(()) }
+}
+
+/// Migrates for a command too: a database behind the program has no service of this version running on it.
+async fn refuse_other_schema(directory: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
+    let stored: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(|_| OpenError::Absent(directory.to_owned()))?;
+    let ours = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    match stored {
+        Some(version) if version > ours => Err(OpenError::Newer { path: directory.to_owned(), version }),
+        Some(version) if version < ours => MIGRATIONS.run(conn).await.map_err(|error| refused(directory, error)),
+        Some(_) => Ok(()),
+        None => Err(OpenError::Absent(directory.to_owned())),
+    }
+}
+
+fn refused(directory: &Path, error: MigrateError) -> OpenError {
+    let path = directory.to_owned();
+    match error {
+        MigrateError::VersionMissing(version) => OpenError::Newer { path, version },
+        MigrateError::Execute(cause) => OpenError::Database { path, cause },
+        other => OpenError::Database { path, cause: sqlx::Error::Migrate(Box::new(other)) },
+    }
+}
+
+/// Closes a connection whose state is unknown: what it had begun is rolled back by SQLite.
+pub(super) async fn discard(conn: SqliteConnection) {
+    let _ = conn.close_hard().await;
+}

@@ -1,0 +1,242 @@
+//! Invoices: which are to be fetched, and how fetching ended.
+
+use jiff::Timestamp;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{Changes, Store, StoreError, micros, parse, timestamp, view::invoice_status};
+use crate::order::{InvoiceStatus, OrderKey, ShopId};
+
+/// A link that is to be followed now.
+#[derive(Clone, Debug)]
+pub struct DueInvoice {
+    /// The order.
+    pub order: OrderKey,
+    /// Its shop.
+    pub shop: ShopId,
+    /// The link.
+    pub url: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When the first link was seen.
+    pub first_seen_at: Timestamp,
+}
+
+/// A PDF in the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The name people see.
+    pub filename: String,
+    /// Where it is, relative to the data directory.
+    pub path: String,
+    /// The random name under which subscribers can fetch it.
+    pub capability: String,
+}
+
+/// Why a link did not give a PDF this time.
+#[derive(Clone, Debug)]
+pub struct FetchFailure {
+    /// What happened, for people.
+    pub reason: String,
+    /// When to try again.
+    pub again_at: Timestamp,
+}
+
+/// All that is known of an order's invoice.
+#[derive(Clone, Debug)]
+pub struct InvoiceRow {
+    /// The order.
+    pub order: OrderKey,
+    /// Whether it is with us.
+    pub status: InvoiceStatus,
+    /// The file, once it is.
+    pub file: Option<StoredFile>,
+    /// Why not, else.
+    pub last_error: Option<String>,
+}
+
+impl Store {
+    /// The links to follow at `now`, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn due_invoices(&self, now: Timestamp, limit: u32) -> Result<Vec<DueInvoice>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT order_key, shop, url, attempts, first_seen_at FROM invoice
+             WHERE status = 'pending' AND next_attempt_at <= $1 AND url IS NOT NULL ORDER BY next_attempt_at LIMIT $2",
+        );
+        let rows = rows.bind(micros(now)).bind(limit).fetch_all(self.readers()).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DueInvoice {
+                    order: parse(row.try_get(0)?)?,
+                    shop: parse(row.try_get(1)?)?,
+                    url: row.try_get(2)?,
+                    attempts: row.try_get(3)?,
+                    first_seen_at: timestamp(row.try_get(4)?)?,
+                })
+            })
+            .collect()
+    }
+
+    /// When the next link is to be followed.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn next_invoice_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let next: Option<i64> =
+            sqlx::query_scalar("SELECT min(next_attempt_at) FROM invoice WHERE status = 'pending' AND url IS NOT NULL")
+                .fetch_one(self.readers())
+                .await?;
+        next.map(timestamp).transpose()
+    }
+
+    /// Notes a failure and when to try again. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn invoice_failed(&self, order: OrderKey, failure: FetchFailure) -> Result<(), StoreError> {
+        self.write(move |conn| {
+            let failure = failure.clone();
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE invoice SET attempts = attempts + 1, last_error = $2, next_attempt_at = $3
+                     WHERE order_key = $1 AND status = 'pending'",
+                )
+                .bind(order.to_string())
+                .bind(failure.reason)
+                .bind(micros(failure.again_at))
+                .execute(conn)
+                .await
+                .map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Makes a link that was given up, or waits for its next try, due at once. Returns whether there is one. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn refetch_invoice(&self, order: OrderKey, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE invoice SET status = 'pending', next_attempt_at = $2
+                     WHERE order_key = $1 AND status <> 'stored' AND url IS NOT NULL",
+                )
+                .bind(order.to_string())
+                .bind(micros(now))
+                .execute(conn)
+                .await
+                .map(|done| done.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+
+    /// The invoice of an order, once a link was seen or a file imported.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn invoice(&self, order: OrderKey) -> Result<Option<InvoiceRow>, StoreError> {
+        let row = sqlx::query(
+            "SELECT order_key, status, sha256, bytes, filename, path, capability, last_error
+             FROM invoice WHERE order_key = $1",
+        );
+        let row = row.bind(order.to_string()).fetch_optional(self.readers()).await?;
+        row.as_ref().map(invoice_row).transpose()
+    }
+
+    /// The file behind a random name.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn invoice_by_capability(&self, capability: &str) -> Result<Option<StoredFile>, StoreError> {
+        let row = sqlx::query(
+            "SELECT order_key, status, sha256, bytes, filename, path, capability, last_error
+             FROM invoice WHERE capability = $1",
+        );
+        let row = row.bind(capability).fetch_optional(self.readers()).await?;
+        Ok(row.as_ref().map(invoice_row).transpose()?.and_then(|row| row.file))
+    }
+
+    /// The file with this digest.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn invoice_by_sha256(&self, sha256: &str) -> Result<Option<StoredFile>, StoreError> {
+        let row = sqlx::query(
+            "SELECT order_key, status, sha256, bytes, filename, path, capability, last_error
+             FROM invoice WHERE sha256 = $1 LIMIT 1",
+        );
+        let row = row.bind(sha256).fetch_optional(self.readers()).await?;
+        Ok(row.as_ref().map(invoice_row).transpose()?.and_then(|row| row.file))
+    }
+}
+
+fn invoice_row(row: &SqliteRow) -> Result<InvoiceRow, StoreError> {
+    let status = invoice_status(row.try_get(1)?);
+    let sha256: Option<String> = row.try_get(2)?;
+    let file = match sha256 {
+        Some(sha256) if status == InvoiceStatus::Stored => Some(StoredFile {
+            sha256,
+            bytes: row.try_get::<i64, _>(3)?.unsigned_abs(),
+            filename: row.try_get(4)?,
+            path: row.try_get(5)?,
+            capability: row.try_get(6)?,
+        }),
+        _ => None,
+    };
+    Ok(InvoiceRow { order: parse(row.try_get(0)?)?, status, file, last_error: row.try_get(7)? })
+}
+
+/// Writes how fetching ended and lets the deliveries go that waited for it, inside the caller's transaction.
+pub(super) async fn apply_ends(conn: &mut SqliteConnection, changes: &Changes) -> Result<(), StoreError> {
+    for (order, file, at) in &changes.arrived {
+        sqlx::query(
+            "INSERT INTO invoice (order_key, shop, status, first_seen_at, wait_until, sha256, bytes, filename, path,
+                 capability, stored_at)
+             SELECT key, shop, 'stored', $7, $7, $2, $3, $4, $5, $6, $7 FROM customer_order WHERE key = $1
+             ON CONFLICT (order_key) DO UPDATE SET status = 'stored', sha256 = $2, bytes = $3, filename = $4, path = $5,
+                 capability = $6, stored_at = $7, attempts = attempts + 1, last_error = NULL, next_attempt_at = NULL",
+        )
+        .bind(order.to_string())
+        .bind(&file.sha256)
+        .bind(i64::try_from(file.bytes).unwrap_or(i64::MAX))
+        .bind(&file.filename)
+        .bind(&file.path)
+        .bind(&file.capability)
+        .bind(micros(*at))
+        .execute(&mut *conn)
+        .await?;
+        release_waiting(conn, *order, *at).await?;
+    }
+    for (order, reason, at) in &changes.given_up {
+        sqlx::query(
+            "UPDATE invoice SET status = 'missing', attempts = attempts + 1, last_error = $2, next_attempt_at = NULL
+             WHERE order_key = $1 AND status <> 'stored'",
+        )
+        .bind(order.to_string())
+        .bind(reason)
+        .execute(&mut *conn)
+        .await?;
+        release_waiting(conn, *order, *at).await?;
+    }
+    Ok(())
+}
+
+async fn release_waiting(conn: &mut SqliteConnection, order: OrderKey, at: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE delivery SET invoice_until = $2, due_at = max(settle_until, $2), version = version + 1
+         WHERE order_key = $1 AND status = 'pending' AND invoice_until > $2",
+    )
+    .bind(order.to_string())
+    .bind(micros(at))
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,309 @@
+//! What people list: orders, deliveries, invoices, sinks, newest first. The shapes are those of contract §2.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+
+use super::{Store, StoreError, from_json, parse, timestamp};
+use crate::order::{DeliveryId, EventId, Order, SinkName};
+
+/// Which orders to list.
+#[derive(Clone, Debug, Default)]
+pub struct OrderFilter {
+    /// Of this shop alone.
+    pub shop: Option<String>,
+    /// At the most so many.
+    pub limit: u32,
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// To this sink alone.
+    pub sink: Option<String>,
+    /// With this status (a word of contract §2) alone.
+    pub status: Option<String>,
+    /// Of this order (an [`crate::order::OrderKey`]) alone.
+    pub order: Option<String>,
+    /// Of this event alone.
+    pub event: Option<String>,
+    /// At the most so many.
+    pub limit: u32,
+}
+
+/// An order in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrderLine {
+    /// Its shop.
+    pub shop: String,
+    /// The accounting number.
+    pub order_id: Option<String>,
+    /// The internal one.
+    pub internal_id: Option<String>,
+    /// `invoiced` or `paid`.
+    pub state: String,
+    /// With VAT.
+    pub total: Option<String>,
+    /// Whether money went back.
+    pub is_refund: Option<bool>,
+    /// When it was first heard of.
+    pub received_at: Timestamp,
+    /// What does not add up.
+    pub warnings: Value,
+}
+
+/// A delivery in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeliveryLine {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Where it goes.
+    pub sink: SinkName,
+    /// The event.
+    pub event_id: EventId,
+    /// Its type.
+    pub event_type: String,
+    /// The shop.
+    pub shop: Option<String>,
+    /// The order's accounting number.
+    pub order_id: Option<String>,
+    /// The order's internal number.
+    pub internal_id: Option<String>,
+    /// `waiting`, `due`, `sending`, `retrying`, `paused`, `delivered`, `skipped` or `dead`.
+    pub status: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it will be tried next.
+    pub next_attempt_at: Option<Timestamp>,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// Which rule skipped it.
+    pub skipped_because: Option<String>,
+    /// When it was delivered.
+    pub delivered_at: Option<Timestamp>,
+}
+
+/// An invoice in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct InvoiceLine {
+    /// The shop.
+    pub shop: String,
+    /// The order's accounting number.
+    pub order_id: Option<String>,
+    /// The order's internal number.
+    pub internal_id: Option<String>,
+    /// `pending`, `stored` or `missing`.
+    pub status: String,
+    /// SHA-256 of the PDF.
+    pub sha256: Option<String>,
+    /// Its size.
+    pub bytes: Option<i64>,
+    /// The name people see.
+    pub filename: Option<String>,
+    /// Where it is, relative to the data directory.
+    pub path: Option<String>,
+}
+
+/// A sink in a list, as far as the database knows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SinkLine {
+    /// Its name.
+    pub name: SinkName,
+    /// `ok`, `failing` or `paused`.
+    pub status: String,
+    /// Deliveries that are not over.
+    pub waiting: u64,
+    /// Deliveries that were given up.
+    pub dead: u64,
+    /// Why it is paused, or what failed last.
+    pub reason: Option<String>,
+}
+
+/// A quarantined body in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct QuarantineLine {
+    /// Its receipt.
+    pub id: String,
+    /// The shop.
+    pub shop: String,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Why it could not be read.
+    pub reason: String,
+}
+
+/// How many calls ended how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptOutcome {
+    /// `stored`, `duplicate` or `quarantined`.
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// The status of contract §2, from the row, its sink and the time `$now`.
+const STATUS: &str = "CASE WHEN d.open = 1 AND d.status <> 'sending' AND s.paused_at IS NOT NULL THEN 'paused'
+    WHEN d.status = 'pending' AND d.due_at > ";
+const STATUS_ELSE: &str = " THEN 'waiting' WHEN d.status = 'pending' THEN 'due' ELSE d.status END";
+
+impl Store {
+    /// Orders, newest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list_orders(&self, filter: &OrderFilter) -> Result<Vec<OrderLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT o.shop, o.received_at, e.data FROM customer_order o JOIN event e ON e.id = o.last_event
+             WHERE $1 IS NULL OR o.shop = $1 ORDER BY o.seq DESC LIMIT $2",
+        );
+        let rows = rows.bind(&filter.shop).bind(filter.limit).fetch_all(self.readers()).await?;
+        rows.iter().map(order_line).collect()
+    }
+
+    /// Deliveries, newest first, with their status at `now`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        now: Timestamp,
+    ) -> Result<Vec<DeliveryLine>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT * FROM (SELECT d.seq, d.id, d.sink, d.event_id, d.event_type,
+            d.shop, o.order_id, o.internal_id, d.attempts, d.open, d.due_at, d.last_error, d.skipped_because,
+            d.delivered_at, ",
+        );
+        query.push(STATUS).push_bind(super::micros(now)).push(STATUS_ELSE);
+        query.push(
+            " AS shown FROM delivery d LEFT JOIN sink_state s ON s.sink = d.sink
+            LEFT JOIN customer_order o ON o.key = d.order_key WHERE 1 = 1",
+        );
+        for (column, value) in [
+            (" AND d.sink = ", &filter.sink),
+            (" AND d.order_key = ", &filter.order),
+            (" AND d.event_id = ", &filter.event),
+        ] {
+            if let Some(value) = value {
+                query.push(column).push_bind(value.clone());
+            }
+        }
+        query.push(")");
+        if let Some(status) = &filter.status {
+            query.push(" WHERE shown = ").push_bind(status.clone());
+        }
+        query.push(" ORDER BY seq DESC LIMIT ").push_bind(filter.limit);
+        query.build().fetch_all(self.readers()).await?.iter().map(delivery_line).collect()
+    }
+
+    /// Invoices, newest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list_invoices(&self, limit: u32) -> Result<Vec<InvoiceLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT i.shop, o.order_id, o.internal_id, i.status, i.sha256, i.bytes, i.filename, i.path
+             FROM invoice i JOIN customer_order o ON o.key = i.order_key ORDER BY o.seq DESC LIMIT $1",
+        );
+        let rows = rows.bind(limit).fetch_all(self.readers()).await?;
+        let line = |row: &SqliteRow| {
+            Ok(InvoiceLine {
+                shop: row.try_get(0)?,
+                order_id: row.try_get(1)?,
+                internal_id: row.try_get(2)?,
+                status: row.try_get(3)?,
+                sha256: row.try_get(4)?,
+                bytes: row.try_get(5)?,
+                filename: row.try_get(6)?,
+                path: row.try_get(7)?,
+            })
+        };
+        rows.iter().map(line).collect()
+    }
+
+    /// Every sink that ever ran here.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list_sinks(&self) -> Result<Vec<SinkLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT s.sink, CASE WHEN s.paused_at IS NOT NULL THEN 'paused' WHEN s.failures > 0 THEN 'failing' ELSE 'ok' END,
+                    (SELECT count(*) FROM delivery d WHERE d.sink = s.sink AND d.open = 1),
+                    (SELECT count(*) FROM delivery d WHERE d.sink = s.sink AND d.status = 'dead'),
+                    coalesce(s.paused_because, s.last_error)
+             FROM sink_state s ORDER BY s.sink",
+        );
+        let rows = rows.fetch_all(self.readers()).await?;
+        let line = |row: &SqliteRow| {
+            Ok(SinkLine {
+                name: parse(row.try_get(0)?)?,
+                status: row.try_get(1)?,
+                waiting: row.try_get::<i64, _>(2)?.unsigned_abs(),
+                dead: row.try_get::<i64, _>(3)?.unsigned_abs(),
+                reason: row.try_get(4)?,
+            })
+        };
+        rows.iter().map(line).collect()
+    }
+
+    /// How many deliveries have which status at `now`, by sink.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn count_deliveries(&self, now: Timestamp) -> Result<Vec<(SinkName, String, u64)>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT sink, shown, count(*) FROM (SELECT d.sink, ");
+        query.push(STATUS).push_bind(super::micros(now)).push(STATUS_ELSE);
+        query.push(" AS shown FROM delivery d LEFT JOIN sink_state s ON s.sink = d.sink) GROUP BY 1, 2 ORDER BY 1, 2");
+        let rows = query.build().fetch_all(self.readers()).await?;
+        rows.iter()
+            .map(|row| Ok((parse(row.try_get(0)?)?, row.try_get(1)?, row.try_get::<i64, _>(2)?.unsigned_abs())))
+            .collect()
+    }
+
+    /// How many calls ended how.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn count_receipts(&self) -> Result<Vec<ReceiptOutcome>, StoreError> {
+        let rows = sqlx::query("SELECT outcome, count(*) FROM receipt GROUP BY outcome ORDER BY outcome");
+        let rows = rows.fetch_all(self.readers()).await?;
+        rows.iter()
+            .map(|row| Ok(ReceiptOutcome { outcome: row.try_get(0)?, count: row.try_get::<i64, _>(1)?.unsigned_abs() }))
+            .collect()
+    }
+}
+
+fn order_line(row: &SqliteRow) -> Result<OrderLine, StoreError> {
+    let order: Order = from_json(row.try_get(2)?)?;
+    Ok(OrderLine {
+        shop: row.try_get(0)?,
+        received_at: timestamp(row.try_get(1)?)?,
+        state: order.state.as_str().to_owned(),
+        total: order.total.map(|total| total.to_string()),
+        is_refund: order.is_refund,
+        warnings: serde_json::json!(order.warnings),
+        order_id: order.order_id,
+        internal_id: order.internal_id,
+    })
+}
+
+fn delivery_line(row: &SqliteRow) -> Result<DeliveryLine, StoreError> {
+    let open: bool = row.try_get("open")?;
+    let due_at = timestamp(row.try_get("due_at")?)?;
+    Ok(DeliveryLine {
+        id: parse(row.try_get("id")?)?,
+        sink: parse(row.try_get("sink")?)?,
+        event_id: parse(row.try_get("event_id")?)?,
+        event_type: row.try_get("event_type")?,
+        shop: row.try_get("shop")?,
+        order_id: row.try_get("order_id")?,
+        internal_id: row.try_get("internal_id")?,
+        status: row.try_get("shown")?,
+        attempts: row.try_get("attempts")?,
+        next_attempt_at: open.then_some(due_at),
+        last_error: row.try_get("last_error")?,
+        skipped_because: row.try_get("skipped_because")?,
+        delivered_at: row.try_get::<Option<i64>, _>("delivered_at")?.map(timestamp).transpose()?,
+    })
+}

@@ -1,0 +1,163 @@
+//! The database: the only place that knows SQL, and that it is SQLite.
+//!
+//! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
+//! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
+//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`), sinks, invoices, and what people list (`listing.rs`).
+//!
+//! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
+
+mod changes;
+mod connect;
+mod intake;
+mod invoices;
+mod listing;
+mod outbox;
+mod quarantine;
+mod reading;
+mod sinks;
+mod view;
+mod writer;
+
+use std::{path::Path, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::watch;
+
+pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, SavedOrder};
+pub use connect::{Access, OpenError};
+pub use intake::{Intake, Keys, Numbered};
+pub use invoices::{DueInvoice, FetchFailure, InvoiceRow, StoredFile};
+pub use listing::{
+    DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, QuarantineLine, ReceiptOutcome, SinkLine,
+};
+pub use outbox::{AttemptRow, Candidate, Finished, Started, Verdict};
+pub use quarantine::QuarantinedBody;
+pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
+pub use sinks::SinkState;
+pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
+
+/// A handle on the database; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    writer: writer::Writer,
+    readers: SqlitePool,
+    /// Held for as long as a service runs on this directory.
+    _lock: Option<std::fs::File>,
+}
+
+/// Why the database did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// A statement, a commit or a connection failed. Nothing of this call is on disk.
+    #[error("the database could not be used: {0}")]
+    Database(String),
+    /// The disk is full. Nothing of this call is on disk.
+    #[error("the disk is full")]
+    Full,
+    /// The store is shutting down.
+    #[error("the database is closed")]
+    Closed,
+    /// What is stored cannot be read back.
+    #[error("a stored value cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// SQLite's code for a full disk (<https://sqlite.org/rescode.html#full>).
+const SQLITE_FULL: &str = "13";
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(cause) = &error
+            && cause.code().as_deref() == Some(SQLITE_FULL)
+        {
+            return Self::Full;
+        }
+        Self::Database(error.to_string())
+    }
+}
+
+impl Store {
+    /// Opens, and for a service creates and migrates, the database under `directory`.
+    ///
+    /// # Errors
+    /// Says what to do when the directory cannot be used, another service runs on it, or the schema is newer.
+    pub async fn open(directory: &Path, access: Access) -> Result<Self, OpenError> {
+        let connect::Opened { writer, connect, readers, lock } = connect::open(directory, access).await?;
+        let writer = writer::Writer::start(writer, connect);
+        Ok(Self { inner: Arc::new(Inner { writer, readers, _lock: lock }) })
+    }
+
+    /// Counts the commits. Subscribe *before* looking for work: whatever is committed afterwards is then noticed.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.writer.commits()
+    }
+
+    /// Finishes what is queued, checkpoints the log and closes every connection.
+    pub async fn close(&self) {
+        self.inner.writer.close().await;
+        self.inner.readers.close().await;
+    }
+
+    /// Whether the database can be written: commits a transaction that leaves no row.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        const PROBE: &str = "UPDATE sink_state SET failures = failures WHERE sink = ''";
+        self.write(|conn| Box::pin(async move { sqlx::query(PROBE).execute(conn).await.map(drop) })).await
+    }
+
+    /// Brings the write-ahead log back to nothing where no reader needs it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.inner.writer.checkpoint().await
+    }
+
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.inner.readers
+    }
+
+    /// Runs `work` in the writer's next transaction. It may be run more than once; only the last run is committed.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, sqlx::Error>> + Send + 'static,
+    {
+        self.inner.writer.write(work).await
+    }
+
+    /// Takes in one call of the till, or an alert of our own: everything that `intake` plans is in one commit.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn take_in<I: Intake>(&self, intake: I) -> Result<I::Outcome, StoreError> {
+        self.inner.writer.take_in(intake).await
+    }
+}
+
+/// A point in time as the database keeps it: microseconds since 1970.
+pub(crate) fn micros(at: jiff::Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// The reverse of [`micros`].
+pub(crate) fn timestamp(micros: i64) -> Result<jiff::Timestamp, StoreError> {
+    jiff::Timestamp::from_microsecond(micros).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// Reads an id or a name back from its column.
+pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|error: T::Err| StoreError::Corrupt(error.to_string()))
+}
+
+/// Reads a JSON column back.
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|error| StoreError::Corrupt(error.to_string()))
+}

@@ -1,0 +1,444 @@
+//! The outbox: what is due, what is being attempted, and how attempts end.
+//!
+//! A worker reads candidates without a lock, makes their messages, and then *starts* them: the row moves to `sending`
+//! with its body frozen, but only where nothing changed it meanwhile. After the attempt it is *finished*. A row that is
+//! found `sending` when the service starts was in flight when the last one died.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    InvoiceRow, Store, StoreError, StoredEvent, StoredFile, from_json, micros, parse, timestamp,
+    view::{invoice_status, purpose},
+};
+use crate::{
+    order::{DeliveryId, Order, OrderKey, SinkName},
+    sink::{Payload, Purpose},
+};
+
+/// A delivery whose time has come, with all that its message is made of.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The row as it was read.
+    pub version: i64,
+    /// What it tells.
+    pub event: StoredEvent,
+    /// The order, where it is about one.
+    pub order_key: Option<OrderKey>,
+    /// The order as it stands now.
+    pub current: Option<Box<Order>>,
+    /// Its invoice.
+    pub invoice: Option<InvoiceRow>,
+    /// Why the sink is told.
+    pub purpose: Purpose,
+    /// The first message and how it fared, where this one continues it.
+    pub thread: Option<ThreadRow>,
+    /// The frozen message, from the first attempt on.
+    pub payload: Option<Payload>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Retries of the schedule that are used up.
+    pub retries: u32,
+    /// When it was first attempted.
+    pub first_attempt_at: Option<Timestamp>,
+}
+
+/// The first message of an order to a sink.
+#[derive(Clone, Debug)]
+pub struct ThreadRow {
+    /// `delivered`, `dead`, …
+    pub status: String,
+    /// What the far side calls it.
+    pub reference: Option<String>,
+    /// The message, if one was made.
+    pub payload: Option<Payload>,
+}
+
+/// What to do with a candidate.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The row as it was read.
+    pub version: i64,
+    /// Attempt it with this message (`None`: it could not be made, and the attempt fails), or skip it because of a rule.
+    pub how: Result<Option<Payload>, String>,
+    /// Whether the message lacks the invoice that it should carry.
+    pub without_invoice: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How an attempt ended, for its delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The far side has it.
+    Delivered {
+        /// What the message is called there.
+        reference: Option<String>,
+    },
+    /// Again at that time; whether one retry of the schedule is used up.
+    Again {
+        /// When.
+        at: Timestamp,
+        /// Whether the schedule moves on.
+        uses_retry: bool,
+    },
+    /// Never again by itself.
+    Dead,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Where it goes.
+    pub sink: SinkName,
+    /// For the delivery.
+    pub verdict: Verdict,
+    /// The attempt, for the log.
+    pub attempt: AttemptRow,
+    /// The far side asked everyone to wait until then.
+    pub hold_until: Option<Timestamp>,
+    /// The sink stops, because of that.
+    pub pause: Option<String>,
+}
+
+/// An attempt as the log keeps it.
+#[derive(Clone, Debug)]
+pub struct AttemptRow {
+    /// From 1.
+    pub number: u32,
+    /// When it began.
+    pub at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How long the far side took.
+    pub took: Duration,
+    /// `delivered`, `retry`, `reject` or `pause`.
+    pub verdict: &'static str,
+    /// The reason, as a metric's label.
+    pub reason: Option<&'static str>,
+    /// The far side's answer in short.
+    pub status: Option<String>,
+    /// The beginning of its answer, or what went wrong, for people.
+    pub excerpt: Option<String>,
+}
+
+const CANDIDATES: &str = "
+    SELECT d.id, d.version, d.order_key, d.purpose, d.payload, d.attempts, d.retries, d.first_attempt_at,
+           e.seq, e.id, e.type, e.shop, e.shop_name, e.order_key, e.at, e.test, e.data,
+           latest.data, i.status, i.sha256, i.bytes, i.filename, i.path, i.capability, i.last_error,
+           t.status, t.reference, t.payload
+    FROM delivery d JOIN event e ON e.id = d.event_id
+    LEFT JOIN customer_order o ON o.key = d.order_key LEFT JOIN event latest ON latest.id = o.last_event
+    LEFT JOIN invoice i ON i.order_key = d.order_key LEFT JOIN delivery t ON t.id = d.thread_of
+    WHERE d.sink = $1 AND d.open = 1 AND d.due_at <= $2 AND d.status <> 'sending'
+      AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = d.lane AND p.open = 1 AND p.seq < d.seq)
+    ORDER BY d.due_at, d.seq LIMIT $3";
+
+impl Store {
+    /// The deliveries of a sink that may be attempted at `now`, at most one a lane, longest due first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn candidates(&self, sink: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<Candidate>, StoreError> {
+        let rows = sqlx::query(CANDIDATES).bind(sink.as_str()).bind(micros(now)).bind(limit);
+        rows.fetch_all(self.readers()).await?.iter().map(candidate).collect()
+    }
+
+    /// When the next delivery of a sink is due that is not due at `now`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn next_due(&self, sink: &SinkName, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let next: Option<i64> =
+            sqlx::query_scalar("SELECT min(due_at) FROM delivery WHERE sink = $1 AND open = 1 AND due_at > $2")
+                .bind(sink.as_str())
+                .bind(micros(now))
+                .fetch_one(self.readers())
+                .await?;
+        next.map(timestamp).transpose()
+    }
+
+    /// Moves candidates to `sending` with their bodies frozen, or to `skipped`. Returns those that may now be attempted:
+    /// what changed since it was read, or is no longer the first of its lane, is left for another look. Atomic.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn start(&self, batch: Vec<Started>) -> Result<Vec<DeliveryId>, StoreError> {
+        let batch = std::sync::Arc::new(batch);
+        self.write(move |conn| {
+            let batch = batch.clone();
+            Box::pin(async move {
+                let mut sending = Vec::new();
+                for started in batch.iter() {
+                    let changed = match &started.how {
+                        Ok(payload) => start_one(conn, started, payload.as_ref()).await?,
+                        Err(rule) => skip_one(conn, started, rule).await?,
+                    };
+                    if changed && started.how.is_ok() {
+                        sending.push(started.id);
+                    }
+                }
+                Ok(sending)
+            })
+        })
+        .await
+    }
+
+    /// Writes how an attempt ended, with its line in the log, and what that says of the sink. Returns whether this
+    /// attempt was the one that paused the sink. Atomic.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn finish(&self, finished: Finished) -> Result<bool, StoreError> {
+        let finished = std::sync::Arc::new(finished);
+        self.write(move |conn| {
+            let finished = finished.clone();
+            Box::pin(async move {
+                log_attempt(conn, &finished).await?;
+                finish_delivery(conn, &finished).await?;
+                finish_sink(conn, &finished).await?;
+                match &finished.pause {
+                    Some(because) => pause(conn, &finished, because).await,
+                    None => Ok(false),
+                }
+            })
+        })
+        .await
+    }
+
+    /// What was in flight when the last service died is due again: it may have arrived, or not. Returns how many. Atomic.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn recover_interrupted(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO attempt (delivery_id, number, at, duration_ms, verdict, excerpt)
+                     SELECT id, attempts, $1, 0, 'interrupted', 'the service stopped during this attempt'
+                     FROM delivery WHERE open = 1 AND status = 'sending'",
+                )
+                .bind(micros(now))
+                .execute(&mut *conn)
+                .await?;
+                sqlx::query(
+                    "UPDATE delivery SET status = 'retrying', due_at = $1, version = version + 1
+                     WHERE open = 1 AND status = 'sending'",
+                )
+                .bind(micros(now))
+                .execute(conn)
+                .await
+                .map(|done| done.rows_affected())
+            })
+        })
+        .await
+    }
+
+    /// How many deliveries of a sink wait, and how many are dead.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn backlog(&self, sink: &SinkName) -> Result<(u64, u64), StoreError> {
+        let (waiting, dead): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM delivery WHERE sink = $1 AND open = 1),
+                    (SELECT count(*) FROM delivery WHERE sink = $1 AND status = 'dead')",
+        )
+        .bind(sink.as_str())
+        .fetch_one(self.readers())
+        .await?;
+        Ok((waiting.unsigned_abs(), dead.unsigned_abs()))
+    }
+
+    /// Whether nothing is due at `now`, nothing is in flight, and no link is to be followed; paused and held sinks do
+    /// not count. What a test waits for.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn is_settled(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let busy: i64 = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM delivery d LEFT JOIN sink_state s ON s.sink = d.sink
+                            WHERE d.open = 1 AND (d.status = 'sending' OR (d.due_at <= $1 AND s.paused_at IS NULL
+                                  AND coalesce(s.held_until, 0) <= $1
+                                  AND NOT EXISTS (SELECT 1 FROM delivery p
+                                                  WHERE p.lane = d.lane AND p.open = 1 AND p.seq < d.seq))))
+                 OR EXISTS (SELECT 1 FROM invoice WHERE status = 'pending' AND next_attempt_at <= $1 AND url IS NOT NULL)",
+        )
+        .bind(micros(now))
+        .fetch_one(self.readers())
+        .await?;
+        Ok(busy == 0)
+    }
+}
+
+fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
+    let payload = |json: Option<String>| json.as_deref().map(from_json).transpose();
+    let order_key: Option<String> = row.try_get(2)?;
+    let order_key = order_key.as_deref().map(parse).transpose()?;
+    let current: Option<String> = row.try_get(17)?;
+    let thread_status: Option<String> = row.try_get(25)?;
+    Ok(Candidate {
+        id: parse(row.try_get(0)?)?,
+        version: row.try_get(1)?,
+        event: super::reading::event(row, 8)?,
+        order_key,
+        current: current.as_deref().map(from_json).transpose()?,
+        invoice: order_key.map(|key| invoice(row, key)).transpose()?.flatten(),
+        purpose: purpose(row.try_get(3)?),
+        thread: thread_status
+            .map(|status| {
+                Ok::<_, StoreError>(ThreadRow {
+                    status,
+                    reference: row.try_get(26)?,
+                    payload: payload(row.try_get(27)?)?,
+                })
+            })
+            .transpose()?,
+        payload: payload(row.try_get(4)?)?,
+        attempts: row.try_get(5)?,
+        retries: row.try_get(6)?,
+        first_attempt_at: row.try_get::<Option<i64>, _>(7)?.map(timestamp).transpose()?,
+    })
+}
+
+fn invoice(row: &SqliteRow, order: OrderKey) -> Result<Option<InvoiceRow>, StoreError> {
+    let Some(status) = row.try_get::<Option<String>, _>(18)? else { return Ok(None) };
+    let sha256: Option<String> = row.try_get(19)?;
+    let file = match sha256 {
+        Some(sha256) if status == "stored" => Some(StoredFile {
+            sha256,
+            bytes: row.try_get::<i64, _>(20)?.unsigned_abs(),
+            filename: row.try_get(21)?,
+            path: row.try_get(22)?,
+            capability: row.try_get(23)?,
+        }),
+        _ => None,
+    };
+    Ok(Some(InvoiceRow { order, status: invoice_status(&status), file, last_error: row.try_get(24)? }))
+}
+
+async fn start_one(
+    conn: &mut SqliteConnection,
+    started: &Started,
+    payload: Option<&Payload>,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query(
+        "UPDATE delivery SET status = 'sending', attempts = attempts + 1, version = version + 1,
+             first_attempt_at = coalesce(first_attempt_at, $3),
+             without_invoice = CASE WHEN payload IS NULL AND $4 IS NOT NULL THEN $5 ELSE without_invoice END,
+             payload = coalesce(payload, $4)
+         WHERE id = $1 AND version = $2 AND open = 1 AND status <> 'sending'
+           AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = delivery.lane AND p.open = 1 AND p.seq < delivery.seq)
+           AND NOT EXISTS (SELECT 1 FROM sink_state s WHERE s.sink = delivery.sink AND s.paused_at IS NOT NULL)",
+    )
+    .bind(started.id.to_string())
+    .bind(started.version)
+    .bind(micros(started.at))
+    .bind(payload.and_then(|payload| serde_json::to_string(payload).ok()))
+    .bind(started.without_invoice)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+async fn skip_one(conn: &mut SqliteConnection, started: &Started, rule: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query(
+        "UPDATE delivery SET status = 'skipped', open = 0, skipped_because = $3, version = version + 1
+         WHERE id = $1 AND version = $2 AND open = 1 AND status <> 'sending'",
+    )
+    .bind(started.id.to_string())
+    .bind(started.version)
+    .bind(rule)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+async fn log_attempt(conn: &mut SqliteConnection, finished: &Finished) -> Result<(), sqlx::Error> {
+    let attempt = &finished.attempt;
+    sqlx::query(
+        "INSERT INTO attempt (delivery_id, number, at, duration_ms, verdict, reason, status, excerpt)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(finished.id.to_string())
+    .bind(attempt.number)
+    .bind(micros(attempt.at))
+    .bind(i64::try_from(attempt.took.as_millis()).unwrap_or(i64::MAX))
+    .bind(attempt.verdict)
+    .bind(attempt.reason)
+    .bind(&attempt.status)
+    .bind(&attempt.excerpt)
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+async fn finish_delivery(conn: &mut SqliteConnection, finished: &Finished) -> Result<(), sqlx::Error> {
+    let id = finished.id.to_string();
+    let error = finished.attempt.excerpt.clone();
+    let query = match &finished.verdict {
+        Verdict::Delivered { reference } => sqlx::query(
+            "UPDATE delivery SET status = 'delivered', open = 0, version = version + 1, delivered_at = $2,
+                 reference = $3, last_error = NULL
+             WHERE id = $1 AND status = 'sending'",
+        )
+        .bind(id)
+        .bind(micros(finished.attempt.ended_at))
+        .bind(reference.clone()),
+        Verdict::Again { at, uses_retry } => sqlx::query(
+            "UPDATE delivery SET status = 'retrying', version = version + 1, due_at = $2, retries = retries + $3,
+                 last_error = $4
+             WHERE id = $1 AND status = 'sending'",
+        )
+        .bind(id)
+        .bind(micros(*at))
+        .bind(i64::from(*uses_retry))
+        .bind(error),
+        Verdict::Dead => sqlx::query(
+            "UPDATE delivery SET status = 'dead', open = 0, version = version + 1, last_error = $2
+             WHERE id = $1 AND status = 'sending'",
+        )
+        .bind(id)
+        .bind(error),
+    };
+    query.execute(conn).await.map(drop)
+}
+
+async fn finish_sink(conn: &mut SqliteConnection, finished: &Finished) -> Result<(), sqlx::Error> {
+    let sink = finished.sink.as_str().to_owned();
+    let query = if matches!(finished.verdict, Verdict::Delivered { .. }) {
+        sqlx::query(
+            "UPDATE sink_state SET failures = 0, failing_since = NULL, last_error = NULL
+             WHERE sink = $1 AND (failures > 0 OR failing_since IS NOT NULL)",
+        )
+        .bind(sink)
+    } else {
+        sqlx::query(
+            "UPDATE sink_state SET failures = failures + 1, failing_since = coalesce(failing_since, $2), last_error = $3,
+                 held_until = nullif(max(coalesce(held_until, 0), coalesce($4, 0)), 0)
+             WHERE sink = $1",
+        )
+        .bind(sink)
+        .bind(micros(finished.attempt.ended_at))
+        .bind(finished.attempt.excerpt.clone())
+        .bind(finished.hold_until.map(micros))
+    };
+    query.execute(conn).await.map(drop)
+}
+
+async fn pause(conn: &mut SqliteConnection, finished: &Finished, because: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query("UPDATE sink_state SET paused_at = $2, paused_because = $3 WHERE sink = $1 AND paused_at IS NULL")
+        .bind(finished.sink.as_str())
+        .bind(micros(finished.attempt.ended_at))
+        .bind(because)
+        .execute(conn)
+        .await
+        .map(|done| done.rows_affected() == 1)
+}

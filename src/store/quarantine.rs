@@ -1,0 +1,197 @@
+//! Quarantine, and what a person does to deliveries by hand.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{QuarantineLine, Store, StoreError, micros, parse, timestamp};
+use crate::order::{DeliveryId, ReceiptId, ShopId, SinkName};
+
+/// A body that could not be read, as it came.
+#[derive(Clone)]
+pub struct QuarantinedBody {
+    /// Its receipt.
+    pub id: ReceiptId,
+    /// The shop.
+    pub shop: ShopId,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// `POST` or `GET`.
+    pub method: String,
+    /// The declared content type.
+    pub content_type: Option<String>,
+    /// The query, undecoded.
+    pub query: Option<String>,
+    /// The body, byte for byte; personal data.
+    pub body: Bytes,
+    /// Why it could not be read.
+    pub reason: String,
+    /// `reprocessed` or `dismissed`, once it is out.
+    pub resolution: Option<String>,
+}
+
+impl Store {
+    /// What is in quarantine, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list_quarantine(&self, limit: u32) -> Result<Vec<QuarantineLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, shop, received_at, reason FROM receipt
+             WHERE outcome = 'quarantined' AND resolution IS NULL ORDER BY seq LIMIT $1",
+        );
+        let rows = rows.bind(limit).fetch_all(self.readers()).await?;
+        let line = |row: &SqliteRow| {
+            Ok(QuarantineLine {
+                id: row.try_get(0)?,
+                shop: row.try_get(1)?,
+                received_at: timestamp(row.try_get(2)?)?,
+                reason: row.try_get::<Option<String>, _>(3)?.unwrap_or_default(),
+            })
+        };
+        rows.iter().map(line).collect()
+    }
+
+    /// A quarantined body, also one that is out already.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn quarantined(&self, id: ReceiptId) -> Result<Option<QuarantinedBody>, StoreError> {
+        let row = sqlx::query(
+            "SELECT id, shop, received_at, method, content_type, query, body, reason, resolution FROM receipt
+             WHERE id = $1 AND outcome = 'quarantined'",
+        );
+        let row = row.bind(id.to_string()).fetch_optional(self.readers()).await?;
+        let body = |row: SqliteRow| {
+            Ok(QuarantinedBody {
+                id: parse(row.try_get(0)?)?,
+                shop: parse(row.try_get(1)?)?,
+                received_at: timestamp(row.try_get(2)?)?,
+                method: row.try_get(3)?,
+                content_type: row.try_get(4)?,
+                query: row.try_get(5)?,
+                body: row.try_get::<Option<Vec<u8>>, _>(6)?.unwrap_or_default().into(),
+                reason: row.try_get::<Option<String>, _>(7)?.unwrap_or_default(),
+                resolution: row.try_get(8)?,
+            })
+        };
+        row.map(body).transpose()
+    }
+
+    /// Takes a body out of quarantine without reading it. Returns whether it was in. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn dismiss(&self, id: ReceiptId, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE receipt SET resolution = 'dismissed', resolved_at = $2
+                     WHERE id = $1 AND outcome = 'quarantined' AND resolution IS NULL",
+                )
+                .bind(id.to_string())
+                .bind(micros(now))
+                .execute(conn)
+                .await
+                .map(|done| done.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+
+    /// Whether a later delivery of the same lane was delivered already.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn is_overtaken(&self, id: DeliveryId) -> Result<bool, StoreError> {
+        let overtaken: i64 = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM delivery d JOIN delivery later
+                            ON later.sink = d.sink AND later.order_key IS d.order_key AND later.lane = d.lane
+                            WHERE d.id = $1 AND later.seq > d.seq AND later.status IN ('sending', 'delivered'))",
+        )
+        .bind(id.to_string())
+        .fetch_one(self.readers())
+        .await?;
+        Ok(overtaken == 1)
+    }
+
+    /// Makes a delivery that is not delivered and not being sent due at once, with a fresh schedule. Returns whether it
+    /// was. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn retry_delivery(
+        &self,
+        id: DeliveryId,
+        now: Timestamp,
+        also_delivered: bool,
+    ) -> Result<bool, StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE delivery SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'retrying' END, open = 1,
+                         version = version + 1, retries = 0, first_attempt_at = NULL, due_at = $2, settle_until = $2,
+                         invoice_until = min(invoice_until, $2), skipped_because = NULL, delivered_at = NULL
+                     WHERE id = $1 AND status <> 'sending' AND (status <> 'delivered' OR $3)",
+                )
+                .bind(id.to_string())
+                .bind(micros(now))
+                .bind(also_delivered)
+                .execute(conn)
+                .await
+                .map(|done| done.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+
+    /// Makes every dead delivery of a sink due at once that no later one has overtaken, or every one. Returns how many.
+    /// Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn retry_dead(&self, sink: &SinkName, now: Timestamp, also_overtaken: bool) -> Result<u64, StoreError> {
+        let sink = sink.to_string();
+        self.write(move |conn| {
+            let sink = sink.clone();
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE delivery SET status = 'retrying', open = 1, version = version + 1, retries = 0,
+                         first_attempt_at = NULL, due_at = $2
+                     WHERE sink = $1 AND status = 'dead'
+                       AND ($3 OR NOT EXISTS (SELECT 1 FROM delivery later
+                           WHERE later.sink = delivery.sink AND later.order_key IS delivery.order_key
+                             AND later.lane = delivery.lane AND later.seq > delivery.seq
+                             AND later.status IN ('sending', 'delivered')))",
+                )
+                .bind(sink)
+                .bind(micros(now))
+                .bind(also_overtaken)
+                .execute(conn)
+                .await
+                .map(|done| done.rows_affected())
+            })
+        })
+        .await
+    }
+
+    /// Ends a delivery that is not over and not being sent. Returns whether it did. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn skip_delivery(&self, id: DeliveryId) -> Result<bool, StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE delivery SET status = 'skipped', open = 0, version = version + 1, skipped_because = 'by hand'
+                     WHERE id = $1 AND status IN ('pending', 'retrying', 'dead')",
+                )
+                .bind(id.to_string())
+                .execute(conn)
+                .await
+                .map(|done| done.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+}

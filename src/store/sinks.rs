@@ -1,0 +1,158 @@
+//! What is known of a sink beyond its configuration: pauses, outages, waits that the far side asked for.
+
+use jiff::Timestamp;
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{Store, StoreError, micros, parse, timestamp};
+use crate::order::SinkName;
+
+/// The state of a sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkState {
+    /// Which sink.
+    pub sink: SinkName,
+    /// Since when nothing is attempted, and why.
+    pub paused: Option<(Timestamp, String)>,
+    /// Failed attempts since the last success.
+    pub failures: u32,
+    /// When the first of them was.
+    pub failing_since: Option<Timestamp>,
+    /// When somebody was told of the present outage.
+    pub told_at: Option<Timestamp>,
+    /// The far side asked everyone to wait until then.
+    pub held_until: Option<Timestamp>,
+    /// What the last failure was.
+    pub last_error: Option<String>,
+}
+
+/// The word in `paused_because` of a sink that the configuration no longer has.
+pub(super) const REMOVED: &str = "removed from the configuration";
+
+impl Store {
+    /// Makes the sinks of the configuration known, pauses those that are no longer in it and wakes those that are again.
+    /// Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn declare_sinks(&self, names: Vec<SinkName>, now: Timestamp) -> Result<(), StoreError> {
+        let names = serde_json::json!(names).to_string();
+        self.write(move |conn| {
+            let names = names.clone();
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT OR IGNORE INTO sink_state (sink, first_ran_at) SELECT value, $2 FROM json_each($1)",
+                )
+                .bind(&names)
+                .bind(micros(now))
+                .execute(&mut *conn)
+                .await?;
+                sqlx::query(
+                    "UPDATE sink_state SET paused_at = $2, paused_because = $3
+                     WHERE paused_at IS NULL AND sink NOT IN (SELECT value FROM json_each($1))",
+                )
+                .bind(&names)
+                .bind(micros(now))
+                .bind(REMOVED)
+                .execute(&mut *conn)
+                .await?;
+                sqlx::query(
+                    "UPDATE sink_state SET paused_at = NULL, paused_because = NULL
+                     WHERE paused_because = $2 AND sink IN (SELECT value FROM json_each($1))",
+                )
+                .bind(&names)
+                .bind(REMOVED)
+                .execute(conn)
+                .await
+                .map(drop)
+            })
+        })
+        .await
+    }
+
+    /// The state of a sink; `None` where it never ran.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn sink_state(&self, sink: &SinkName) -> Result<Option<SinkState>, StoreError> {
+        let row = sqlx::query(
+            "SELECT sink, paused_at, paused_because, failures, failing_since, told_at, held_until, last_error
+             FROM sink_state WHERE sink = $1",
+        );
+        let row = row.bind(sink.as_str()).fetch_optional(self.readers()).await?;
+        row.as_ref().map(sink_state).transpose()
+    }
+
+    /// Stops attempts. Keeps an earlier pause and its reason. Returns whether it was running. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn pause_sink(&self, sink: &SinkName, because: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let (sink, because) = (sink.to_string(), because.to_owned());
+        self.write(move |conn| {
+            let (sink, because) = (sink.clone(), because.clone());
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO sink_state (sink, first_ran_at, paused_at, paused_because) VALUES ($1, $2, $2, $3)
+                     ON CONFLICT (sink) DO UPDATE SET paused_at = $2, paused_because = $3 WHERE paused_at IS NULL",
+                )
+                .bind(sink)
+                .bind(micros(now))
+                .bind(because)
+                .execute(conn)
+                .await
+                .map(|done| done.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+
+    /// Lets attempts go on, at once, for everything that waits; the time of the pause counts for nothing. Returns
+    /// whether it was paused. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn resume_sink(&self, sink: &SinkName, now: Timestamp) -> Result<bool, StoreError> {
+        let sink = sink.to_string();
+        self.write(move |conn| {
+            let sink = sink.clone();
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE delivery SET version = version + 1, due_at = min(due_at, $2),
+                         settle_until = min(settle_until, $2), invoice_until = min(invoice_until, $2),
+                         first_attempt_at = first_attempt_at
+                             + max(0, $2 - (SELECT paused_at FROM sink_state WHERE sink = $1))
+                     WHERE sink = $1 AND open = 1 AND status <> 'sending'
+                         AND EXISTS (SELECT 1 FROM sink_state WHERE sink = $1 AND paused_at IS NOT NULL)",
+                )
+                .bind(&sink)
+                .bind(micros(now))
+                .execute(&mut *conn)
+                .await?;
+                sqlx::query(
+                    "UPDATE sink_state SET paused_at = NULL, paused_because = NULL, held_until = NULL, failures = 0,
+                         failing_since = NULL
+                     WHERE sink = $1 AND paused_at IS NOT NULL",
+                )
+                .bind(&sink)
+                .execute(conn)
+                .await
+                .map(|done| done.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+}
+
+fn sink_state(row: &SqliteRow) -> Result<SinkState, StoreError> {
+    let at = |micros: Option<i64>| micros.map(timestamp).transpose();
+    let because: Option<String> = row.try_get(2)?;
+    Ok(SinkState {
+        sink: parse(row.try_get(0)?)?,
+        paused: at(row.try_get(1)?)?.zip(because.or_else(|| Some(String::new()))),
+        failures: row.try_get(3)?,
+        failing_since: at(row.try_get(4)?)?,
+        told_at: at(row.try_get(5)?)?,
+        held_until: at(row.try_get(6)?)?,
+        last_error: row.try_get(7)?,
+    })
+}

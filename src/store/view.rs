@@ -1,0 +1,380 @@
+//! What the database knows of the orders that a group of calls is about, and what the group adds to it.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, SavedOrder, StoreError, from_json,
+    intake::{Keys, Numbered},
+    parse, timestamp,
+};
+use crate::{
+    order::{DeliveryId, EventId, Fingerprint, InvoiceStatus, OrderKey, Phase, ShopId, SinkName, Timeline},
+    sink::Purpose,
+};
+
+/// What is known, and what was decided since.
+#[derive(Default)]
+pub struct View {
+    orders: HashMap<OrderKey, KnownOrder>,
+    by_internal_id: HashMap<(ShopId, bool, String), OrderKey>,
+    by_order_id: HashMap<(ShopId, bool, String), Vec<OrderKey>>,
+    announced: HashMap<(OrderKey, Phase, Fingerprint), EventId>,
+    deliveries: HashMap<OrderKey, Vec<KnownDelivery>>,
+    invoices: HashMap<OrderKey, KnownInvoice>,
+    notices: HashMap<(ShopId, String, [u8; 32]), (EventId, Timestamp)>,
+    changes: Changes,
+}
+
+/// An order as it stands.
+#[derive(Clone, Debug)]
+pub struct KnownOrder {
+    /// Its key.
+    pub key: OrderKey,
+    /// The shop.
+    pub shop: ShopId,
+    /// Whether it is a test order.
+    pub test: bool,
+    /// `orderInternalID`, once known.
+    pub internal_id: Option<String>,
+    /// `orderID`, once known.
+    pub order_id: Option<String>,
+    /// Both phases.
+    pub timeline: Timeline,
+    /// When it was first heard of.
+    pub received_at: Timestamp,
+}
+
+/// A delivery of an order.
+#[derive(Clone, Debug)]
+pub struct KnownDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Where it goes.
+    pub sink: SinkName,
+    /// The event it tells.
+    pub event: EventId,
+    /// That event's type.
+    pub event_type: String,
+    /// Why.
+    pub purpose: Purpose,
+    /// `pending`, `sending`, …
+    pub status: String,
+    /// Attempts so far; the body is frozen from the first on.
+    pub attempts: u32,
+    /// Which rule skipped it.
+    pub skipped_because: Option<String>,
+    /// Whether its frozen body lacks the invoice that it should carry.
+    pub without_invoice: bool,
+}
+
+/// The invoice of an order.
+#[derive(Clone, Debug)]
+pub struct KnownInvoice {
+    /// Whether it is with us.
+    pub status: InvoiceStatus,
+    /// Where it can be fetched.
+    pub url: Option<String>,
+    /// When the first link was seen.
+    pub first_seen_at: Timestamp,
+    /// How long deliveries wait for it.
+    pub wait_until: Timestamp,
+}
+
+impl View {
+    /// The order with this internal id.
+    pub fn by_internal_id(&self, shop: &ShopId, test: bool, id: &str) -> Option<&KnownOrder> {
+        let key = self.by_internal_id.get(&(shop.clone(), test, id.to_owned()))?;
+        self.orders.get(key)
+    }
+
+    /// Every order with this accounting number.
+    pub fn by_order_id(&self, shop: &ShopId, test: bool, id: &str) -> Vec<&KnownOrder> {
+        let keys = self.by_order_id.get(&(shop.clone(), test, id.to_owned()));
+        keys.into_iter().flatten().filter_map(|key| self.orders.get(key)).collect()
+    }
+
+    /// The order with this key.
+    pub fn order(&self, key: OrderKey) -> Option<&KnownOrder> {
+        self.orders.get(&key)
+    }
+
+    /// The event of an equal call of this phase.
+    pub fn announced(&self, key: OrderKey, phase: Phase, content: Fingerprint) -> Option<EventId> {
+        self.announced.get(&(key, phase, content)).copied()
+    }
+
+    /// What a sink was, or is to be, told of an order, oldest first.
+    pub fn deliveries<'a>(
+        &'a self,
+        key: OrderKey,
+        sink: &'a SinkName,
+    ) -> impl DoubleEndedIterator<Item = &'a KnownDelivery> {
+        self.deliveries.get(&key).into_iter().flatten().filter(move |delivery| delivery.sink == *sink)
+    }
+
+    /// The invoice of an order, once a link was seen.
+    pub fn invoice(&self, key: OrderKey) -> Option<&KnownInvoice> {
+        self.invoices.get(&key)
+    }
+
+    /// The event of an equal call about no order, and when it was recorded.
+    pub fn notice(&self, shop: &ShopId, kind: &str, digest: &[u8; 32]) -> Option<(EventId, Timestamp)> {
+        self.notices.get(&(shop.clone(), kind.to_owned(), *digest)).copied()
+    }
+
+    /// Leaves a receipt.
+    pub fn add_receipt(&mut self, receipt: NewReceipt) {
+        self.changes.receipts.push(receipt);
+    }
+
+    /// Marks a quarantined receipt as settled: `reprocessed` or `dismissed`.
+    pub fn resolve_receipt(&mut self, id: crate::order::ReceiptId, resolution: &'static str, at: Timestamp) {
+        self.changes.resolved.push((id, resolution, at));
+    }
+
+    /// Writes an order as it now stands.
+    pub fn save_order(&mut self, order: KnownOrder, last_event: EventId, now: Timestamp) {
+        self.index(&order);
+        self.changes.orders.insert(order.key, SavedOrder { order: order.clone(), last_event, updated_at: now });
+        self.orders.insert(order.key, order);
+    }
+
+    /// Remembers what a phase said.
+    pub fn announce(&mut self, key: OrderKey, phase: Phase, content: Fingerprint, event: EventId) {
+        self.announced.insert((key, phase, content), event);
+        self.changes.announcements.push((key, phase, content, event));
+    }
+
+    /// Remembers a call about no order.
+    pub fn save_notice(&mut self, shop: ShopId, kind: &str, digest: [u8; 32], event: EventId, at: Timestamp) {
+        self.notices.insert((shop.clone(), kind.to_owned(), digest), (event, at));
+        self.changes.notices.push((shop, kind.to_owned(), digest, event, at));
+    }
+
+    /// Records an event.
+    pub fn add_event(&mut self, event: NewEvent) {
+        self.changes.events.push(event);
+    }
+
+    /// Adds to the outbox, or leaves a row that says why not.
+    pub fn add_delivery(&mut self, delivery: NewDelivery) {
+        if let Some(key) = delivery.order {
+            self.deliveries.entry(key).or_default().push(KnownDelivery {
+                id: delivery.id,
+                sink: delivery.sink.clone(),
+                event: delivery.event,
+                event_type: delivery.event_type.clone(),
+                purpose: delivery.purpose,
+                status: if delivery.skipped_because.is_some() { "skipped" } else { "pending" }.to_owned(),
+                attempts: 0,
+                skipped_because: delivery.skipped_because.map(str::to_owned),
+                without_invoice: false,
+            });
+        }
+        self.changes.deliveries.push(delivery);
+    }
+
+    /// How many deliveries were planned so far that will be sent.
+    pub fn planned_deliveries(&self) -> usize {
+        self.changes.deliveries.iter().filter(|delivery| delivery.skipped_because.is_none()).count()
+    }
+
+    /// Makes a delivery that was not attempted yet tell a later event, or go sooner.
+    pub fn merge_delivery(&mut self, merge: DeliveryMerge) {
+        for known in self.deliveries.values_mut().flatten().filter(|known| known.id == merge.id) {
+            known.event = merge.event;
+            known.event_type.clone_from(&merge.event_type);
+        }
+        let fresh = self.changes.deliveries.iter_mut().find(|delivery| delivery.id == merge.id);
+        match fresh {
+            Some(delivery) => merge.apply_to(delivery),
+            None => self.changes.merges.push(merge),
+        }
+    }
+
+    /// Writes what is known of an order's invoice before it was fetched.
+    pub fn save_invoice(&mut self, key: OrderKey, shop: ShopId, invoice: KnownInvoice) {
+        self.changes.invoices.insert(key, (shop, invoice.clone()));
+        self.invoices.insert(key, invoice);
+    }
+
+    /// Remembers that somebody was told of a sink's outage (`Some`), or of its end (`None`).
+    pub fn told_of_sink(&mut self, sink: SinkName, at: Option<Timestamp>) {
+        self.changes.told.push((sink, at));
+    }
+
+    /// Writes that an order's invoice arrived, and lets waiting deliveries go.
+    pub fn invoice_arrived(&mut self, key: OrderKey, file: super::StoredFile, at: Timestamp) {
+        self.changes.arrived.push((key, file, at));
+    }
+
+    /// Writes that an order's invoice cannot be had, and lets waiting deliveries go.
+    pub fn invoice_given_up(&mut self, key: OrderKey, reason: String, at: Timestamp) {
+        self.changes.given_up.push((key, reason, at));
+    }
+
+    pub(super) fn into_changes(self) -> Changes {
+        self.changes
+    }
+
+    fn index(&mut self, order: &KnownOrder) {
+        if let Some(id) = &order.internal_id {
+            self.by_internal_id.insert((order.shop.clone(), order.test, id.clone()), order.key);
+        }
+        if let Some(id) = &order.order_id {
+            let keys = self.by_order_id.entry((order.shop.clone(), order.test, id.clone())).or_default();
+            if !keys.contains(&order.key) {
+                keys.push(order.key);
+            }
+        }
+    }
+}
+
+const ORDERS: &str = "
+    WITH wanted AS (SELECT value ->> 0 AS shop, value ->> 1 AS test, value ->> 2 AS internal_id, value ->> 3 AS order_id
+                    FROM json_each($1))
+    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at
+    FROM wanted w CROSS JOIN customer_order o
+    ON o.shop = w.shop AND o.internal_id = w.internal_id AND o.test = w.test
+    UNION
+    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at
+    FROM wanted w CROSS JOIN customer_order o
+    ON o.shop = w.shop AND o.order_id = w.order_id AND o.test = w.test
+    UNION
+    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at
+    FROM json_each($2) k CROSS JOIN customer_order o ON o.key = k.value";
+
+const ANNOUNCED: &str = "
+    SELECT a.order_key, a.phase, a.fingerprint, a.event_id
+    FROM json_each($1) k CROSS JOIN announcement a ON a.order_key = k.value";
+
+const DELIVERIES: &str = "
+    SELECT d.order_key, d.id, d.sink, d.event_id, d.event_type, d.purpose, d.status, d.attempts, d.skipped_because,
+           d.without_invoice
+    FROM json_each($1) k CROSS JOIN delivery d ON d.order_key = k.value
+    WHERE d.purpose IN ('first', 'change', 'late_invoice') ORDER BY d.seq";
+
+const INVOICES: &str = "
+    SELECT i.order_key, i.status, i.url, i.first_seen_at, i.wait_until
+    FROM json_each($1) k CROSS JOIN invoice i ON i.order_key = k.value";
+
+const NOTICES: &str = "
+    SELECT n.shop, n.kind, n.digest, n.event_id, n.at
+    FROM json_each($1) k CROSS JOIN notice n
+    ON n.shop = k.value ->> 0 AND n.kind = k.value ->> 1 AND n.digest = unhex(k.value ->> 2)";
+
+impl View {
+    /// Reads what the keys ask for: one statement where everything is new, four more where orders are known.
+    pub(super) async fn load(conn: &mut SqliteConnection, keys: &[Keys]) -> Result<Self, StoreError> {
+        let mut view = Self::default();
+        let numbered = keys.iter().filter_map(|keys| keys.numbered.as_ref());
+        let numbered: Vec<_> = numbered
+            .map(|Numbered { shop, test, internal_id, order_id }| {
+                json!([shop, i32::from(*test), internal_id, order_id])
+            })
+            .collect();
+        let named: HashSet<String> = keys.iter().filter_map(|keys| keys.order).map(|key| key.to_string()).collect();
+        if !numbered.is_empty() || !named.is_empty() {
+            let rows = sqlx::query(ORDERS).bind(json!(numbered).to_string()).bind(json!(named).to_string());
+            for row in rows.fetch_all(&mut *conn).await? {
+                let order = known_order(&row)?;
+                view.index(&order);
+                view.orders.insert(order.key, order);
+            }
+        }
+        view.load_rest(conn).await?;
+        view.load_notices(conn, keys).await?;
+        Ok(view)
+    }
+
+    async fn load_rest(&mut self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        if self.orders.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<String> = self.orders.keys().map(ToString::to_string).collect();
+        let keys = json!(keys).to_string();
+        for row in sqlx::query(ANNOUNCED).bind(&keys).fetch_all(&mut *conn).await? {
+            let phase = if row.try_get::<&str, _>(1)? == "validated" { Phase::Validated } else { Phase::Terminated };
+            let content = Fingerprint(digest(row.try_get(2)?)?);
+            self.announced.insert((parse(row.try_get(0)?)?, phase, content), parse(row.try_get(3)?)?);
+        }
+        for row in sqlx::query(DELIVERIES).bind(&keys).fetch_all(&mut *conn).await? {
+            self.deliveries.entry(parse(row.try_get(0)?)?).or_default().push(known_delivery(&row)?);
+        }
+        for row in sqlx::query(INVOICES).bind(&keys).fetch_all(&mut *conn).await? {
+            let invoice = KnownInvoice {
+                status: invoice_status(row.try_get(1)?),
+                url: row.try_get(2)?,
+                first_seen_at: timestamp(row.try_get(3)?)?,
+                wait_until: timestamp(row.try_get(4)?)?,
+            };
+            self.invoices.insert(parse(row.try_get(0)?)?, invoice);
+        }
+        Ok(())
+    }
+
+    async fn load_notices(&mut self, conn: &mut SqliteConnection, keys: &[Keys]) -> Result<(), StoreError> {
+        let hex = |digest: &[u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let wanted = keys.iter().filter_map(|keys| keys.notice.as_ref());
+        let wanted: Vec<_> = wanted.map(|(shop, kind, digest)| json!([shop, kind, hex(digest)])).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        for row in sqlx::query(NOTICES).bind(json!(wanted).to_string()).fetch_all(conn).await? {
+            let key = (parse(row.try_get(0)?)?, row.try_get(1)?, digest(row.try_get(2)?)?);
+            self.notices.insert(key, (parse(row.try_get(3)?)?, timestamp(row.try_get(4)?)?));
+        }
+        Ok(())
+    }
+}
+
+fn known_order(row: &SqliteRow) -> Result<KnownOrder, StoreError> {
+    Ok(KnownOrder {
+        key: parse(row.try_get(0)?)?,
+        shop: parse(row.try_get(1)?)?,
+        test: row.try_get(2)?,
+        internal_id: row.try_get(3)?,
+        order_id: row.try_get(4)?,
+        timeline: from_json(row.try_get(5)?)?,
+        received_at: timestamp(row.try_get(6)?)?,
+    })
+}
+
+fn known_delivery(row: &SqliteRow) -> Result<KnownDelivery, StoreError> {
+    Ok(KnownDelivery {
+        id: parse(row.try_get(1)?)?,
+        sink: parse(row.try_get(2)?)?,
+        event: parse(row.try_get(3)?)?,
+        event_type: row.try_get(4)?,
+        purpose: purpose(row.try_get(5)?),
+        status: row.try_get(6)?,
+        attempts: row.try_get(7)?,
+        skipped_because: row.try_get(8)?,
+        without_invoice: row.try_get(9)?,
+    })
+}
+
+pub(super) fn purpose(text: &str) -> Purpose {
+    match text {
+        "change" => Purpose::Change,
+        "late_invoice" => Purpose::LateInvoice,
+        "alert" => Purpose::Alert,
+        _ => Purpose::First,
+    }
+}
+
+pub(super) fn invoice_status(text: &str) -> InvoiceStatus {
+    match text {
+        "stored" => InvoiceStatus::Stored,
+        "missing" => InvoiceStatus::Missing,
+        _ => InvoiceStatus::Pending,
+    }
+}
+
+fn digest(bytes: Vec<u8>) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt("a digest of other than 32 bytes".to_owned()))
+}

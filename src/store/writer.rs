@@ -1,0 +1,260 @@
+//! The one writer: commits in groups, and survives a commit that fails.
+//!
+//! Jobs that arrive while a commit is on its way to the disk share the next one. A group that fails is taken apart and
+//! each job is tried alone, so that one bad job cannot take others with it; when the disk itself is the reason, the rest
+//! of the group is told at once.
+//!
+//! **Invariant:** after any error the connection is thrown away. A connection whose COMMIT failed says Ok for ever after
+//! while nothing reaches the disk (sqlx, SQLite trap 2).
+
+use futures_util::future::BoxFuture;
+use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    StoreError, connect,
+    intake::{AnyIntake, Intake, IntakeJob, apply_all},
+};
+
+/// How many jobs share a commit at the most.
+const GROUP: usize = 256;
+
+/// How many jobs may wait before callers do.
+const QUEUE: usize = 1024;
+
+/// One bad job may fail alone; after the second the reason is taken to be the disk, and nobody is kept waiting.
+const FAILURES_THAT_CONDEMN_THE_REST: u32 = 2;
+
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Message>,
+    commits: watch::Sender<u64>,
+}
+
+enum Message {
+    Intake(Box<dyn AnyIntake>),
+    Job(Box<dyn Job>),
+    Checkpoint(oneshot::Sender<Result<(), StoreError>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// Something to do inside a transaction; it may be done again after a rollback.
+trait Job: Send {
+    fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+    /// Tells whoever waits how it ended. Called once, after the commit.
+    fn answer(self: Box<Self>, result: Result<(), StoreError>);
+}
+
+impl Writer {
+    pub fn start(conn: SqliteConnection, options: SqliteConnectOptions) -> Self {
+        let (jobs, inbox) = mpsc::channel(QUEUE);
+        let commits = watch::Sender::new(0);
+        let worker = Worker { conn: Some(conn), options, commits: commits.clone() };
+        tokio::spawn(worker.run(inbox));
+        Self { jobs, commits }
+    }
+
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+
+    pub async fn take_in<I: Intake>(&self, intake: I) -> Result<I::Outcome, StoreError> {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Message::Intake(Box::new(IntakeJob::new(intake, reply)))).await?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, sqlx::Error>> + Send + 'static,
+    {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Message::Job(Box::new(Closure { work, value: None, reply }))).await?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Message::Checkpoint(reply)).await?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.send(Message::Close(reply)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+
+    async fn send(&self, message: Message) -> Result<(), StoreError> {
+        self.jobs.send(message).await.map_err(|_| StoreError::Closed)
+    }
+}
+
+struct Closure<T, F> {
+    work: F,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Closure<T, F>
+where
+    T: Send + 'static,
+    F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, sqlx::Error>> + Send,
+{
+    fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), sqlx::Error>> {
+        Box::pin(async move {
+            self.value = Some((self.work)(conn).await?);
+            Ok(())
+        })
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), StoreError>) {
+        let Self { value, reply, .. } = *self;
+        let _ = reply.send(result.and_then(|()| value.ok_or(StoreError::Closed)));
+    }
+}
+
+struct Worker {
+    /// `None` after an error: the next group opens a new one.
+    conn: Option<SqliteConnection>,
+    options: SqliteConnectOptions,
+    commits: watch::Sender<u64>,
+}
+
+/// The jobs of one commit. Intakes go first, all in one go.
+#[derive(Default)]
+struct Group {
+    intakes: Vec<Box<dyn AnyIntake>>,
+    jobs: Vec<Box<dyn Job>>,
+}
+
+impl Group {
+    fn len(&self) -> usize {
+        self.intakes.len() + self.jobs.len()
+    }
+
+    fn answer(self, result: &Result<(), StoreError>) {
+        self.intakes.into_iter().for_each(|intake| intake.answer(result.clone()));
+        self.jobs.into_iter().for_each(|job| job.answer(result.clone()));
+    }
+
+    /// The same jobs, one a group.
+    fn apart(self) -> impl Iterator<Item = Self> {
+        let intakes = self.intakes.into_iter().map(|intake| Self { intakes: vec![intake], jobs: Vec::new() });
+        intakes.chain(self.jobs.into_iter().map(|job| Self { intakes: Vec::new(), jobs: vec![job] }))
+    }
+}
+
+impl Worker {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+        let mut next = inbox.recv().await;
+        while let Some(message) = next.take() {
+            let mut group = Group::default();
+            let mut after = Some(message);
+            while let Some(message) = after.take() {
+                match message {
+                    Message::Intake(intake) => group.intakes.push(intake),
+                    Message::Job(job) => group.jobs.push(job),
+                    other => {
+                        after = Some(other);
+                        break;
+                    }
+                }
+                if group.len() < GROUP {
+                    after = inbox.try_recv().ok();
+                }
+            }
+            if group.len() > 0 {
+                self.settle(group).await;
+            }
+            match after {
+                Some(Message::Checkpoint(reply)) => {
+                    let _ = reply.send(self.checkpoint().await);
+                }
+                Some(Message::Close(reply)) => {
+                    inbox.close();
+                    let _ = self.checkpoint().await;
+                    if let Some(conn) = self.conn.take() {
+                        let _ = conn.close().await;
+                    }
+                    let _ = reply.send(());
+                    return;
+                }
+                Some(Message::Intake(_) | Message::Job(_)) | None => {}
+            }
+            next = inbox.recv().await;
+        }
+    }
+
+    /// Commits a group, or takes it apart.
+    async fn settle(&mut self, mut group: Group) {
+        let Err(error) = self.commit(&mut group).await else {
+            self.commits.send_modify(|count| *count += 1);
+            return group.answer(&Ok(()));
+        };
+        let size = group.len();
+        tracing::warn!(store.group = size, error = %error, "a commit failed; nothing of it was acknowledged");
+        if size == 1 || !worth_taking_apart(&error) {
+            return group.answer(&Err(error));
+        }
+        let mut failures = 0;
+        for mut single in group.apart() {
+            if failures == FAILURES_THAT_CONDEMN_THE_REST {
+                single.answer(&Err(error.clone()));
+                continue;
+            }
+            let result = self.commit(&mut single).await;
+            match result {
+                Ok(()) => self.commits.send_modify(|count| *count += 1),
+                Err(_) => failures += 1,
+            }
+            single.answer(&result);
+        }
+    }
+
+    async fn commit(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.options.connect().await?,
+        };
+        match transact(&mut conn, group).await {
+            Ok(()) => {
+                self.conn = Some(conn);
+                Ok(())
+            }
+            Err(error) => {
+                connect::discard(conn).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.options.connect().await?,
+        };
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await?;
+        self.conn = Some(conn);
+        Ok(())
+    }
+}
+
+/// `BEGIN IMMEDIATE`, everything, `COMMIT`.
+async fn transact(conn: &mut SqliteConnection, group: &mut Group) -> Result<(), StoreError> {
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+    if !group.intakes.is_empty() {
+        apply_all(conn, &mut group.intakes).await?;
+    }
+    for job in &mut group.jobs {
+        job.run(conn).await?;
+    }
+    sqlx::query("COMMIT").execute(&mut *conn).await?;
+    Ok(())
+}
+
+/// Whether another try of each job alone may help: not where the disk is the reason.
+fn worth_taking_apart(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Full | StoreError::Closed)
+}

@@ -1,0 +1,23 @@
+//! The till, seen from its own side: what it announces, and a stand-in that announces it.
+//!
+//! `send-test`, `demo` and the tests act as the till. They sell an [`order`], put it into one of the ways the till may
+//! speak in ([`announce`]) and call a webhook with it ([`call`]). The [`sandbox`] does so on its own, and serves the
+//! invoices of what it sold.
+//!
+//! **Invariant:** the till's field names stand in `fields.rs` alone. Nothing here reads a call: that is `decode/`, and
+//! the two agree only by what the till documents.
+
+pub mod announce;
+pub mod call;
+pub mod dice;
+mod fields;
+pub mod goods;
+pub mod order;
+pub mod sandbox;
+#[cfg(test)]
+mod tests;
+
+pub use announce::{Announcement, Charset, Encoding, Voice, encode};
+pub use call::{Answer, CallError, post};
+pub use goods::sample_order;
+pub use order::{TillCustomer, TillItem, TillOrder, TillVat};
