@@ -28,7 +28,7 @@ pub enum Blocked {
     #[error("the address is that of a cloud metadata service, which is never called")]
     Metadata,
     /// Not part of the public internet.
-    #[error("the address is not on the public internet ({0}); list its network in `allow_private` to allow it")]
+    #[error("the address is not on the public internet ({0})")]
     NotPublic(&'static str),
 }
 

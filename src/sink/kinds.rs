@@ -9,9 +9,11 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use url::Url;
 
-use super::{Handle, email, folder, http, slack, stdout};
+use super::{Handle, email, folder, guard::Guard, http, slack, stdout};
 use crate::{clock::Clock, order::SinkName};
 
 /// What a sink is built with, besides its own options.
@@ -157,6 +159,23 @@ kinds! {
     Stdout = stdout,
 }
 
+/// An address that an operator wrote, where it may be called.
+pub(super) fn callable(key: &str, text: &SecretString, guard: &Guard) -> Result<Url, BuildError> {
+    let url = Url::parse(text.expose_secret().trim()).map_err(|error| {
+        BuildError::new(
+            format!("`{key}` is no address ({error})"),
+            "write it in full, as in https://erp.example.com/hook",
+        )
+    })?;
+    guard.check_url(&url).map_err(|blocked| {
+        BuildError::new(
+            format!("`{key}` cannot be called: {blocked}"),
+            "use a public https address, or list its network in `delivery.allow_private`",
+        )
+    })?;
+    Ok(url)
+}
+
 /// A schema without references, so that it can be put inside another one.
 fn inline_schema<T: JsonSchema>() -> Schema {
     let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| {
@@ -189,6 +208,8 @@ mod tests {
         assert!(parse("fax", "").expect_err("unknown").contains("`fax`"));
         assert!(parse("stdout", "prety = true").expect_err("unknown").contains("`prety`"));
         assert!(parse("http", "").expect_err("required").contains("`url`"));
+        let format = parse("http", "url = 'https://erp.example'\nformat = 'xml'").expect_err("unknown");
+        assert!(format.contains("`xml`") && format.contains("`standard`"), "{format}");
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub mod guard;
 pub mod signature;
 pub mod words;
 
+#[cfg(test)]
+mod testing;
+
 pub mod email;
 pub mod folder;
 pub mod http;

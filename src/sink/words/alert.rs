@@ -1,0 +1,263 @@
+//! What is said when something other than a sale happened: what it is, the facts, and what to do about it.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{date_time, money, order_name, pick};
+use crate::order::{CashBoxNotice, Event, EventData, EventType, Locale, Moment, Shop};
+
+/// An event in plain words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertText {
+    /// What happened, on one line.
+    pub title: String,
+    /// The facts, one a line.
+    pub lines: Vec<String>,
+    /// What to do about it; `None` where there is nothing to do.
+    pub what_to_do: Option<String>,
+}
+
+/// Says in plain words what an event is about. `shop` lends its time zone and currency; without it times are UTC.
+pub fn alert_text(event: &Event, shop: Option<&Shop>, locale: Locale) -> AlertText {
+    let facts = Facts { event, shop, locale };
+    let mut text = match &event.data {
+        EventData::CashBox(notice) => facts.cash_box(notice),
+        EventData::Order(_) | EventData::Facts(_) => facts.describe(),
+    };
+    if let Some(shop) = &event.shop {
+        text.lines.insert(0, facts.line("Boutique", "Shop", &shop.name));
+    }
+    text
+}
+
+/// An event being put into words.
+struct Facts<'a> {
+    event: &'a Event,
+    shop: Option<&'a Shop>,
+    locale: Locale,
+}
+
+impl Facts<'_> {
+    fn describe(&self) -> AlertText {
+        let say = |french: String, english: String| pick(self.locale, french, english);
+        let sink = self.get("sink");
+        match self.event.kind {
+            EventType::SinkFailing => self.text(
+                say(format!("L'envoi vers « {sink} » échoue"), format!("Deliveries to “{sink}” are failing")),
+                self.outage(),
+                say(
+                    format!(
+                        "Rien n'est perdu, les envois sont réessayés. Vérifiez le service destinataire, puis lancez `tillhook sinks test {sink}`."
+                    ),
+                    format!(
+                        "Nothing is lost, deliveries are retried. Look at the receiving service, then run `tillhook sinks test {sink}`."
+                    ),
+                ),
+            ),
+            EventType::SinkPaused => self.text(
+                say(format!("L'envoi vers « {sink} » est suspendu"), format!("Deliveries to “{sink}” are paused")),
+                self.outage(),
+                say(
+                    format!(
+                        "La file d'attente est conservée. Corrigez la cause, puis lancez `tillhook sinks resume {sink}`."
+                    ),
+                    format!("The queue is kept. Mend the cause, then run `tillhook sinks resume {sink}`."),
+                ),
+            ),
+            EventType::SinkRecovered => AlertText {
+                title: say(
+                    format!("L'envoi vers « {sink} » fonctionne à nouveau"),
+                    format!("Deliveries to “{sink}” work again"),
+                ),
+                lines: self.outage(),
+                what_to_do: (!matches!(self.get("dead").as_str(), "" | "0")).then(|| {
+                    say(
+                        format!(
+                            "Renvoyez ce qui a été abandonné avec `tillhook deliveries retry --sink {sink} --dead`."
+                        ),
+                        format!("Send again what was given up with `tillhook deliveries retry --sink {sink} --dead`."),
+                    )
+                }),
+            },
+            EventType::TillUnreadable => self.text(
+                say("Un appel de la caisse est illisible".into(), "A call of the till cannot be read".into()),
+                self.lines(&[("Type", "Type", "type"), ("Motif", "Reason", "reason")]),
+                say(
+                    "L'appel est conservé. Lancez `tillhook quarantine list`, puis comparez avec les ventes de la caisse.".into(),
+                    "The call is kept. Run `tillhook quarantine list`, then compare with the till's sales.".into(),
+                ),
+            ),
+            EventType::TillOrderMissing => self.text(
+                say("Des factures de la caisse ne sont pas arrivées".into(), "Invoices of the till did not arrive".into()),
+                self.lines(&[("Numéros", "Numbers", "order_ids"), ("Depuis", "Since", "since")]),
+                say(
+                    "Cherchez-les dans la caisse, et vérifiez-y l'adresse d'appel : `tillhook url` l'affiche.".into(),
+                    "Look for them in the till, and check the address that it calls: `tillhook url` prints it.".into(),
+                ),
+            ),
+            EventType::TillSilent => self.text(
+                say("La caisse ne dit plus rien".into(), "The till says nothing any more".into()),
+                self.lines(&[("Depuis", "Since", "since")]),
+                say(
+                    "Si elle vend, vérifiez-y l'adresse d'appel : `tillhook url` l'affiche.".into(),
+                    "If it is selling, check the address that it calls: `tillhook url` prints it.".into(),
+                ),
+            ),
+            EventType::StorageLow => self.text(
+                say("Le disque est presque plein".into(), "The disk is nearly full".into()),
+                self.lines(&[("Libre", "Free", "free"), ("Dossier", "Folder", "path")]),
+                say(
+                    "Libérez de la place ou agrandissez le disque : plein, il ne permet plus d'enregistrer les ventes.".into(),
+                    "Make room or enlarge the disk: once it is full, sales can no longer be stored.".into(),
+                ),
+            ),
+            EventType::TillUnknown => AlertText {
+                title: say("La caisse a envoyé un appel inconnu".into(), "The till sent an unknown call".into()),
+                lines: self.lines(&[("Type", "Type", "type"), ("Motif", "Reason", "reason")]),
+                what_to_do: None,
+            },
+            EventType::TestPing => AlertText {
+                title: say("Essai de tillhook".into(), "A test of tillhook".into()),
+                lines: Some(self.get("message")).filter(|message| !message.is_empty()).into_iter().collect(),
+                what_to_do: None,
+            },
+            EventType::InvoiceMissing => self.invoice_missing(),
+            // Sales and openings have words of their own; should they come here, they are named.
+            _ => AlertText { title: self.event.kind.to_string(), lines: Vec::new(), what_to_do: None },
+        }
+    }
+
+    fn invoice_missing(&self) -> AlertText {
+        let order = self.event.order();
+        let name = order.map(|order| order_name(order, self.locale)).unwrap_or_default();
+        let number = order.map_or("ORDER", |order| order.number());
+        self.text(
+            pick(
+                self.locale,
+                format!("{name}\u{a0}: le PDF est introuvable"),
+                format!("{name}: its PDF could not be had"),
+            ),
+            Vec::new(),
+            pick(
+                self.locale,
+                format!(
+                    "Téléchargez-le dans la caisse, puis lancez `tillhook invoices import FICHIER --order {number}`."
+                ),
+                format!("Download it in the till, then run `tillhook invoices import FILE --order {number}`."),
+            ),
+        )
+    }
+
+    fn cash_box(&self, notice: &CashBoxNotice) -> AlertText {
+        let id = notice.cash_box_id.as_deref().map(|id| format!(" {id}")).unwrap_or_default();
+        let title = match self.event.kind {
+            EventType::CashBoxOpened => pick(self.locale, format!("Caisse{id} ouverte"), format!("Till{id} opened")),
+            _ => pick(self.locale, format!("Caisse{id} fermée"), format!("Till{id} closed")),
+        };
+        let when = |french, english, moment: Option<Moment>| {
+            moment.map(|moment| self.line(french, english, &date_time(moment, self.locale)))
+        };
+        let total = notice.total.map(|total| match self.shop {
+            Some(shop) => money(total, shop.currency, self.locale),
+            None => total.to_string(),
+        });
+        let lines = [
+            total.map(|total| self.line("Encaissé", "Taken", &total)),
+            when("Ouverture", "Opened", notice.opened),
+            when("Fermeture", "Closed", notice.closed),
+        ];
+        AlertText { title, lines: lines.into_iter().flatten().collect(), what_to_do: None }
+    }
+
+    fn text(&self, title: String, lines: Vec<String>, what_to_do: String) -> AlertText {
+        AlertText { title, lines, what_to_do: Some(what_to_do) }
+    }
+
+    fn outage(&self) -> Vec<String> {
+        self.lines(&[
+            ("Motif", "Reason", "reason"),
+            ("Depuis", "Since", "since"),
+            ("En attente", "Waiting", "waiting"),
+            ("Abandonnés", "Given up", "dead"),
+        ])
+    }
+
+    /// A line for each of these facts that is there: French label, English label, key.
+    fn lines(&self, wanted: &[(&str, &str, &str)]) -> Vec<String> {
+        let known = wanted.iter().map(|(french, english, key)| (french, english, self.get(key)));
+        known
+            .filter(|(_, _, value)| !value.is_empty())
+            .map(|(french, english, value)| self.line(french, english, &value))
+            .collect()
+    }
+
+    fn line(&self, french: &str, english: &str, value: &str) -> String {
+        pick(self.locale, format!("{french}\u{a0}: {value}"), format!("{english}: {value}"))
+    }
+
+    /// A fact as text; empty where it is not there.
+    fn get(&self, key: &str) -> String {
+        let EventData::Facts(facts) = &self.event.data else { return String::new() };
+        match facts.get(key) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => self.time(text).unwrap_or_else(|| text.clone()),
+            Some(Value::Array(list)) => list
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join(", "),
+            Some(other) => other.to_string(),
+        }
+    }
+
+    /// An instant as the shop's clock shows it.
+    fn time(&self, text: &str) -> Option<String> {
+        let at: Timestamp = text.parse().ok()?;
+        Some(match self.shop {
+            Some(shop) => date_time(Moment::new(at, &shop.timezone), self.locale),
+            None => format!("{} UTC", date_time(Moment::new(at, &jiff::tz::TimeZone::UTC), self.locale)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::order::EventId;
+
+    fn event(kind: EventType, facts: Value) -> Event {
+        let facts = facts.as_object().cloned().unwrap_or_default();
+        let at = Timestamp::UNIX_EPOCH;
+        Event { id: EventId::new(at), kind, at, test: false, shop: None, data: EventData::Facts(facts) }
+    }
+
+    #[test]
+    fn every_alert_says_what_to_do_in_both_languages() {
+        for kind in EventType::ALL.iter().copied().filter(|kind| kind.is_alert()) {
+            let event = event(kind, json!({ "sink": "team", "dead": 2 }));
+            let [french, english] = [Locale::Fr, Locale::En].map(|locale| alert_text(&event, None, locale));
+            assert!(french.what_to_do.is_some() && english.what_to_do.is_some(), "{kind}");
+            assert_ne!(french.title, english.title, "{kind}");
+            assert!(!french.title.contains(kind.as_str()), "{kind} has words");
+        }
+    }
+
+    #[test]
+    fn a_paused_sink_is_described_with_its_queue_and_the_way_out() {
+        let facts =
+            json!({ "sink": "team", "reason": "gone", "since": "2026-11-21T13:00:00Z", "waiting": 12, "dead": 0 });
+        let text = alert_text(&event(EventType::SinkPaused, facts), None, Locale::En);
+        assert_eq!(text.title, "Deliveries to “team” are paused");
+        assert_eq!(text.lines, ["Reason: gone", "Since: 21 Nov 2026 at 13:00 UTC", "Waiting: 12", "Given up: 0"]);
+        assert!(text.what_to_do.is_some_and(|advice| advice.contains("`tillhook sinks resume team`")));
+    }
+
+    #[test]
+    fn missing_orders_are_listed() {
+        let facts = json!({ "order_ids": ["20261121041", "20261121043"], "since": null });
+        let text = alert_text(&event(EventType::TillOrderMissing, facts), None, Locale::Fr);
+        assert_eq!(text.lines, ["Numéros\u{a0}: 20261121041, 20261121043"]);
+    }
+}

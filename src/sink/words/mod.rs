@@ -1,0 +1,178 @@
+//! How amounts, dates and orders are put to people, in French and in English.
+//!
+//! The words are those of the trade: an invoice is issued, then paid; nobody is shown `validated` or `terminated`.
+
+mod alert;
+
+use crate::order::{Currency, DeliveryMethod, Event, EventType, Locale, Moment, Money, Number, Order, State, Warning};
+
+pub use alert::{AlertText, alert_text};
+
+/// Between a number and what it counts: a space that does not break.
+const NO_BREAK: char = '\u{a0}';
+
+/// Between thousands in French: a narrow space that does not break.
+const NARROW: char = '\u{202f}';
+
+/// One of two texts.
+pub fn pick<T>(locale: Locale, french: T, english: T) -> T {
+    match locale {
+        Locale::Fr => french,
+        Locale::En => english,
+    }
+}
+
+/// An amount: `1 234,50 €`, `€1,234.50`.
+pub fn money(amount: Money, currency: Currency, locale: Locale) -> String {
+    let sign = if amount.is_negative() { "-" } else { "" };
+    let digits = grouped(&amount.abs().to_string(), locale);
+    match (locale, symbol(&currency)) {
+        (Locale::Fr, Some(symbol)) => format!("{sign}{digits}{NO_BREAK}{symbol}"),
+        (Locale::Fr, None) => format!("{sign}{digits}{NO_BREAK}{currency}"),
+        (Locale::En, Some(symbol)) => format!("{sign}{symbol}{digits}"),
+        (Locale::En, None) => format!("{sign}{currency}{NO_BREAK}{digits}"),
+    }
+}
+
+/// A quantity or a rate: `1,5`, `1.5`.
+pub fn number(number: Number, locale: Locale) -> String {
+    let text = number.to_string();
+    pick(locale, text.replace('.', ","), text.clone())
+}
+
+/// A day: `21/11/2026`, `21 Nov 2026`.
+pub fn date(moment: Moment, locale: Locale) -> String {
+    moment.civil().strftime(pick(locale, "%d/%m/%Y", "%-d %b %Y")).to_string()
+}
+
+/// A day and a time: `21/11/2026 à 14:03`, `21 Nov 2026 at 14:03`.
+pub fn date_time(moment: Moment, locale: Locale) -> String {
+    moment.civil().strftime(pick(locale, "%d/%m/%Y à %H:%M", "%-d %b %Y at %H:%M")).to_string()
+}
+
+/// The order by its number: `Facture 20261121042`, `Refund 20261121043`.
+pub fn order_name(order: &Order, locale: Locale) -> String {
+    let noun = match order.refund() {
+        true => pick(locale, "Remboursement", "Refund"),
+        false => pick(locale, "Facture", "Invoice"),
+    };
+    format!("{noun} {}", order.number())
+}
+
+/// How far the order is, after its name: `émise, non soldée`, `paid`. A refund is made rather than paid.
+pub fn order_state(order: &Order, locale: Locale) -> &'static str {
+    match (order.refund(), order.state) {
+        (false, State::Invoiced) => pick(locale, "émise, non soldée", "issued, unpaid"),
+        (false, State::Paid) => pick(locale, "payée", "paid"),
+        (true, State::Invoiced) => pick(locale, "émis, non soldé", "issued, unpaid"),
+        (true, State::Paid) => pick(locale, "effectué", "paid out"),
+    }
+}
+
+/// What happened to the order, after its name, where that is not how far it is.
+pub fn order_news(event: &Event, order: &Order, locale: Locale) -> &'static str {
+    match (event.kind, order.refund()) {
+        (EventType::OrderUpdated, false) => pick(locale, "modifiée", "changed"),
+        (EventType::OrderUpdated, true) => pick(locale, "modifié", "changed"),
+        (EventType::InvoiceStored, _) => pick(locale, "le PDF est archivé", "its PDF is in the archive"),
+        _ => order_state(order, locale),
+    }
+}
+
+/// How the customer gets the goods; the till's own number where we have no word for it.
+pub fn delivery_method(method: &DeliveryMethod, locale: Locale) -> String {
+    let word = match method.name.as_str() {
+        "take_away" => pick(locale, "à emporter", "take away"),
+        "delivery" => pick(locale, "à livrer", "delivery"),
+        "on_site" => pick(locale, "sur place", "on site"),
+        "drive_thru" => pick(locale, "au volant", "drive-thru"),
+        "counter" => pick(locale, "vente au comptoir", "counter sale"),
+        "relay_point" => pick(locale, "point relais", "relay point"),
+        "shipped" => pick(locale, "à expédier", "to be shipped"),
+        _ => return format!("{} {}", pick(locale, "mode de livraison", "delivery method"), method.code),
+    };
+    word.to_owned()
+}
+
+/// What does not add up about an order.
+pub fn warning(warning: Warning, locale: Locale) -> &'static str {
+    match warning {
+        Warning::VatSumMismatch => pick(locale, "les lignes de TVA ne font pas la TVA", "the VAT lines do not add up"),
+        Warning::ItemsSumMismatch => pick(locale, "les articles ne font pas le total", "the items do not add up"),
+        Warning::RefundSignMismatch => {
+            pick(locale, "le signe du total ne va pas avec un remboursement", "the total's sign does not suit a refund")
+        }
+        Warning::OrderNumberGap => {
+            pick(locale, "le numéro précédent n'est pas arrivé", "the number before has not arrived")
+        }
+    }
+}
+
+/// The sign that people know; `None` where the code is clearer.
+fn symbol(currency: &Currency) -> Option<&'static str> {
+    Some(match currency.code() {
+        "EUR" => "€",
+        "USD" => "$",
+        "GBP" => "£",
+        _ => return None,
+    })
+}
+
+/// Digits in groups of three, with the language's decimal sign. `plain` has no sign and at most one dot.
+fn grouped(plain: &str, locale: Locale) -> String {
+    let (whole, decimals) = plain.split_once('.').unwrap_or((plain, ""));
+    let mut text = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            text.push(pick(locale, NARROW, ','));
+        }
+        text.push(digit);
+    }
+    if !decimals.is_empty() {
+        text.push(pick(locale, ',', '.'));
+        text.push_str(decimals);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use rust_decimal::Decimal;
+
+    use super::*;
+
+    #[rstest]
+    #[case("43.8", "EUR", "43,80\u{a0}€", "€43.80")]
+    #[case("-43.8", "EUR", "-43,80\u{a0}€", "-€43.80")]
+    #[case("1234567.5", "EUR", "1\u{202f}234\u{202f}567,50\u{a0}€", "€1,234,567.50")]
+    #[case("999", "EUR", "999,00\u{a0}€", "€999.00")]
+    #[case("1.005", "EUR", "1,005\u{a0}€", "€1.005")]
+    #[case("12", "CHF", "12,00\u{a0}CHF", "CHF\u{a0}12.00")]
+    #[case("1500", "XPF", "1\u{202f}500\u{a0}XPF", "XPF\u{a0}1,500")]
+    fn amounts_are_written_as_each_language_does(
+        #[case] value: &str,
+        #[case] currency: Currency,
+        #[case] french: &str,
+        #[case] english: &str,
+    ) {
+        let amount = Money::new(Decimal::from_str_exact(value).expect("a decimal"), currency.minor_digits());
+        assert_eq!(money(amount, currency, Locale::Fr), french);
+        assert_eq!(money(amount, currency, Locale::En), english);
+    }
+
+    #[test]
+    fn dates_are_those_on_the_shops_wall() {
+        let moment: Moment = serde_json::from_str("\"2026-11-01T00:03:10+01:00\"").expect("a moment");
+        assert_eq!(date(moment, Locale::Fr), "01/11/2026");
+        assert_eq!(date(moment, Locale::En), "1 Nov 2026");
+        assert_eq!(date_time(moment, Locale::Fr), "01/11/2026 à 00:03");
+        assert_eq!(date_time(moment, Locale::En), "1 Nov 2026 at 00:03");
+    }
+
+    #[test]
+    fn a_delivery_method_that_we_do_not_know_is_shown_by_its_number() {
+        assert_eq!(delivery_method(&DeliveryMethod::from_code("2"), Locale::Fr), "sur place");
+        assert_eq!(delivery_method(&DeliveryMethod::from_code("9"), Locale::En), "delivery method 9");
+    }
+}
