@@ -11,7 +11,8 @@ const MAX_QUOTE: usize = 300;
 
 /// The text as one line: control and bidi characters gone, runs of white space made one space.
 pub(super) fn line(text: &str) -> String {
-    let spaced: String = text.chars().map(|c| if breaks_line(c) { ' ' } else { c }).filter(|c| !is_hidden(*c)).collect();
+    let spaced: String =
+        text.chars().map(|c| if breaks_line(c) { ' ' } else { c }).filter(|c| !is_hidden(*c)).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -28,7 +29,7 @@ pub(super) fn quote(text: &str) -> String {
     let mut quote = String::new();
     for piece in line(text).split_inclusive(ends) {
         let word = piece.trim_end_matches(ends);
-        // A colon may glue an address to what introduces it: `mailto:a@b.fr`.
+        // The word goes as a whole: what stands around an address in it (`mailto:`, a VERP prefix) is part of it.
         match word.contains('@') {
             true => quote.push_str(ADDRESS),
             false => quote.push_str(word),

@@ -9,11 +9,12 @@ use minijinja::{Value, context};
 use super::{
     Correspondence, clean,
     letter::Letter,
+    say,
     templates::{Templates, Words, words},
 };
 use crate::{
     order::{CashBoxNotice, Event, EventData, EventType, InvoiceStatus, Locale, Order, State, Warning},
-    sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread, words as say},
+    sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread},
 };
 
 /// What a payload's body is.
@@ -28,7 +29,9 @@ pub(super) fn compose(who: &Correspondence, templates: &Templates, outgoing: &Ou
     let letter = match (&outgoing.event.data, outgoing.purpose, &outgoing.thread) {
         (_, Purpose::Alert, _) | (EventData::Facts(_), ..) => composer.notice()?,
         (EventData::CashBox(notice), ..) => composer.cash_box(notice)?,
-        (EventData::Order(order), Purpose::Change | Purpose::LateInvoice, Some(thread)) => composer.reply(order, thread)?,
+        (EventData::Order(order), Purpose::Change | Purpose::LateInvoice, Some(thread)) => {
+            composer.reply(order, thread)?
+        }
         (EventData::Order(order), ..) => composer.order(order)?,
     };
     let body = serde_json::to_string(&letter)
@@ -64,7 +67,7 @@ impl<'a> Composer<'a> {
         let subject = self.subject(&[&title, total.as_deref().unwrap_or_default(), &self.sender()]);
         let with = context! {
             title, total => total.unwrap_or_default(),
-            state => self.w(state_word(order, "")),
+            state => self.w(state_word(order)),
             notes => self.notes(order),
             facts => facts(&self.order_facts(order)),
             items => self.items(order),
@@ -85,7 +88,7 @@ impl<'a> Composer<'a> {
                 Some(total) => format!("{} {total}", self.w("reply_corrected")),
                 None => self.w("reply_corrected").to_owned(),
             },
-            _ => self.w(state_word(order, "reply_")).to_owned(),
+            _ => format!("{}.", self.w(state_word(order))),
         };
         let title = format!("{} {}", self.kind(order), clean::line(order.number()));
         let with = context! { title, lines => vec![line], facts => Vec::<Value>::new() };
@@ -224,7 +227,9 @@ impl<'a> Composer<'a> {
     }
 
     fn vat(&self, order: &Order) -> Vec<Value> {
-        let money = |amount: Option<_>| amount.map(|amount| say::money(self.locale, amount, order.currency)).unwrap_or_default();
+        let money = |amount: Option<_>| {
+            amount.map(|amount| say::money(self.locale, amount, order.currency)).unwrap_or_default()
+        };
         let lines = order.vat.as_deref().unwrap_or_default();
         lines
             .iter()
@@ -242,15 +247,12 @@ impl<'a> Composer<'a> {
 }
 
 /// The word for how far an order is. "Validated" and "terminated" are the till's words, and people never see them.
-fn state_word(order: &Order, prefix: &str) -> &'static str {
-    match (prefix.is_empty(), order.refund(), order.state) {
-        (true, false, State::Invoiced) => "issued",
-        (true, false, State::Paid) => "paid",
-        (true, true, State::Invoiced) => "refund_issued",
-        (true, true, State::Paid) => "refund_paid",
-        (false, _, State::Invoiced) => "reply_issued",
-        (false, false, State::Paid) => "reply_paid",
-        (false, true, State::Paid) => "reply_refund_paid",
+fn state_word(order: &Order) -> &'static str {
+    match (order.refund(), order.state) {
+        (false, State::Invoiced) => "issued",
+        (false, State::Paid) => "paid",
+        (true, State::Invoiced) => "refund_issued",
+        (true, State::Paid) => "refund_paid",
     }
 }
 

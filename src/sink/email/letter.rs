@@ -101,7 +101,9 @@ impl Letter {
 
     /// The text, the HTML beside it, and the files after both.
     fn parts(&self, attachments: &[InvoiceFile], files: &[Bytes]) -> MultiPart {
-        let mut versions = MultiPart::alternative().boundary(self.boundary("text")).singlepart(part(ContentType::TEXT_PLAIN, &self.text));
+        let mut versions = MultiPart::alternative()
+            .boundary(self.boundary("text"))
+            .singlepart(part(ContentType::TEXT_PLAIN, &self.text));
         if let Some(html) = &self.html {
             versions = versions.singlepart(part(ContentType::TEXT_HTML, html));
         }
@@ -117,7 +119,8 @@ impl Letter {
 
     /// A boundary that is the same on every attempt and stands in no other mail.
     fn boundary(&self, part: &str) -> String {
-        let id: String = self.message_id.chars().take_while(|c| *c != '@').filter(char::is_ascii_alphanumeric).collect();
+        let id: String =
+            self.message_id.chars().take_while(|c| *c != '@').filter(char::is_ascii_alphanumeric).collect();
         format!("{part}-{id}")
     }
 }

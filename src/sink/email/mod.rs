@@ -1,12 +1,36 @@
 //! Sales by e-mail: the options of a mail sink, and the mail server that all of them share.
+//!
+//! A mail is composed once ([`compose`]), frozen as a [`letter::Letter`], and handed over as often as it takes
+//! ([`smtp`]). Its Message-ID is made of the delivery's id, so every copy of it is the same mail.
+//!
+//! **Invariant:** no address outside of the options is ever written to; a customer's is none of them.
 
-use std::time::Duration;
+mod address;
+mod clean;
+mod compose;
+mod letter;
+mod say;
+mod smtp;
+mod templates;
+#[cfg(test)]
+mod tests;
 
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use lettre::transport::smtp::authentication::Credentials;
 use schemars::JsonSchema;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::{Attach, BuildError, Context, Handle, Kind};
+pub use address::{AddressError, Email, Mailbox};
+
+use self::{
+    letter::Letter,
+    smtp::{Parcel, Relay},
+    templates::Templates,
+};
+use super::{Attach, BuildError, Context, Delivery, Handle, Kind, Outgoing, Payload, Reason, Receipt, Sink, SinkError};
 use crate::order::{Locale, SinkName};
 
 /// The mail server (`[smtp]`).
@@ -86,11 +110,118 @@ impl Kind for Options {
     /// RFC 5321 §4.5.3.2 asks for minutes of patience; less makes duplicates.
     const TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
+    /// A machine that reads invoices is of no use without them.
     fn attaches_invoice(&self) -> bool {
-        self.attach.contains(&Attach::Invoice)
+        self.attach.contains(&Attach::Invoice) || self.profile != Profile::Human
     }
 
-    fn build(&self, _: &SinkName, _: &Context) -> Result<Handle, BuildError> {
-        Err(BuildError::new("this sink is not built yet", "use another `type`"))
+    fn build(&self, _: &SinkName, context: &Context) -> Result<Handle, BuildError> {
+        let smtp = context.smtp.as_ref().ok_or_else(|| {
+            BuildError::new(
+                "mails need a mail server",
+                "add an `[smtp]` table with host, port, username, password and from",
+            )
+        })?;
+        Ok(Arc::new(EmailSink {
+            who: self.correspondence(smtp)?,
+            relay: smtp.relay()?,
+            templates: Templates::load(context.templates.as_deref())?,
+        }))
     }
+}
+
+/// A mail sink, ready for use.
+struct EmailSink {
+    who: Correspondence,
+    relay: Relay,
+    templates: Templates,
+}
+
+/// Who writes to whom, and how.
+struct Correspondence {
+    from: Mailbox,
+    to: Vec<Email>,
+    cc: Vec<Email>,
+    bcc: Vec<Email>,
+    reply_to: Option<Mailbox>,
+    /// The shop's where not set.
+    locale: Option<Locale>,
+    /// Whether a person reads it; machines get the text alone.
+    html: bool,
+}
+
+impl Options {
+    fn correspondence(&self, smtp: &Smtp) -> Result<Correspondence, BuildError> {
+        if self.to.is_empty() {
+            return Err(BuildError::new("nobody gets the mails", "name at least one address in `to`"));
+        }
+        let (key, from) = self.from.as_ref().map_or(("smtp.from", &smtp.from), |from| ("from", from));
+        Ok(Correspondence {
+            from: parse_mailbox(key, from)?,
+            to: parse_emails("to", &self.to)?,
+            cc: parse_emails("cc", &self.cc)?,
+            bcc: parse_emails("bcc", &self.bcc)?,
+            reply_to: self.reply_to.as_deref().map(|text| parse_mailbox("reply_to", text)).transpose()?,
+            locale: self.locale,
+            html: self.profile == Profile::Human,
+        })
+    }
+}
+
+impl Smtp {
+    fn relay(&self) -> Result<Relay, BuildError> {
+        let credentials = match (&self.username, &self.password) {
+            (Some(name), Some(password)) => Some(Credentials::new(name.clone(), password.expose_secret().to_owned())),
+            (None, None) => None,
+            (Some(_), None) => return Err(BuildError::new("`smtp.username` has no password", "set `smtp.password`")),
+            (None, Some(_)) => return Err(BuildError::new("`smtp.password` has no user name", "set `smtp.username`")),
+        };
+        if self.host.trim().is_empty() {
+            return Err(BuildError::new(
+                "`smtp.host` is empty",
+                "write your mail provider's server, such as `ssl0.ovh.net`",
+            ));
+        }
+        Ok(Relay { host: self.host.trim().to_owned(), port: self.port, tls: self.tls, credentials })
+    }
+}
+
+#[async_trait]
+impl Sink for EmailSink {
+    fn render(&self, outgoing: &Outgoing) -> Result<Payload, SinkError> {
+        compose::compose(&self.who, &self.templates, outgoing)
+    }
+
+    async fn send(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
+        let letter: Letter = serde_json::from_str(&delivery.payload.body).map_err(|_| {
+            SinkError::reject(Reason::Local, "the stored mail cannot be read: it is of another version")
+        })?;
+        let wanted = &delivery.payload.attachments;
+        if wanted.len() != delivery.attachments.len() {
+            return Err(SinkError::reject(Reason::Local, "the invoice that belongs to the mail is not at hand"));
+        }
+        let bytes = letter.to_mime(wanted, &delivery.attachments)?;
+        let parcel = Parcel { from: letter.sender()?, to: letter.recipients()?, bytes: &bytes };
+        let said = self.relay.hand_over(parcel).await?;
+        Ok(Receipt {
+            status: "250".to_owned(),
+            excerpt: Some(said).filter(|said| !said.is_empty()),
+            reference: Some(letter.message_id),
+        })
+    }
+
+    async fn check(&self) -> Result<String, SinkError> {
+        self.relay.check().await
+    }
+}
+
+fn parse_emails(key: &str, texts: &[String]) -> Result<Vec<Email>, BuildError> {
+    let fix = "write one plain address an entry, such as `compta@cabinet-martin.fr`";
+    let parsed = texts.iter().map(|text| text.parse());
+    parsed.collect::<Result<_, AddressError>>().map_err(|error| BuildError::new(format!("`{key}`: {error}"), fix))
+}
+
+fn parse_mailbox(key: &str, text: &str) -> Result<Mailbox, BuildError> {
+    let fix = "write an address, or `Name <address>`, such as `Boulangerie Dupont <caisse@dupont.fr>`";
+    text.parse().map_err(|error: AddressError| BuildError::new(format!("`{key}`: {error}"), fix))
 }

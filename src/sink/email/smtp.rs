@@ -77,7 +77,8 @@ impl Relay {
     pub(super) async fn check(&self) -> Walked<String> {
         let mut session = self.open().await?;
         let answer = session.command(Noop).await;
-        let fine = answer.map_err(|error| verdict(Step::Noop, &error)).and_then(|said| expect(Step::Noop, &said, &[250]));
+        let fine =
+            answer.map_err(|error| verdict(Step::Noop, &error)).and_then(|said| expect(Step::Noop, &said, &[250]));
         leave(session);
         fine?;
         let encryption = match self.tls {

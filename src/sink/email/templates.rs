@@ -58,14 +58,16 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
-        environment.set_trim_blocks(false);
         for (name, built_in) in BUILT_IN {
             let source = match folder.map(|folder| fs::read_to_string(folder.join(name))) {
                 Some(Ok(own)) => own,
                 _ => (*built_in).to_owned(),
             };
             environment.add_template_owned(*name, source).map_err(|error| {
-                BuildError::new(format!("the mail template {name} is not valid: {error}"), "correct it, or remove the file")
+                BuildError::new(
+                    format!("the mail template {name} is not valid: {error}"),
+                    "correct it, or remove the file",
+                )
             })?;
         }
         Ok(Self { environment })
@@ -111,7 +113,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("mail")).unwrap();
         fs::write(folder.path().join("mail/notice.txt"), "\n{{ titel }}").unwrap();
-        fs::write(folder.path().join("mail/order.txt"), "{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}").unwrap();
+        fs::write(
+            folder.path().join("mail/order.txt"),
+            "{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}",
+        )
+        .unwrap();
         let own = Templates::load(Some(folder.path())).unwrap();
         let with = minijinja::context! { title => "zoe@durand.example" };
         let missing = own.fill("mail/notice.txt", &with).unwrap_err();

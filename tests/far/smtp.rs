@@ -1,0 +1,293 @@
+//! A mail server on a real socket that does as it is told: honest by default, and able to lie at any step.
+//!
+//! Plain text and one thread of thought, so that a test can say exactly which byte comes when. What it took is kept as
+//! it came: the envelope, and the data with its dots unstuffed.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// A moment at which the server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Before anybody has said anything.
+    Greeting,
+    /// After `EHLO`.
+    Ehlo,
+    /// After `STARTTLS`.
+    StartTls,
+    /// After the password.
+    Auth,
+    /// After `MAIL FROM`.
+    Mail,
+    /// After the nth `RCPT TO` of a mail, from 1.
+    Rcpt(usize),
+    /// After `DATA`.
+    Data,
+    /// After the dot that ends the mail.
+    Dot,
+    /// After `NOOP`.
+    Noop,
+    /// After `QUIT`.
+    Quit,
+}
+
+/// What the server does at such a moment instead of what it should.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    /// Says this; CRLF is added.
+    Say(&'static str),
+    /// Says this byte by byte, yielding after each.
+    Drawl(&'static str),
+    /// Says nothing, and waits until the client has gone.
+    Hush,
+    /// Hangs up.
+    HangUp,
+}
+
+/// A mail that the server took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caught {
+    /// `MAIL FROM`.
+    pub from: String,
+    /// `RCPT TO`, in order.
+    pub to: Vec<String>,
+    /// Headers and body.
+    pub data: String,
+}
+
+/// How the server is to behave.
+#[derive(Clone, Default)]
+pub struct Script {
+    acts: Vec<(At, Act)>,
+    password: Option<(&'static str, &'static str)>,
+}
+
+/// A running server. It stops when dropped.
+pub struct SmtpServer {
+    /// Where it listens.
+    pub address: SocketAddr,
+    log: Log,
+    task: JoinHandle<()>,
+}
+
+/// What happened so far.
+#[derive(Clone)]
+struct Log(Arc<watch::Sender<History>>);
+
+#[derive(Clone, Default)]
+struct History {
+    mails: Vec<Caught>,
+    commands: Vec<String>,
+    /// Connections that have ended, whoever ended them.
+    ended: usize,
+}
+
+impl Script {
+    /// An honest server.
+    pub fn honest() -> Self {
+        Self::default()
+    }
+
+    /// Does this at that moment, every time.
+    pub fn at(mut self, moment: At, act: Act) -> Self {
+        self.acts.push((moment, act));
+        self
+    }
+
+    /// Offers `AUTH`, takes this name and password, and takes no mail without.
+    pub fn with_password(mut self, name: &'static str, password: &'static str) -> Self {
+        self.password = Some((name, password));
+        self
+    }
+
+    /// Starts the server on a free port of the loopback.
+    pub async fn start(self) -> SmtpServer {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let log = Log(Arc::new(watch::Sender::new(History::default())));
+        let (script, kept) = (Arc::new(self), log.clone());
+        let task = tokio::spawn(async move {
+            let sessions = Mutex::new(tokio::task::JoinSet::new());
+            while let Ok((stream, _)) = listener.accept().await {
+                let session = Session::new(stream, script.clone(), kept.clone());
+                sessions.lock().expect("no panic").spawn(session.run());
+            }
+        });
+        SmtpServer { address, log, task }
+    }
+}
+
+impl SmtpServer {
+    /// The mails that it answered with 250, in order.
+    pub fn mails(&self) -> Vec<Caught> {
+        self.log.0.borrow().mails.clone()
+    }
+
+    /// What it was told, command by command, without the mails.
+    pub fn commands(&self) -> Vec<String> {
+        self.log.0.borrow().commands.clone()
+    }
+
+    /// Returns once this many connections have ended.
+    pub async fn ended(&self, connections: usize) {
+        let mut history = self.log.0.subscribe();
+        history.wait_for(|history| history.ended >= connections).await.expect("the server runs");
+    }
+
+    /// Returns once it has heard a command that begins like this.
+    pub async fn heard(&self, beginning: &str) {
+        let mut history = self.log.0.subscribe();
+        let heard = |history: &History| history.commands.iter().any(|command| command.starts_with(beginning));
+        history.wait_for(heard).await.expect("the server runs");
+    }
+}
+
+impl Drop for SmtpServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One connection.
+struct Session {
+    lines: BufReader<OwnedReadHalf>,
+    out: OwnedWriteHalf,
+    script: Arc<Script>,
+    log: Log,
+    signed_in: bool,
+    from: String,
+    to: Vec<String>,
+}
+
+/// The connection is over.
+struct Over;
+
+impl Session {
+    fn new(stream: TcpStream, script: Arc<Script>, log: Log) -> Self {
+        let (read, out) = stream.into_split();
+        let signed_in = script.password.is_none();
+        Self { lines: BufReader::new(read), out, script, log, signed_in, from: String::new(), to: Vec::new() }
+    }
+
+    async fn run(mut self) {
+        let mut alive = self.answer(At::Greeting, "220 mail.test ESMTP").await;
+        while alive.is_ok() {
+            alive = match self.line().await {
+                Ok(command) => self.obey(&command).await,
+                Err(over) => Err(over),
+            };
+        }
+        let Self { log, .. } = &self;
+        log.0.send_modify(|history| history.ended += 1);
+    }
+
+    async fn obey(&mut self, command: &str) -> Result<(), Over> {
+        self.log.0.send_modify(|history| history.commands.push(command.to_owned()));
+        let word = command.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        match word.as_str() {
+            "EHLO" if self.script.password.is_some() => {
+                self.answer(At::Ehlo, "250-mail.test\r\n250 AUTH PLAIN LOGIN").await
+            }
+            "EHLO" | "HELO" => self.answer(At::Ehlo, "250 mail.test").await,
+            "STARTTLS" => self.answer(At::StartTls, "454 4.7.0 no TLS here").await,
+            "AUTH" => self.sign_in(command).await,
+            "MAIL" if !self.signed_in => self.answer(At::Mail, "530 5.7.0 Authentication required").await,
+            "MAIL" => {
+                (self.from, self.to) = (between_brackets(command), Vec::new());
+                self.answer(At::Mail, "250 2.1.0 sender ok").await
+            }
+            "RCPT" => {
+                self.to.push(between_brackets(command));
+                self.answer(At::Rcpt(self.to.len()), "250 2.1.5 recipient ok").await
+            }
+            "DATA" => self.take_mail().await,
+            "NOOP" => self.answer(At::Noop, "250 2.0.0 well").await,
+            "QUIT" => {
+                self.answer(At::Quit, "221 2.0.0 bye").await?;
+                Err(Over)
+            }
+            _ => self.say("500 5.5.1 what?").await,
+        }
+    }
+
+    /// `AUTH PLAIN` with its initial response; that is what a client chooses that may choose.
+    async fn sign_in(&mut self, command: &str) -> Result<(), Over> {
+        use base64::Engine as _;
+        let (name, password) = self.script.password.unwrap_or_default();
+        let right = base64::engine::general_purpose::STANDARD.encode(format!("\0{name}\0{password}"));
+        self.signed_in = command == format!("AUTH PLAIN {right}");
+        let honest = if self.signed_in { "235 2.7.0 welcome" } else { "535 5.7.8 wrong name or password" };
+        self.answer(At::Auth, honest).await
+    }
+
+    async fn take_mail(&mut self) -> Result<(), Over> {
+        self.answer(At::Data, "354 go ahead").await?;
+        let mut data = String::new();
+        loop {
+            let line = self.line().await?;
+            match line.as_str() {
+                "." => break,
+                _ => data.push_str(line.strip_prefix('.').unwrap_or(&line)),
+            }
+            data.push_str("\r\n");
+        }
+        let act = self.script.acts.iter().find(|(at, _)| *at == At::Dot);
+        if matches!(act, None | Some((_, Act::Drawl(_))))
+            || matches!(act, Some((_, Act::Say(words))) if words.starts_with("250"))
+        {
+            let mail = Caught { from: self.from.clone(), to: self.to.clone(), data };
+            self.log.0.send_modify(|history| history.mails.push(mail));
+        }
+        self.answer(At::Dot, "250 2.0.0 queued as 1").await
+    }
+
+    /// Does what the script says for this moment, else answers honestly.
+    async fn answer(&mut self, at: At, honest: &str) -> Result<(), Over> {
+        let act = self.script.acts.iter().find(|(moment, _)| *moment == at).map(|(_, act)| *act);
+        match act {
+            None => self.say(honest).await,
+            Some(Act::Say(words)) => self.say(words).await,
+            Some(Act::Drawl(words)) => {
+                for byte in format!("{words}\r\n").bytes() {
+                    self.out.write_all(&[byte]).await.map_err(|_| Over)?;
+                    tokio::task::yield_now().await;
+                }
+                Ok(())
+            }
+            Some(Act::Hush) => {
+                while self.line().await.is_ok() {}
+                Err(Over)
+            }
+            Some(Act::HangUp) => Err(Over),
+        }
+    }
+
+    async fn say(&mut self, words: &str) -> Result<(), Over> {
+        self.out.write_all(format!("{words}\r\n").as_bytes()).await.map_err(|_| Over)
+    }
+
+    async fn line(&mut self) -> Result<String, Over> {
+        let mut line = Vec::new();
+        match self.lines.read_until(b'\n', &mut line).await {
+            Ok(1..) if line.ends_with(b"\r\n") => {
+                line.truncate(line.len() - 2);
+                Ok(String::from_utf8_lossy(&line).into_owned())
+            }
+            _ => Err(Over),
+        }
+    }
+}
+
+fn between_brackets(command: &str) -> String {
+    let inner = command.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    inner.map(|(address, _)| address.to_owned()).unwrap_or_default()
+}
