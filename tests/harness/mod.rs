@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tillhook::{
     app::{
         self, Running,
-        demo::{FarSides, loopback},
+        demo::far_sides::{FarSides, loopback},
     },
     clock::{Clock, ManualClock},
     config::{self, Config, Environment, Source},
