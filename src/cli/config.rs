@@ -1,16 +1,21 @@
 //! `tillhook config check`, `show` and `schema`.
 
-use std::io::Write;
+use std::{io::Write, sync::Arc};
 
 use super::Exit;
-use crate::config::{self, Environment, Loaded, Source, load};
+use crate::{
+    clock::SystemClock,
+    config::{self, Environment, Loaded, Problems, SinkConfig, Source, load},
+    order::SinkName,
+    sink,
+};
 
 /// `config check`: all problems at once, else warnings and advice. Exits with 2 when there are problems.
 ///
 /// # Errors
 /// When the output cannot be written.
 pub fn check(source: &Source, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let loaded = match load(source, environment) {
+    let loaded = match load(source, environment).and_then(buildable) {
         Ok(loaded) => loaded,
         Err(problems) => {
             writeln!(out, "{problems}\n\n{}", counted(problems.0.len(), "problem"))?;
@@ -48,6 +53,24 @@ pub fn schema(out: &mut dyn Write) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
+/// The same configuration, if all of its sinks can be built. Nothing is contacted.
+fn buildable(loaded: Loaded) -> Result<Loaded, Problems> {
+    let config = &loaded.config;
+    let problem = |(name, settings): (&SinkName, &SinkConfig)| {
+        let context = sink::Context {
+            clock: Arc::new(SystemClock),
+            smtp: config.smtp.clone(),
+            allow_private: config.delivery.allow_private.clone(),
+            timeout: settings.timeout,
+            templates: None,
+        };
+        let cause = sink::build(&settings.options, name, &context).err()?;
+        Some(loaded.problem_at(&format!("sink.{name}"), &cause.what, &cause.fix))
+    };
+    let problems: Vec<_> = config.sinks.iter().filter_map(problem).collect();
+    if problems.is_empty() { Ok(loaded) } else { Err(Problems(problems)) }
+}
+
 fn origin(loaded: &Loaded) -> String {
     let file = loaded.file.as_ref().map(|file| file.display().to_string());
     file.unwrap_or_else(|| "the embedded configuration".to_owned())
@@ -77,6 +100,21 @@ mod tests {
         let (exit, out) = checked("[shop.a]\n[sink.x]\n");
         assert_eq!(exit, Exit::Usage);
         assert!(out.ends_with("\n\n2 problems\n"), "{out}");
+    }
+
+    #[test]
+    fn a_sink_that_cannot_be_built_is_a_problem_at_the_key_that_it_names() {
+        let (exit, out) = checked(
+            "[shop.a]\ntoken = \"0123456789abcdef\"\n[sink.x]\ntype = \"http\"\nurl = \"http://127.0.0.1/SECRET\"\n\
+             [sink.y]\ntype = \"slack\"\n",
+        );
+        assert_eq!(exit, Exit::Usage);
+        assert!(
+            out.contains("error: `sink.x`: `url` cannot be called") && out.contains("tillhook.toml:5:7\n"),
+            "{out}"
+        );
+        assert!(out.contains("error: `sink.y`: Slack is reached in one of two ways\n  --> /"), "{out}");
+        assert!(out.contains("tillhook.toml:7:8\n") && !out.contains("SECRET"), "{out}");
     }
 
     #[test]

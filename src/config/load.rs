@@ -46,9 +46,14 @@ impl Loaded {
         self.settings.iter().find(|setting| setting.path == path).and_then(|setting| setting.place.as_ref())
     }
 
-    /// A problem that came to light after loading, at the place of `path`: what building a sink says, for instance.
-    pub fn problem_at(&self, path: &str, what: &str, fix: &str) -> Problem {
-        Problem::new(format!("`{path}`: {what}"), self.origin_of(path).cloned(), fix)
+    /// A problem of a table that came to light after loading, such as what building a sink says: at the key that `what`
+    /// begins with, else at the table's first key.
+    pub fn problem_at(&self, table: &str, what: &str, fix: &str) -> Problem {
+        let named = what.strip_prefix('`').and_then(|what| what.split('`').next());
+        let named = named.and_then(|key| self.origin_of(&format!("{table}.{key}")));
+        let prefix = format!("{table}.");
+        let first = || self.settings.iter().find(|setting| setting.path.starts_with(&prefix))?.place.as_ref();
+        Problem::new(format!("`{table}`: {what}"), named.or_else(first).cloned(), fix)
     }
 }
 
