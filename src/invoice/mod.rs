@@ -3,9 +3,11 @@
 //! **Invariant:** bytes that were once archived are never fetched again; a second download may be stamped DUPLICATA.
 
 mod archive;
+mod fetch;
 mod filename;
 mod pdf;
 
 pub use archive::{Archive, ArchiveError, StoredInvoice, hex_sha256};
+pub use fetch::{FetchError, fetch};
 pub use filename::filename;
 pub use pdf::{MAX_BYTES, is_pdf};
