@@ -89,7 +89,7 @@ impl<'a> Composer<'a> {
             _ => format!("{}.", self.w(state_word(order))),
         };
         let title = format!("{} {}", self.kind(order), clean::line(order.number()));
-        let with = context! { title, lines => vec![line] };
+        let with = context! { title, lines => vec![line], advice => "" };
         let reference = thread.reference.clone().unwrap_or(first.message_id);
         let mut letter = self.letter("notice", first.subject, with)?;
         letter.references = first.references;
@@ -102,9 +102,10 @@ impl<'a> Composer<'a> {
     fn notice(&self) -> Result<Letter, SinkError> {
         let said = say::alert_text(self.event, self.outgoing.shop.as_ref(), self.locale);
         let title = clean::line(&said.title);
-        let lines: Vec<String> = said.lines.iter().chain(&said.what_to_do).map(|line| clean::line(line)).collect();
+        let lines: Vec<String> = said.lines.iter().map(|line| clean::line(line)).collect();
+        let advice = said.what_to_do.as_deref().map(clean::line).unwrap_or_default();
         let subject = self.subject(&[&title, &self.sender()]);
-        self.letter("notice", subject, context! { title, lines })
+        self.letter("notice", subject, context! { title, lines, advice })
     }
 
     /// Fills in the templates and addresses the mail.
