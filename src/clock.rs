@@ -33,13 +33,14 @@ pub trait Clock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the clock that everything else asks")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
     fn sleep_until(&self, at: Timestamp) -> Sleep {
         Box::pin(async move {
-            while let Ok(left) = Duration::try_from(at.duration_since(Timestamp::now())) {
+            while let Ok(left) = Duration::try_from(at.duration_since(Self.now())) {
                 if left.is_zero() {
                     break;
                 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Outbox, attempt::random, worker::POLL};
 use crate::{
-    invoice::{self, FetchError},
+    invoice,
     order::{OrderKey, ShopId},
     record::Arrival,
     sink::TillHost,
@@ -20,6 +20,9 @@ use crate::{
 
 /// How many links are followed at the same time.
 pub const CONCURRENCY: usize = 4;
+
+/// How long a download may take.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long to wait before a link is followed again; the last wait is repeated until [`GIVE_UP_AFTER`].
 pub const RETRY: [Duration; 6] = [
@@ -93,13 +96,13 @@ async fn launch(
 
 /// Follows one link and records how that ended.
 async fn fetch(outbox: &Outbox, hosts: &[TillHost], due: DueInvoice) -> Result<(), StoreError> {
-    let reason = match invoice::fetch(hosts, &due.url).await {
+    let reason = match invoice::fetch(hosts, &due.url, TIMEOUT).await {
         Ok(bytes) => match keep(outbox, &due, bytes).await {
             Ok(()) => return Ok(()),
             Err(reason) => reason,
         },
-        Err(FetchError::Refused(reason)) => return give_up(outbox, &due, reason).await,
-        Err(FetchError::Failed(reason)) => reason,
+        Err(refused) if refused.is_final() => return give_up(outbox, &due, refused.to_string()).await,
+        Err(failed) => failed.to_string(),
     };
     let now = outbox.clock.now();
     if now >= due.first_seen_at + GIVE_UP_AFTER {

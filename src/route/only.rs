@@ -68,10 +68,10 @@ impl Only {
         let method = order.delivery_method.as_ref();
         let method = method.filter(|method| !admits(&self.delivery_methods, &[&method.code, &method.name]));
         let is_company = order.customer.as_ref().and_then(|customer| customer.is_company);
-        let customer = match (self.customer, &order.customer, is_company) {
-            (CustomerFilter::Known | CustomerFilter::Company, None, _) => true,
-            (CustomerFilter::Company, Some(_), Some(false)) => true,
-            _ => false,
+        let customer = match self.customer {
+            CustomerFilter::Any => false,
+            CustomerFilter::Known => order.customer.is_none(),
+            CustomerFilter::Company => order.customer.is_none() || is_company == Some(false),
         };
         refund
             .or(below.map(|_| "only.min_total"))

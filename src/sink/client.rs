@@ -59,6 +59,8 @@ pub struct Fetched {
     pub content_type: Option<String>,
     /// The `Retry-After` header, as sent.
     pub retry_after: Option<String>,
+    /// Where a redirect leads, as sent. It is for the caller to follow, or not.
+    pub location: Option<String>,
     /// The whole body; empty where the status is no success.
     pub body: Bytes,
 }
@@ -123,6 +125,7 @@ impl Client {
         let status = response.status();
         let (content_type, retry_after) =
             (text(response.headers(), header::CONTENT_TYPE), text(response.headers(), header::RETRY_AFTER));
+        let location = text(response.headers(), header::LOCATION);
         if status.is_success() && response.content_length().is_some_and(|length| length > cap as u64) {
             return Err(ClientError::TooLarge(cap));
         }
@@ -135,7 +138,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Fetched { status: status.as_u16(), content_type, retry_after, body: body.freeze() })
+        Ok(Fetched { status: status.as_u16(), content_type, retry_after, location, body: body.freeze() })
     }
 
     async fn answer(&self, request: Request) -> Result<Answer, ClientError> {

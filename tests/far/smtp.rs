@@ -240,14 +240,22 @@ impl Session {
             }
             data.push_str("\r\n");
         }
-        let act = self.script.acts.iter().find(|(at, _)| *at == At::Dot);
-        if matches!(act, None | Some((_, Act::Drawl(_))))
-            || matches!(act, Some((_, Act::Say(words))) if words.starts_with("250"))
-        {
+        if self.will_take() {
             let mail = Caught { from: self.from.clone(), to: self.to.clone(), data };
             self.log.0.send_modify(|history| history.mails.push(mail));
         }
         self.answer(At::Dot, "250 2.0.0 queued as 1").await
+    }
+
+    /// Whether the answer to the mail itself, whichever way it is given, ends with a 250.
+    fn will_take(&self) -> bool {
+        match self.script.acts.iter().find(|(at, _)| *at == At::Dot) {
+            None => true,
+            Some((_, Act::Say(words) | Act::Drawl(words))) => {
+                words.lines().last().is_some_and(|line| line.starts_with("250"))
+            }
+            Some((_, Act::Hush | Act::HangUp)) => false,
+        }
     }
 
     /// Does what the script says for this moment, else answers honestly.

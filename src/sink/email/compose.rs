@@ -9,12 +9,11 @@ use minijinja::{Value, context};
 use super::{
     Correspondence, clean,
     letter::Letter,
-    say,
     templates::{Templates, Words, words},
 };
 use crate::{
-    order::{CashBoxNotice, Event, EventData, EventType, InvoiceStatus, Locale, Order, State, Warning},
-    sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread},
+    order::{Event, EventData, EventType, InvoiceStatus, Locale, Number, Order, State, Warning},
+    sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread, words as say},
 };
 
 /// What a payload's body is.
@@ -27,8 +26,7 @@ type Fact<'a> = (&'a str, String);
 pub(super) fn compose(who: &Correspondence, templates: &Templates, outgoing: &Outgoing) -> Result<Payload, SinkError> {
     let composer = Composer::new(who, templates, outgoing);
     let letter = match (&outgoing.event.data, outgoing.purpose, &outgoing.thread) {
-        (_, Purpose::Alert, _) | (EventData::Facts(_), ..) => composer.notice()?,
-        (EventData::CashBox(notice), ..) => composer.cash_box(notice)?,
+        (_, Purpose::Alert, _) | (EventData::Facts(_) | EventData::CashBox(_), ..) => composer.notice()?,
         (EventData::Order(order), Purpose::Change | Purpose::LateInvoice, Some(thread)) => {
             composer.reply(order, thread)?
         }
@@ -91,7 +89,7 @@ impl<'a> Composer<'a> {
             _ => format!("{}.", self.w(state_word(order))),
         };
         let title = format!("{} {}", self.kind(order), clean::line(order.number()));
-        let with = context! { title, lines => vec![line], facts => Vec::<Value>::new() };
+        let with = context! { title, lines => vec![line], advice => "" };
         let reference = thread.reference.clone().unwrap_or(first.message_id);
         let mut letter = self.letter("notice", first.subject, with)?;
         letter.references = first.references;
@@ -100,31 +98,14 @@ impl<'a> Composer<'a> {
         Ok(letter)
     }
 
-    /// A till was opened or closed.
-    fn cash_box(&self, notice: &CashBoxNotice) -> Result<Letter, SinkError> {
-        let closed = self.event.kind == EventType::CashBoxClosed;
-        let title = self.w(if closed { "till_closed" } else { "till_opened" }).to_owned();
-        let currency = self.outgoing.shop.as_ref().map(|shop| shop.currency);
-        let total = notice.total.zip(currency).map(|(total, currency)| say::money(self.locale, total, currency));
-        let moment = |moment: Option<_>| moment.map(|moment| say::date_time(self.locale, moment));
-        let told = [
-            (self.w("till"), notice.cash_box_id.as_deref().map(clean::line)),
-            (self.w("opened"), moment(notice.opened)),
-            (self.w("closed"), moment(notice.closed)),
-            (self.w("taken"), total.clone()),
-        ];
-        let subject = self.subject(&[&title, total.as_deref().unwrap_or_default(), &self.sender()]);
-        let with = context! { title, lines => Vec::<String>::new(), facts => facts(&present(told)) };
-        self.letter("notice", subject, with)
-    }
-
-    /// Anything else, in plain words with what to do.
+    /// Anything else, a till's closing or an alert, in plain words with what to do.
     fn notice(&self) -> Result<Letter, SinkError> {
-        let notice = say::notice(self.locale, self.event);
-        let title = clean::line(&notice.title);
-        let lines: Vec<String> = notice.lines.iter().map(|line| clean::line(line)).collect();
+        let said = say::alert_text(self.event, self.outgoing.shop.as_ref(), self.locale);
+        let title = clean::line(&said.title);
+        let lines: Vec<String> = said.lines.iter().map(|line| clean::line(line)).collect();
+        let advice = said.what_to_do.as_deref().map(clean::line).unwrap_or_default();
         let subject = self.subject(&[&title, &self.sender()]);
-        self.letter("notice", subject, context! { title, lines, facts => Vec::<Value>::new() })
+        self.letter("notice", subject, context! { title, lines, advice })
     }
 
     /// Fills in the templates and addresses the mail.
@@ -134,7 +115,7 @@ impl<'a> Composer<'a> {
         });
         let common = context! {
             lang => self.locale.as_str(), test => self.event.test, sender => self.sender(), subject => subject.clone(),
-            attached, w => self.w.iter().map(|(key, word)| (key.as_str(), word.as_str())).collect::<Value>(),
+            attached, w => Value::from(self.w.clone()),
         };
         let with = context! { ..with, ..common };
         let text = self.templates.fill(&format!("mail/{template}.txt"), &with)?;
@@ -164,8 +145,13 @@ impl<'a> Composer<'a> {
     }
 
     fn subject(&self, parts: &[&str]) -> String {
+        // The spaces that keep an amount together are for bodies; people search subjects with the one on their keyboard.
         let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
-        format!("{}{}", if self.event.test { "[TEST] " } else { "" }, parts.join(" – "))
+        format!(
+            "{}{}",
+            if self.event.test { "[TEST] " } else { "" },
+            parts.join(" – ").replace(['\u{a0}', '\u{202f}'], " ")
+        )
     }
 
     /// The shop's name; the program's for what concerns no shop.
@@ -178,36 +164,37 @@ impl<'a> Composer<'a> {
     }
 
     fn total(&self, order: &Order) -> Option<String> {
-        let total = say::money(self.locale, order.total?, order.currency);
+        let total = say::money(order.total?, order.currency, self.locale);
         Some(format!("{total} {}", self.w("incl_vat")).trim_end().to_owned())
     }
 
     /// What a reader must know besides the order.
-    fn notes(&self, order: &Order) -> Vec<&'static str> {
+    fn notes(&self, order: &Order) -> Vec<String> {
         let corrected = (self.event.kind == EventType::OrderUpdated).then_some("corrected");
         let absent = self.outgoing.invoice_absent.then_some(match order.invoice.status {
             InvoiceStatus::Pending => "absent_yet",
             _ => "absent",
         });
-        let warnings = order.warnings.iter().map(|warning| match warning {
-            Warning::VatSumMismatch => "vat_sum_mismatch",
-            Warning::ItemsSumMismatch => "items_sum_mismatch",
-            Warning::RefundSignMismatch => "refund_sign_mismatch",
-            Warning::OrderNumberGap => "order_number_gap",
-        });
-        corrected.into_iter().chain(absent).chain(warnings).map(|key| self.w(key)).collect()
+        let said = corrected.into_iter().chain(absent).map(|key| self.w(key).to_owned());
+        said.chain(order.warnings.iter().map(|warning| self.warning(*warning))).collect()
+    }
+
+    /// A sentence of its own.
+    fn warning(&self, warning: Warning) -> String {
+        format!("{}{} {}.", self.w("doubt"), self.w("colon"), say::warning(warning, self.locale))
+    }
+
+    fn percent(&self, rate: Number) -> String {
+        format!("{}{}", say::number(rate, self.locale), say::pick(self.locale, "\u{a0}%", "%"))
     }
 
     fn order_facts(&self, order: &Order) -> Vec<Fact<'static>> {
         let customer = order.customer.as_ref().and_then(|customer| customer.name.as_deref());
-        let delivery = order.delivery_method.as_ref().map(|method| match method.name.as_str() {
-            "delivery" => self.w("delivery_home"),
-            other => self.w(other),
-        });
+        let delivery = order.delivery_method.as_ref().map(|method| say::delivery_method(method, self.locale));
         present([
-            (self.w("date"), Some(say::date_time(self.locale, order.dates.booked()))),
+            (self.w("date"), Some(say::date_time(order.dates.booked(), self.locale))),
             (self.w("customer"), customer.map(clean::line)),
-            (self.w("delivery"), delivery.map(str::to_owned)),
+            (self.w("delivery"), delivery.as_deref().map(clean::line)),
             (self.w("till"), order.cash_box_id.as_deref().map(clean::line)),
         ])
     }
@@ -219,8 +206,8 @@ impl<'a> Composer<'a> {
             .map(|item| {
                 context! {
                     label => clean::line(item.label.as_deref().or(item.id.as_deref()).unwrap_or("–")),
-                    quantity => item.quantity.map(|quantity| say::number(self.locale, quantity)).unwrap_or_default(),
-                    total => item.total.map(|total| say::money(self.locale, total, order.currency)).unwrap_or_default(),
+                    quantity => item.quantity.map(|quantity| say::number(quantity, self.locale)).unwrap_or_default(),
+                    total => item.total.map(|total| say::money(total, order.currency, self.locale)).unwrap_or_default(),
                 }
             })
             .collect()
@@ -228,20 +215,20 @@ impl<'a> Composer<'a> {
 
     fn vat(&self, order: &Order) -> Vec<Value> {
         let money = |amount: Option<_>| {
-            amount.map(|amount| say::money(self.locale, amount, order.currency)).unwrap_or_default()
+            amount.map(|amount| say::money(amount, order.currency, self.locale)).unwrap_or_default()
         };
         let lines = order.vat.as_deref().unwrap_or_default();
         lines
             .iter()
             .map(|line| {
-                let rate = line.rate.map(|rate| say::percent(self.locale, rate)).unwrap_or_default();
+                let rate = line.rate.map(|rate| self.percent(rate)).unwrap_or_default();
                 context! { rate, net => money(line.net), vat => money(line.vat), gross => money(line.gross) }
             })
             .collect()
     }
 
     fn sums(&self, order: &Order) -> Vec<Fact<'static>> {
-        let money = |amount: Option<_>| amount.map(|amount| say::money(self.locale, amount, order.currency));
+        let money = |amount: Option<_>| amount.map(|amount| say::money(amount, order.currency, self.locale));
         present([(self.w("total_net"), money(order.total_net)), (self.w("total_vat"), money(order.total_vat))])
     }
 }

@@ -9,7 +9,6 @@ mod address;
 mod clean;
 mod compose;
 mod letter;
-mod say;
 mod smtp;
 mod templates;
 #[cfg(test)]
