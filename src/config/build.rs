@@ -1,12 +1,12 @@
 //! Makes the [`Config`] out of the tree: each table by itself, then what holds between them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 use serde::Deserialize;
 
 use super::{
     Config, Delivery, Problem, Server, ShopConfig, SinkConfig, Storage, check,
-    de::Fault,
+    fault::Fault,
     node::{Entry, Node, Table, Value},
     problem::{Report, hint},
     read::Section,
@@ -31,8 +31,7 @@ pub(super) fn build(root: &mut Table, defaults: &Table, report: &mut Report) -> 
     let storage = section(root, defaults, "storage", report, |node| Storage::deserialize(node));
     let delivery = section(root, defaults, "delivery", report, |node| Delivery::deserialize(node));
     let smtp = root.has("smtp").then(|| read_smtp(root, report));
-    let shops: BTreeMap<ShopId, ShopConfig> =
-        named(root, defaults, "shop", report, |id, section, report| read_shop(id, section, report));
+    let shops: BTreeMap<ShopId, ShopConfig> = named(root, defaults, "shop", report, read_shop);
     if !root.has("shop") {
         let fix = "add a table such as `[shop.dupont]`, or write a new file with `tillhook init`";
         report.problem(Problem::new("no shop is configured", None, fix));
@@ -52,7 +51,8 @@ fn unknown_sections(root: &mut Table, report: &mut Report) {
         let known = schema::SECTIONS.contains(&entry.key.as_str());
         if !known {
             let fix = hint(&entry.key, schema::SECTIONS.iter().copied());
-            report.unknown(Problem::new(format!("`{}` is not a known table", entry.key), entry.place.clone(), fix));
+            let what = format!("`{}` is not a known table", entry.key);
+            report.unknown(&entry.key, Problem::new(what, entry.place.clone(), fix));
         }
         known
     });
@@ -89,7 +89,7 @@ fn read_smtp(root: &mut Table, report: &mut Report) -> Option<Smtp> {
 }
 
 /// Reads each of the tables below `[shop]` or `[sink]`, over the defaults of its kind.
-fn named<N: TryFrom<String, Error: std::fmt::Display> + Ord + Clone, T>(
+fn named<N: TryFrom<String, Error: Display> + Ord, T>(
     root: &mut Table,
     defaults: &Table,
     kind: &str,

@@ -1,116 +1,24 @@
-//! Reads our types out of the tree with serde, and says precisely what does not fit.
+//! Reads our types out of the tree with serde.
 //!
-//! serde stops at the first error; [`Fault`] carries the path to it, so that the reader can take the offending value out
-//! and go on to the next.
+//! The text of an environment variable is read as whatever its key wants: text, a number, a TOML list.
 //!
 //! **Invariant:** a mismatch of types names both types and never the value, which may be a secret.
 
-use std::fmt;
-
 use serde::{
     Deserializer,
-    de::{self, IntoDeserializer, Unexpected, Visitor, value::StrDeserializer},
+    de::{self, IntoDeserializer, Visitor, value::StrDeserializer},
 };
 
 use super::{
+    fault::{Fault, FaultKind, Step},
     node::{Entry, Node, Value, parse_value},
-    problem::{Place, hint, listed},
 };
 
-/// Why the tree does not fit a type, and where.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) kind: FaultKind,
-    /// From the innermost step to the outermost.
-    pub(super) path: Vec<Step>,
-    pub(super) place: Option<Place>,
-}
-
-#[derive(Debug)]
-pub(super) enum FaultKind {
-    Unknown {
-        known: &'static [&'static str],
-    },
-    Missing(String),
-    Wrong {
-        what: String,
-        fix: Option<String>,
-    },
-    /// The problem has been told already.
-    Told,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Key(String),
-    Item(usize),
-}
-
-impl Fault {
-    fn wrong(what: impl Into<String>, fix: Option<String>) -> Self {
-        FaultKind::Wrong { what: what.into(), fix }.into()
-    }
-
-    fn within(mut self, step: Step, place: Option<&Place>) -> Self {
-        self.path.push(step);
-        self.place = self.place.or_else(|| place.cloned());
-        self
-    }
-}
-
-impl From<FaultKind> for Fault {
-    fn from(kind: FaultKind) -> Self {
-        Self { kind, path: Vec::new(), place: None }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.kind)
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl de::Error for Fault {
-    /// Our own types say `WHAT: use FIX` or `WHAT: write FIX`.
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        let message = message.to_string();
-        let fixed = ["use ", "write "].iter().find_map(|verb| {
-            let (what, fix) = message.split_once(&format!(": {verb}"))?;
-            Some(Self::wrong(what, Some(format!("{verb}{fix}"))))
-        });
-        fixed.unwrap_or_else(|| Self::wrong(message, None))
-    }
-
-    fn invalid_type(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::wrong(format!("must be {expected}"), None)
-    }
-
-    fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let range = match expected.to_string().as_str() {
-            "u16" => format!("a whole number from 0 to {}", u16::MAX),
-            "usize" | "u32" | "u64" => "a whole number that is not negative".to_owned(),
-            // What rust_decimal and ipnet call themselves.
-            other if other.contains("Decimal") => "an amount such as \"20.00\"".to_owned(),
-            other => other.to_owned(),
-        };
-        Self::wrong(format!("must be {range}"), None)
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let fix = hint(variant, expected.iter().copied());
-        Self::wrong(format!("`{variant}` is not one of {}", listed(expected)), Some(fix))
-    }
-
-    fn unknown_field(_: &str, known: &'static [&'static str]) -> Self {
-        FaultKind::Unknown { known }.into()
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        FaultKind::Missing(field.to_owned()).into()
-    }
-}
+const TEXT: &str = "text in quotes";
+const NUMBER: &str = "a whole number";
+const TRUTH: &str = "true or false";
+const LIST: &str = "a list";
+const TABLE: &str = "a table";
 
 impl Node {
     fn instead_of(&self, wanted: &str) -> Fault {
@@ -124,7 +32,14 @@ impl Node {
             Value::Table(_) => "a table",
             Value::Other(other) => other,
         };
-        Fault::wrong(format!("must be {wanted}, not {found}"), None)
+        let example = match wanted {
+            TEXT => "\"…\"",
+            NUMBER => "4",
+            TRUTH => "true",
+            LIST => "[\"…\"]",
+            _ => "{ … }",
+        };
+        Fault::wrong(format!("must be {wanted}, not {found}"), Some(format!("write it like `{example}`")))
     }
 
     /// What an environment variable holds where a list or a table is wanted.
@@ -142,9 +57,9 @@ macro_rules! numbers {
                 Value::Whole(number) => visitor.visit_i64(*number),
                 Value::Loose(text) => match text.trim().parse() {
                     Ok(number) => visitor.visit_i64(number),
-                    Err(_) => Err(self.instead_of("a whole number")),
+                    Err(_) => Err(self.instead_of(NUMBER)),
                 },
-                _ => Err(self.instead_of("a whole number")),
+                _ => Err(self.instead_of(NUMBER)),
             }
         })*
     };
@@ -155,7 +70,7 @@ macro_rules! texts {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             match self.text() {
                 Some(text) => visitor.visit_str(text),
-                None => Err(self.instead_of("text in quotes")),
+                None => Err(self.instead_of(TEXT)),
             }
         })*
     };
@@ -171,7 +86,7 @@ impl<'de> Deserializer<'de> for &Node {
             Value::Truth(truth) => visitor.visit_bool(*truth),
             Value::List(_) => self.deserialize_seq(visitor),
             Value::Table(_) => self.deserialize_map(visitor),
-            Value::Other(_) | Value::Broken => Err(self.instead_of("text in quotes")),
+            Value::Other(_) | Value::Broken => Err(self.instead_of(TEXT)),
         }
     }
 
@@ -185,9 +100,9 @@ impl<'de> Deserializer<'de> for &Node {
             Value::Truth(truth) => visitor.visit_bool(*truth),
             Value::Loose(text) => match text.trim().parse() {
                 Ok(truth) => visitor.visit_bool(truth),
-                Err(_) => Err(self.instead_of("true or false")),
+                Err(_) => Err(self.instead_of(TRUTH)),
             },
-            _ => Err(self.instead_of("true or false")),
+            _ => Err(self.instead_of(TRUTH)),
         }
     }
 
@@ -203,16 +118,16 @@ impl<'de> Deserializer<'de> for &Node {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.value {
             Value::List(items) => visitor.visit_seq(Items { items: items.iter().enumerate() }),
-            Value::Loose(text) => self.tightened(text, "a TOML list")?.deserialize_seq(visitor),
-            _ => Err(self.instead_of("a list")),
+            Value::Loose(text) => self.tightened(text, LIST)?.deserialize_seq(visitor),
+            _ => Err(self.instead_of(LIST)),
         }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.value {
             Value::Table(table) => visitor.visit_map(Keys { entries: table.0.iter(), current: None }),
-            Value::Loose(text) => self.tightened(text, "a TOML table")?.deserialize_map(visitor),
-            _ => Err(self.instead_of("a table")),
+            Value::Loose(text) => self.tightened(text, TABLE)?.deserialize_map(visitor),
+            _ => Err(self.instead_of(TABLE)),
         }
     }
 
@@ -231,7 +146,7 @@ impl<'de> Deserializer<'de> for &Node {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let text = self.text().ok_or_else(|| self.instead_of("text in quotes"))?;
+        let text = self.text().ok_or_else(|| self.instead_of(TEXT))?;
         let variant: StrDeserializer<'_, Fault> = text.into_deserializer();
         visitor.visit_enum(variant)
     }
@@ -247,7 +162,9 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
     type Error = Fault;
 
     fn next_element_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        let Some((index, node)) = self.items.next() else { return Ok(None) };
+        let Some((index, node)) = self.items.find(|(_, node)| !matches!(node.value, Value::Broken)) else {
+            return Ok(None);
+        };
         seed.deserialize(node).map(Some).map_err(|fault| fault.within(Step::Item(index), node.place.as_ref()))
     }
 }

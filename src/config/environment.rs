@@ -1,9 +1,9 @@
 //! Lays the environment over the file: `TILLHOOK_SHOP__DUPONT__TOKEN` is `token` in `[shop.dupont]`.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    node::{Node, Table, Value},
+    node::{Node, Table, Value, parse_value},
     problem::{Place, Problem, Report, hint, unreadable},
     schema,
 };
@@ -56,7 +56,7 @@ pub(super) fn overlay(root: &mut Table, environment: &Environment, report: &mut 
             report.problem(Problem::new(what, place, "remove one of them"));
             continue;
         }
-        let value = if twin { contents(name, value, report) } else { Value::Loose(value.clone()) };
+        let value = if twin { contents(name, value, report) } else { written(value, place.as_ref()) };
         set(root, &path, &Node { value, hidden: twin, place });
     }
 }
@@ -72,12 +72,22 @@ fn path_of(root: &Table, variable: &str) -> Option<Vec<String>> {
         return None;
     }
     if named && let Some(table) = root.section(&section) {
-        let existing = table.0.iter().find(|entry| entry.key.replace('-', "_") == path[1]);
-        if let Some(entry) = existing {
+        let dashed = || table.0.iter().find(|entry| entry.key.replace('-', "_") == path[1]);
+        if let Some(entry) = table.get(&path[1]).or_else(dashed) {
             path[1].clone_from(&entry.key);
         }
     }
     Some(path)
+}
+
+/// What a variable's text stands for: a table is one at once, because keys below it may be set by other variables and
+/// may refer to secrets; everything else waits for what its key wants.
+fn written(text: &str, place: Option<&Place>) -> Value {
+    let table = parse_value(text, place.cloned()).map(|node| node.value);
+    match table {
+        Some(table @ Value::Table(_)) => table,
+        _ => Value::Loose(text.to_owned()),
+    }
 }
 
 fn set(table: &mut Table, path: &[String], node: &Node) {
@@ -101,7 +111,7 @@ fn contents(variable: &str, path: &str, report: &mut Report) -> Value {
         Ok(text) => Value::Loose(without_newline(text)),
         Err(error) => {
             let place = Some(Place::Variable(variable.to_owned()));
-            report.problem(unreadable(&format!("`{variable}`"), &PathBuf::from(path), &error, place));
+            report.problem(unreadable(&format!("`{variable}`"), Path::new(path), &error, place));
             Value::Broken
         }
     }

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::{
     Config, Environment, Place, Problem, Problems, Setting, build, environment,
-    node::{self, Entry, Node, Table, Value},
+    node::{self, Node, Table, Value},
     problem::{Report, unreadable},
     schema, secret, show,
 };
@@ -45,6 +45,11 @@ impl Loaded {
     pub fn origin_of(&self, path: &str) -> Option<&Place> {
         self.settings.iter().find(|setting| setting.path == path).and_then(|setting| setting.place.as_ref())
     }
+
+    /// A problem that came to light after loading, at the place of `path`: what building a sink says, for instance.
+    pub fn problem_at(&self, path: &str, what: &str, fix: &str) -> Problem {
+        Problem::new(format!("`{path}`: {what}"), self.origin_of(path).cloned(), fix)
+    }
 }
 
 /// Loads the configuration. Without a file, and without a token in the environment, a token is made at the first start
@@ -72,7 +77,7 @@ pub fn load(source: &Source, environment: &Environment) -> Result<Loaded, Proble
         Some(config) if report.problems.is_empty() => {
             Ok(Loaded { config, warnings: report.warnings, settings: show::settings(&root), file, generated_token })
         }
-        _ => Err(Problems(report.problems)),
+        _ => Err(report.into_problems()),
     }
 }
 
@@ -88,7 +93,7 @@ fn find(source: &Source, environment: &Environment, places: &[&str]) -> Option<P
     }
 }
 
-fn read_file(file: &PathBuf, environment: &Environment, source: &Source) -> Result<Table, Problems> {
+fn read_file(file: &Path, environment: &Environment, source: &Source) -> Result<Table, Problems> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         let variable = "TILLHOOK_CONFIG";
         let by_variable = *source == Source::Search && environment.get(variable).is_some_and(|value| !value.is_empty());
@@ -98,13 +103,20 @@ fn read_file(file: &PathBuf, environment: &Environment, source: &Source) -> Resu
     node::parse_file(file, &text).map_err(Problems)
 }
 
-/// Without a file, the default shop and the default sink are in use until the environment names others.
+/// Without a file, the default shop and the default sink are in use until the environment names others; it may also
+/// change them.
 fn add_examples(root: &mut Table, defaults: &Table) {
     for section in schema::NAMED {
-        if let Some(entry) = defaults.get(section)
-            && !root.has(section)
-        {
-            root.0.push(entry.clone());
+        let Some(below) = defaults.get(section) else { continue };
+        match root.section_mut(section) {
+            None => root.0.push(below.clone()),
+            Some(all) => {
+                for entry in below.node.table().into_iter().flat_map(|examples| &examples.0) {
+                    if let (Some(named), Some(example)) = (all.section_mut(&entry.key), entry.node.table()) {
+                        named.lay_over(example);
+                    }
+                }
+            }
         }
     }
 }
@@ -129,7 +141,7 @@ fn give_token(root: &mut Table, defaults: &Table, report: &mut Report) -> bool {
             (Value::Broken, false)
         }
     };
-    let node = Node { value, place: None, hidden: true };
-    shop.0.push(Entry { key: "token".to_owned(), place: None, node });
+    let place = Some(Place::start_of(&secret::token_file(&dir)));
+    shop.set("token", Node { value, place, hidden: true });
     created
 }

@@ -1,8 +1,8 @@
 //! What the operator writes: one TOML file, the environment over it, the defaults under it.
 //!
-//! The file becomes a tree whose values know their line ([`node`]), the environment is laid over it ([`environment`]),
-//! secrets are fetched ([`secret`]), the defaults of `config/default.toml` are laid under it ([`load`]), and only then is
-//! it read into types ([`read`]), table by table, so that all problems are told at once.
+//! The file becomes a tree whose values know their line (`node`), the environment is laid over it (`environment`),
+//! secrets are fetched (`secret`), the defaults of `config/default.toml` are laid under it (`load`), and only then is
+//! it read into types (`read`), table by table, so that all problems are told at once.
 //!
 //! **Invariant:** a [`Config`] exists only when nothing is wrong with it, and neither it nor a problem shows a secret.
 
@@ -11,6 +11,7 @@ mod build;
 mod check;
 mod de;
 mod environment;
+mod fault;
 mod load;
 mod node;
 mod problem;
@@ -70,6 +71,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// The address and port to listen on.
+    #[serde(deserialize_with = "values::listen")]
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// The address under which the till reaches the service; it may carry a path, and never ends in `/` behind one.
@@ -77,6 +79,7 @@ pub struct Server {
     #[schemars(with = "Option<String>")]
     pub public_url: Option<Url>,
     /// Networks whose `X-Forwarded-For` is believed.
+    #[serde(deserialize_with = "values::networks")]
     #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<IpNet>,
     /// The largest body that is accepted: bytes, written as a size such as "2MiB".
@@ -154,6 +157,7 @@ pub struct Delivery {
     #[schemars(with = "Option<Vec<String>>")]
     pub alerts: Option<Vec<SinkName>>,
     /// Networks that HTTP and Slack sinks may reach besides the public internet.
+    #[serde(deserialize_with = "values::networks")]
     #[schemars(with = "Vec<String>")]
     pub allow_private: Vec<IpNet>,
 }

@@ -109,11 +109,13 @@ impl Table {
         Some(self.0.remove(index))
     }
 
-    /// Adds what `below` has and this table has not.
+    /// Adds what `below` has and this table has not; an empty text is the same as leaving the key out.
     pub(super) fn lay_over(&mut self, below: &Table) {
         for entry in &below.0 {
-            if !self.has(&entry.key) {
-                self.0.push(entry.clone());
+            match self.get_mut(&entry.key) {
+                None => self.0.push(entry.clone()),
+                Some(own) if own.node.text() == Some("") => own.node = entry.node.clone(),
+                Some(_) => {}
             }
         }
     }

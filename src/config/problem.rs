@@ -2,11 +2,7 @@
 //!
 //! **Invariant:** a problem never quotes the source line, because that line may hold a secret; it names the place instead.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt, path::Path, sync::Arc};
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +32,16 @@ impl Place {
         }
     }
 
-    /// Whether it is an environment variable.
-    pub(super) fn is_variable(&self) -> bool {
-        matches!(self, Self::Variable(_))
+    /// The beginning of a file.
+    pub(super) fn start_of(file: &Path) -> Self {
+        Self::File { file: file.into(), line: 1, column: 1 }
+    }
+
+    /// Whether it is the environment variable named after `key`, or anything below it.
+    fn is_variable_of(&self, key: &str) -> bool {
+        let key = key.to_uppercase().replace('-', "_");
+        let of_key = |part: &str| part == key || part.strip_suffix("_FILE") == Some(&key);
+        matches!(self, Self::Variable(name) if name.split("__").any(of_key))
     }
 }
 
@@ -109,10 +112,19 @@ impl Report {
         }
     }
 
-    /// Records that nobody knows this key: a problem in a file, a warning in the environment, where it may be meant
-    /// for another version of the program.
-    pub(super) fn unknown(&mut self, problem: Problem) {
-        if problem.place.as_ref().is_some_and(Place::is_variable) {
+    /// The problems in the order of the file, then those of the environment.
+    pub(super) fn into_problems(mut self) -> Problems {
+        self.problems.sort_by_key(|problem| match &problem.place {
+            Some(Place::File { line, column, .. }) => (*line, *column),
+            Some(Place::Variable(_)) | None => (usize::MAX, 0),
+        });
+        Problems(self.problems)
+    }
+
+    /// Records that nobody knows `key`: a problem where it is written, and a warning where a variable is named after it,
+    /// which may be meant for another version of the program.
+    pub(super) fn unknown(&mut self, key: &str, problem: Problem) {
+        if problem.place.as_ref().is_some_and(|place| place.is_variable_of(key)) {
             self.warnings.push(problem);
         } else {
             self.problem(problem);
@@ -140,7 +152,7 @@ pub(super) fn listed(words: &[&str]) -> String {
 }
 
 /// What a file that cannot be read is a problem of.
-pub(super) fn unreadable(what: &str, path: &PathBuf, error: &std::io::Error, place: Option<Place>) -> Problem {
+pub(super) fn unreadable(what: &str, path: &Path, error: &std::io::Error, place: Option<Place>) -> Problem {
     let what = format!("{what}: {} cannot be read ({})", path.display(), error.kind());
     Problem::new(what, place, "check that the file exists and that this user may read it")
 }

@@ -1,7 +1,7 @@
 //! Reads one table of the tree into a type, and tells everything that is wrong with it.
 
 use super::{
-    de::{Fault, FaultKind, Step},
+    fault::{Fault, FaultKind, Step},
     node::{Entry, Node, Table, Value},
     problem::{Place, Problem, Report, hint},
     schema,
@@ -38,10 +38,12 @@ impl<'a> Section<'a> {
     /// Tells which of `required` are not there; whether all are.
     pub(super) fn demand(&mut self, required: &[String], report: &mut Report) -> bool {
         let Some(table) = self.table(report) else { return false };
-        let absent = |key: &&String| table.get(key).is_none_or(|entry| entry.node.text() == Some(""));
-        let missing: Vec<String> = required.iter().filter(absent).cloned().collect();
+        let present = |key: &str| table.get(key).is_some_and(|entry| entry.node.text() != Some(""));
+        let missing: Vec<&String> = required.iter().filter(|key| !present(key)).collect();
+        let table = self.node.table();
         for key in &missing {
-            report.problem(self.missing(&self.path, key, self.node.place.clone()));
+            let empty = table.and_then(|table| table.get(key)).and_then(|entry| entry.node.place.clone());
+            report.problem(self.missing(&self.path, key, empty.or_else(|| self.node.place.clone())));
         }
         missing.is_empty()
     }
@@ -74,7 +76,10 @@ impl<'a> Section<'a> {
         let path = written(&self.path, steps);
         match fault.kind {
             FaultKind::Told => {}
-            FaultKind::Unknown { known } => report.unknown(self.unknown(&path, steps, known, place)),
+            FaultKind::Unknown { known } => {
+                let key = path.last().cloned().unwrap_or_default();
+                report.unknown(&key, self.unknown(&path, steps, known, place));
+            }
             FaultKind::Missing(key) => report.problem(self.missing(&path, &key, place)),
             FaultKind::Wrong { what, fix } => {
                 let what = if what.starts_with("must ") || what.starts_with("is ") {
@@ -120,14 +125,18 @@ impl<'a> Section<'a> {
 
     /// Removes the value at `steps`, or puts the default in its place; whether anything was changed.
     fn take_out(&mut self, steps: &[Step]) -> bool {
-        if let [Step::Key(key)] = steps
-            && let Some(default) = self.defaults.get(key)
-            && let Some(table) = self.node.table_mut()
-        {
-            table.set(key, default.node.clone());
-            return true;
+        let (Some(table), [Step::Key(key), within @ ..]) = (self.node.table_mut(), steps) else { return false };
+        let Some(entry) = table.get_mut(key) else { return false };
+        // What stands inside the text of a variable cannot be taken out alone.
+        if !within.is_empty() && !matches!(entry.node.value, Value::Loose(_)) {
+            return remove(&mut entry.node, within);
         }
-        remove(&mut self.node, steps)
+        match self.defaults.get(key) {
+            // A default that does not fit either is not tried again.
+            Some(default) if default.node.place != entry.node.place => entry.node = default.node.clone(),
+            _ => drop(table.remove(key)),
+        }
+        true
     }
 }
 
@@ -135,12 +144,11 @@ fn remove(node: &mut Node, steps: &[Step]) -> bool {
     match (&mut node.value, steps) {
         (Value::Table(table), [Step::Key(key)]) => table.remove(key).is_some(),
         (Value::List(items), [Step::Item(index)]) if *index < items.len() => {
-            items.remove(*index);
+            // Left in its place, so that the items behind it keep their numbers.
+            items[*index].value = Value::Broken;
             true
         }
         (Value::Table(table), [Step::Key(key), rest @ ..]) => match table.get_mut(key) {
-            // What stands inside the text of a variable cannot be taken out alone.
-            Some(entry) if matches!(entry.node.value, Value::Loose(_)) => table.remove(key).is_some(),
             Some(entry) => remove(&mut entry.node, rest),
             None => false,
         },

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Delivery, Server, Storage,
-    node::{self, Table},
+    node::{self, Entry, Node, Table},
     tables::{ShopTable, SinkTable},
 };
 use crate::sink::{Options, email::Smtp};
@@ -36,6 +36,16 @@ pub(super) fn defaults() -> Table {
 /// What the sink tables of this kind must have; for an unknown kind, nothing.
 pub(super) fn required_of_sink(kind: &str) -> Vec<String> {
     Options::schema(kind).map(|schema| required(schema.as_value())).unwrap_or_default()
+}
+
+/// What the keys of this kind of sink are where they are not set, as far as the kind says so.
+pub(super) fn defaults_of_sink(kind: &str) -> Table {
+    let schema = Options::schema(kind).map(|schema| schema.to_value()).unwrap_or_default();
+    let default = |(key, property): (String, Value)| {
+        let node = Node::from_json(property.get("default")?)?;
+        Some(Entry { key, place: None, node })
+    };
+    Table(properties(&schema).into_iter().filter_map(default).collect())
 }
 
 /// What `[smtp]` must have.

@@ -7,7 +7,7 @@ use std::{
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use base64::{Engine, engine::general_purpose};
@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     environment::{Environment, without_newline},
-    node::{Entry, Node, Table, Value, parse_value},
+    node::{Entry, Node, Table, Value},
     problem::{Problem, Report, unreadable},
     schema,
 };
@@ -57,7 +57,7 @@ fn random() -> io::Result<[u8; LENGTH]> {
 /// # Errors
 /// When the file can be neither read nor created, or holds no usable token.
 pub fn ensure_token(dir: &Path) -> io::Result<(SecretString, bool)> {
-    let path = dir.join(TOKEN_FILE);
+    let path = token_file(dir);
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     match create_private(&path) {
         Ok(mut file) => {
@@ -73,6 +73,11 @@ pub fn ensure_token(dir: &Path) -> io::Result<(SecretString, bool)> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Where the data directory `dir` keeps the token.
+pub(super) fn token_file(dir: &Path) -> PathBuf {
+    dir.join(TOKEN_FILE)
 }
 
 /// A new file, readable by its owner alone.
@@ -114,12 +119,6 @@ impl Resolver<'_> {
     }
 
     fn replace(&mut self, node: &mut Node, key: &str) {
-        if let Value::Loose(text) = &node.value
-            && text.starts_with('{')
-            && let Some(table) = parse_value(text, node.place.clone())
-        {
-            node.value = table.value;
-        }
         let Some(reference) = node.table() else { return };
         let found = match reference.0.as_slice() {
             [Entry { key: kind, node: target, .. }] => match (kind.as_str(), target.text()) {

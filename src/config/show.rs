@@ -104,6 +104,18 @@ impl Node {
         }
     }
 
+    /// The value of a default; `None` for what TOML has no word for.
+    pub(super) fn from_json(value: &serde_json::Value) -> Option<Self> {
+        let value = match value {
+            serde_json::Value::String(text) => Value::Text(text.clone()),
+            serde_json::Value::Bool(truth) => Value::Truth(*truth),
+            serde_json::Value::Number(number) => Value::Whole(number.as_i64()?),
+            serde_json::Value::Array(items) => Value::List(items.iter().map(Self::from_json).collect::<Option<_>>()?),
+            serde_json::Value::Object(_) | serde_json::Value::Null => return None,
+        };
+        Some(Self::new(value, None))
+    }
+
     pub(super) fn to_toml(&self) -> String {
         match &self.value {
             Value::Text(text) => quoted(text),

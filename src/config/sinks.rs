@@ -29,6 +29,7 @@ pub(super) fn read(
     let nothing = Table::default();
     let mut own = part(section, own, &nothing);
     own.also_known.clone_from(&every);
+    own.table(report)?.lay_over(&schema::defaults_of_sink(&kind));
     let complete = own.demand(&schema::required_of_sink(&kind), report);
     let options = own.read(report, |node| Options::parse(&kind, node)).filter(|_| complete);
 
@@ -70,7 +71,8 @@ fn part<'a>(section: &Section<'_>, entries: Vec<Entry>, defaults: &'a Table) -> 
 
 fn inherited(defaults: &Table, delivery: &Table, options: Option<&Options>) -> Table {
     let mut below = defaults.clone();
-    below.lay_over(&Table(INHERITED.iter().filter_map(|key| delivery.get(key).cloned()).collect()));
+    let shared = INHERITED.iter().filter_map(|key| delivery.get(key)).filter(|entry| entry.node.text() != Some(""));
+    below.lay_over(&Table(shared.cloned().collect()));
     // Where the options cannot be read the sink is not built, and these two only keep the rest readable.
     let per_order = options.map_or("each", Options::default_per_order);
     let timeout = options.map_or(0, |options| options.default_timeout().as_secs());

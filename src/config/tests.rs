@@ -50,7 +50,7 @@ impl Written {
 )]
 #[case::a_wrong_type(
     "[shop.a]\ntoken = \"0123456789abcdef\"\nfetch_invoices = \"yes\"",
-    "error: `shop.a.fetch_invoices` must be true or false, not text\n  --> tillhook.toml:3:18\n  fix: see `tillhook config schema` for what it may be"
+    "error: `shop.a.fetch_invoices` must be true or false, not text\n  --> tillhook.toml:3:18\n  fix: write it like `true`"
 )]
 #[case::a_time_zone(
     "[shop.a]\ntoken = \"0123456789abcdef\"\ntimezone = \"Europe/Pari\"",
@@ -132,10 +132,10 @@ fn all_problems_are_told_at_once_each_of_them_once() {
             "shop.a.locale",
             "shop.a.currency",
             "sink.x",
-            "sink.x.format",
             "sink.x.on[0]",
-            "sink.x.on[1]",
-            "sink.x.retry"
+            "sink.x.on[2]",
+            "sink.x.format",
+            "sink.x.retry",
         ],
         "{problems}"
     );
@@ -249,4 +249,115 @@ fn a_secret_may_be_referred_to_by_file_or_variable() {
 fn what_is_not_a_secret_cannot_be_a_reference() {
     let problems = written(&format!("{SHOP}name = {{ env = \"NAME\" }}")).problems(&[("NAME", "x")]);
     assert!(problems.starts_with("error: `shop.dupont.name` must be text in quotes, not a table"), "{problems}");
+}
+
+#[test]
+fn an_unknown_key_inside_a_variable_s_table_is_a_problem_lest_a_filter_be_lost() {
+    let sink = format!("{SHOP}[sink.x]\ntype = \"stdout\"\n");
+    let problems = written(&sink).problems(&[("TILLHOOK_SINK__X__ONLY", "{ refnd = \"exclude\" }")]);
+    assert!(problems.starts_with("error: `sink.x.only.refnd` is not a known key"), "{problems}");
+    let both = [
+        ("TILLHOOK_SINK__X__ONLY", "{ refund = \"only\", customer = \"known\" }"),
+        ("TILLHOOK_SINK__X__ONLY__REFUND", "exclude"),
+    ];
+    let only = written(&sink).load(&both).unwrap().config.sinks.first_key_value().unwrap().1.rule.only.clone();
+    assert_eq!((only.refund, only.customer), (route::RefundFilter::Exclude, route::CustomerFilter::Known));
+}
+
+#[test]
+fn the_environment_can_change_the_embedded_shop_and_sink() {
+    let set = [
+        ("TILLHOOK_SHOP__SHOP__TOKEN", "0123456789abcdef"),
+        ("TILLHOOK_SHOP__SHOP__NAME", "Chez Zoé"),
+        ("TILLHOOK_SINK__CONSOLE__PRETTY", "true"),
+    ];
+    let loaded = load(&Source::Embedded, &set.into_iter().collect()).unwrap();
+    assert_eq!(loaded.config.shops.first_key_value().unwrap().1.shop.name, "Chez Zoé");
+    assert_eq!(loaded.config.sinks.first_key_value().unwrap().1.options.kind(), "stdout");
+    assert!(loaded.file.is_none() && !loaded.generated_token);
+}
+
+#[test]
+fn alerts_go_to_the_sinks_named_else_to_mail_and_slack() {
+    let file = format!(
+        "{SHOP}[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.mail]\ntype = \"email\"\n\
+         to = [\"a@example.com\"]\n[sink.chat]\ntype = \"slack\"\nurl = \"https://hooks.example/x\"\n[sink.out]\n\
+         type = \"stdout\"\n"
+    );
+    let alerted = |variables: &[(&str, &str)]| {
+        let sinks = written(&file).load(variables).unwrap().config.sinks;
+        let told = sinks.into_iter().filter(|(_, sink)| sink.rule.alerts).map(|(name, _)| name.to_string());
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(alerted(&[]), ["chat", "mail"]);
+    assert_eq!(alerted(&[("TILLHOOK_DELIVERY__ALERTS", "[\"out\"]")]), ["out"]);
+    assert_eq!(alerted(&[("TILLHOOK_DELIVERY__ALERTS", "[]")]), [""; 0]);
+}
+
+#[test]
+fn a_sink_takes_what_it_does_not_say_from_delivery_and_from_its_kind() {
+    let file = format!(
+        "{SHOP}[delivery]\nconcurrency = 2\n[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.mail]\n\
+         type = \"email\"\nto = [\"a@example.com\"]\nattach = [\"invoice\"]\nretry = []\n"
+    );
+    let file = written(&file);
+    let mail = |variables: &[(&str, &str)]| file.load(variables).unwrap().config.sinks.pop_first().unwrap().1;
+    let sink = mail(&[]);
+    assert_eq!((sink.timeout, sink.concurrency, sink.retry.len()), (Duration::from_secs(300), 2, 0));
+    assert_eq!((sink.rule.per_order, sink.rule.attaches_invoice), (route::PerOrder::Once, true));
+    assert!(
+        sink.rule.selects(order::EventType::OrderTerminated) && !sink.rule.selects(order::EventType::InvoiceStored)
+    );
+    assert_eq!(mail(&[("TILLHOOK_DELIVERY__TIMEOUT", "20s")]).timeout, Duration::from_secs(20));
+    let loaded = file.load(&[]).unwrap();
+    assert!(matches!(loaded.origin_of("sink.mail.concurrency"), Some(Place::File { line: 4, .. })));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_with_the_variable_that_asked_for_it() {
+    let set: Environment = [("TILLHOOK_CONFIG", "/nowhere/tillhook.toml")].into_iter().collect();
+    let expected = "error: the configuration: /nowhere/tillhook.toml cannot be read (entity not found)\n  \
+                    --> environment variable TILLHOOK_CONFIG\n  \
+                    fix: check that the file exists and that this user may read it";
+    assert_eq!(load(&Source::Search, &set).map(|_| ()).unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn a_mistake_in_delivery_is_told_once_and_not_again_for_each_sink() {
+    let file = written(&format!("{SHOP}[sink.a]\ntype = \"stdout\"\n[sink.b]\ntype = \"stdout\"\n"));
+    let problems = file.problems(&[("TILLHOOK_DELIVERY__RETRY", "[\"5s\", \"soon\"]")]);
+    let expected = "error: `delivery.retry[1]`: `soon` is not a duration\n  \
+                    --> environment variable TILLHOOK_DELIVERY__RETRY\n  \
+                    fix: use one such as \"30s\", \"5m\", \"24h\" or \"7d\"";
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn an_empty_text_is_the_same_as_leaving_the_key_out() {
+    let file = written(&format!(
+        "[server]\nlisten = \"\"\npublic_url = \"\"\n[delivery]\ntimeout = \"\"\nconcurrency = \"\"\n{SHOP}\
+         previous_token = \"\"\n[sink.a]\ntype = \"slack\"\nurl = \"https://hooks.example/x\"\napi = \"\"\nsettle = \"\"\n"
+    ));
+    let config = file.load(&[("TILLHOOK_STORAGE__PATH", "")]).unwrap().config;
+    assert_eq!((config.server.listen.port(), config.server.public_url, config.delivery.timeout), (8080, None, None));
+    assert_eq!((config.storage.path.to_str(), config.delivery.concurrency), (Some("/data"), 4));
+    assert!(config.shops.first_key_value().unwrap().1.previous_token.is_none());
+    assert!(written(&format!("{SHOP}tokn = \"\"")).problems(&[]).contains("`shop.dupont.tokn` is not a known key"));
+}
+
+#[test]
+fn no_value_of_any_key_keeps_the_rest_from_being_checked() {
+    let file = written(&format!(
+        "{SHOP}[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.mail]\ntype = \"email\"\n\
+         to = [\"a@example.com\"]\n[sink.chat]\ntype = \"slack\"\nurl = \"https://hooks.example/x\"\n[sink.erp]\n\
+         type = \"http\"\nurl = \"https://erp.example\"\n"
+    ));
+    for setting in file.load(&[]).unwrap().settings {
+        let variable = format!("TILLHOOK_{}", setting.path.to_uppercase().replace('.', "__"));
+        for value in ["", "x", "0", "-1", "true", "1.5", "[]", "[1, \"x\"]", "{}", "{ x = 1 }", "{ env = \"X\" }"] {
+            let Err(problems) = file.load(&[(&variable, value)]) else { continue };
+            let elsewhere: Vec<_> = problems.0.iter().filter(|told| !told.to_string().contains(&variable)).collect();
+            assert!(elsewhere.is_empty(), "{variable}={value}: {elsewhere:?}");
+        }
+    }
 }

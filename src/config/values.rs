@@ -2,8 +2,12 @@
 //!
 //! Each function is a field's `deserialize_with`. Their errors say `WHAT: use FIX`.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
+use ipnet::IpNet;
 use jiff::{Span, SpanRelativeTo, tz::TimeZone};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -37,6 +41,34 @@ impl JsonSchema for Interval {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": "^[0-9]" })
     }
+}
+
+/// A network such as `10.0.0.0/8`, or one address of one.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Network(IpNet);
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let network = text.parse().or_else(|_| text.parse().map(|address: IpAddr| address.into()));
+        network
+            .map(Self)
+            .map_err(|_| format!("`{text}` is not a network: use one such as \"172.16.0.0/12\" or \"fd00::/8\""))
+    }
+}
+
+/// A list of networks.
+pub(super) fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
+    Ok(Vec::<Network>::deserialize(from)?.into_iter().map(|network| network.0).collect())
+}
+
+/// An address and a port to listen on.
+pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    let wrong = || format!("`{text}` is not an address with a port: use one such as \"0.0.0.0:8080\" or \"[::]:8080\"");
+    text.parse().map_err(|_| D::Error::custom(wrong()))
 }
 
 /// A [`Duration`].
