@@ -20,6 +20,8 @@ pub struct OrderFilter {
 /// Which deliveries to list.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
+    /// This one alone.
+    pub id: Option<String>,
     /// To this sink alone.
     pub sink: Option<String>,
     /// With this status (a word of contract §2) alone.
@@ -51,6 +53,9 @@ pub struct OrderLine {
     pub received_at: Timestamp,
     /// What does not add up.
     pub warnings: Value,
+    /// Whether it is a test.
+    #[serde(skip)]
+    pub test: bool,
 }
 
 /// A delivery in a list.
@@ -154,7 +159,7 @@ impl Store {
     /// What the database says.
     pub async fn list_orders(&self, filter: &OrderFilter) -> Result<Vec<OrderLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT o.shop, o.received_at, e.data FROM customer_order o JOIN event e ON e.id = o.last_event
+            "SELECT o.shop, o.received_at, e.data, o.test FROM customer_order o JOIN event e ON e.id = o.last_event
              WHERE $1 IS NULL OR o.shop = $1 ORDER BY o.seq DESC LIMIT $2",
         );
         let rows = rows.bind(&filter.shop).bind(filter.limit).fetch_all(self.readers()).await?;
@@ -181,6 +186,7 @@ impl Store {
             LEFT JOIN customer_order o ON o.key = d.order_key WHERE 1 = 1",
         );
         for (column, value) in [
+            (" AND d.id = ", &filter.id),
             (" AND d.sink = ", &filter.sink),
             (" AND d.order_key = ", &filter.order),
             (" AND d.event_id = ", &filter.event),
@@ -285,6 +291,7 @@ fn order_line(row: &SqliteRow) -> Result<OrderLine, StoreError> {
         warnings: serde_json::json!(order.warnings),
         order_id: order.order_id,
         internal_id: order.internal_id,
+        test: row.try_get(3)?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Reading back what was recorded: events, orders, deliveries with their attempts, and the feed that `demo` shows.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{Store, StoreError, from_json, micros, parse, timestamp};
@@ -65,7 +66,7 @@ pub struct StoredDelivery {
 }
 
 /// An attempt, from the log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct StoredAttempt {
     /// From 1.
     pub number: u32,
@@ -210,6 +211,19 @@ impl Store {
             payload: payload.as_deref().map(from_json).transpose()?,
             attempts: self.attempts(id).await?,
         }))
+    }
+
+    /// The deliveries whose ids begin with `text`, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn deliveries_called(&self, text: &str, limit: u32) -> Result<Vec<DeliveryId>, StoreError> {
+        let rows = sqlx::query_scalar::<_, String>(
+            // Ids end in hexadecimal digits, which are all before `g`.
+            "SELECT id FROM delivery WHERE id >= $1 AND id < $1 || 'g' ORDER BY id LIMIT $2",
+        );
+        let ids = rows.bind(text).bind(limit).fetch_all(self.readers()).await?;
+        ids.iter().map(|id| parse(id)).collect()
     }
 
     /// The attempts that were logged after `seq`.

@@ -1,0 +1,80 @@
+//! Carries out one command, and says how it ended.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use super::{
+    Cli, Exit,
+    args::{AtDesk, Command, Config, Secrets},
+    config, deliveries, demo,
+    desk::Desk,
+    exit_of, healthcheck, init, orders, secrets, serve, sinks, url,
+};
+use crate::{
+    clock::SystemClock,
+    config::{Environment, Loaded, Problems, Source, load},
+};
+
+/// Carries out the command; what it answers goes to standard output, why it failed to standard error.
+pub async fn run(cli: Cli) -> ExitCode {
+    // Not locked: a `stdout` sink writes there from a thread of its own.
+    let mut out = io::stdout();
+    let ended = carry_out(cli, &mut out).await.and_then(|exit| Ok(out.flush().map(|()| exit)?));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) if is_broken_pipe(&error) => Exit::Ok.into(),
+        Err(error) => {
+            say(&error);
+            exit_of(&error).into()
+        }
+    }
+}
+
+async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let source = cli.config.map_or(Source::Search, Source::File);
+    let environment = Environment::of_process();
+    match cli.command {
+        Command::Serve => serve::run(&source, &environment).await,
+        Command::Demo => demo::run().await,
+        Command::Init(init) => init::run(&init.path, init.force, out),
+        Command::Url(wanted) => url::run(&load(&source, &environment)?.config, wanted.shop.as_deref(), out),
+        Command::Config(Config::Check) => config::check(&source, &environment, out),
+        Command::Config(Config::Show) => config::show(&source, &environment, out),
+        Command::Config(Config::Schema) => config::schema(out),
+        Command::Secrets(Secrets::New { token }) => secrets::run(token, out),
+        Command::Healthcheck => healthcheck::run(&loaded(&source, &environment)?.config.server, out).await,
+        Command::AtDesk(command) => {
+            let desk = Desk::open(loaded(&source, &environment)?.config, Arc::new(SystemClock)).await?;
+            let ended = at_desk(&command, &desk, out).await;
+            desk.close().await;
+            ended
+        }
+    }
+}
+
+async fn at_desk(command: &AtDesk, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    match command {
+        AtDesk::Orders(command) => orders::run(command, desk, out).await,
+        AtDesk::Deliveries(command) => deliveries::run(command, desk, out).await,
+        AtDesk::Sinks(command) => sinks::run(command, desk, out).await,
+    }
+}
+
+/// The configuration. A token that was made just now is told once, whichever command was the first.
+fn loaded(source: &Source, environment: &Environment) -> anyhow::Result<Loaded> {
+    let loaded = load(source, environment)?;
+    serve::tell_new_address(&loaded);
+    Ok(loaded)
+}
+
+/// Who reads our output may stop reading, as in `tillhook orders list | head -1`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn say(error: &anyhow::Error) {
+    if error.is::<Problems>() { eprintln!("{error}") } else { eprintln!("error: {error:#}") }
+}
