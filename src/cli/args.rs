@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{deliveries::Deliveries, orders::Orders, sinks::Sinks};
+use super::{
+    deliveries::Deliveries, invoices::Invoices, orders::Orders, quarantine::Quarantine, render::Render,
+    send_test::SendTest, sinks::Sinks, verify::Verify,
+};
 
 /// Receives the webhooks of a kash.click till and passes every sale on: by e-mail, to Slack, to any HTTP system.
 #[derive(Debug, Parser)]
@@ -37,9 +40,16 @@ pub enum Command {
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Config),
+    /// Act as the till: send a test order to the webhook
+    #[command(after_help = "Example: tillhook send-test --phase both\n\n\
+                            What it sends is marked as a test, and left out of digests and exports.")]
+    SendTest(SendTest),
     /// Make secrets
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Check the signature of a call that was received (Standard Webhooks)
+    #[command(after_help = "Example: tillhook verify body.json --secret whsec_… --headers headers.txt")]
+    Verify(Verify),
     /// Ask the running service whether it could store a call; for Docker
     #[command(
         after_help = "Example: tillhook healthcheck\n\nExit code 0: it could. 1: it could not, or does not answer."
@@ -61,6 +71,15 @@ pub enum AtDesk {
     /// List, try, pause and resume sinks, and recover what they missed
     #[command(subcommand)]
     Sinks(Sinks),
+    /// Print the message that a sink would send about an order
+    #[command(after_help = "Example: tillhook render accountant --order 20261121042")]
+    Render(Render),
+    /// List, show, read again and dismiss what could not be read
+    #[command(subcommand)]
+    Quarantine(Quarantine),
+    /// List, fetch, verify and import invoices
+    #[command(subcommand)]
+    Invoices(Invoices),
 }
 
 #[derive(Debug, Args)]
