@@ -97,7 +97,8 @@ impl Worker {
                 continue;
             }
             let event = prepare::event(&candidate.event)?;
-            self.not_before = self.lane.sink.min_interval().map(|pace| now + pace);
+            // Counted from here: the commit may have taken a while, and the far side counts what it gets.
+            self.not_before = self.lane.sink.min_interval().map(|pace| self.outbox.clock.now() + pace);
             let (outbox, lane) = (self.outbox.clone(), self.lane.clone());
             self.under_way.spawn(attempt::attempt(outbox, lane, candidate, event, payload, made.failure));
         }
