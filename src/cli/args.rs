@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{deliveries::Deliveries, orders::Orders, sinks::Sinks};
+use crate::app::telemetry;
+
+use super::{
+    deliveries::Deliveries, invoices::Invoices, orders::Orders, quarantine::Quarantine, render::Render,
+    send_test::SendTest, sinks::Sinks, verify::Verify,
+};
 
 /// Receives the webhooks of a kash.click till and passes every sale on: by e-mail, to Slack, to any HTTP system.
 #[derive(Debug, Parser)]
@@ -18,6 +23,13 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// What is logged where `TILLHOOK_LOG` does not say: the service tells what happens, a command has its own answer.
+    pub fn log_filter(&self) -> &'static str {
+        if matches!(self.command, Command::Serve) { telemetry::SERVICE } else { telemetry::QUIET }
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -26,8 +38,8 @@ pub enum Command {
                             SIGTERM or Ctrl-C ends it; SIGHUP makes it read its configuration again.")]
     Serve,
     /// Run it with a simulated till that keeps selling; no account, no configuration, throw-away data
-    #[command(after_help = "Example: tillhook demo")]
-    Demo,
+    #[command(after_help = "Example: tillhook demo --sales 20")]
+    Demo(Demo),
     /// Write a commented configuration with a fresh token
     #[command(after_help = "Example: tillhook init && tillhook config check")]
     Init(Init),
@@ -37,9 +49,16 @@ pub enum Command {
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Config),
+    /// Act as the till: send a test order to the webhook
+    #[command(after_help = "Example: tillhook send-test --phase both\n\n\
+                            What it sends is marked as a test, and left out of digests and exports.")]
+    SendTest(SendTest),
     /// Make secrets
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Check the signature of a call that was received (Standard Webhooks)
+    #[command(after_help = "Example: tillhook verify body.json --secret whsec_… --headers headers.txt")]
+    Verify(Verify),
     /// Ask the running service whether it could store a call; for Docker
     #[command(
         after_help = "Example: tillhook healthcheck\n\nExit code 0: it could. 1: it could not, or does not answer."
@@ -61,6 +80,25 @@ pub enum AtDesk {
     /// List, try, pause and resume sinks, and recover what they missed
     #[command(subcommand)]
     Sinks(Sinks),
+    /// Print the message that a sink would send about an order
+    #[command(after_help = "Example: tillhook render accountant --order 20261121042")]
+    Render(Render),
+    /// List, show, read again and dismiss what could not be read
+    #[command(subcommand)]
+    Quarantine(Quarantine),
+    /// List, fetch, verify and import invoices
+    #[command(subcommand)]
+    Invoices(Invoices),
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// End after so many sales [default: with Ctrl-C]
+    #[arg(long, value_name = "N")]
+    pub sales: Option<u64>,
+    /// Where chance begins: the same number makes the same sales
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use clap::{ArgGroup, Args, Subcommand, builder::PossibleValuesParser};
 use serde_json::json;
 
 use super::{
@@ -72,7 +72,8 @@ pub struct Show {
 
 /// What to attempt again.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["id", "sink"])]
+#[command(group(ArgGroup::new("what").required(true).args(["id", "sink"])))]
+#[group(skip)]
 pub struct Retry {
     /// The delivery's id, or the beginning of it
     id: Option<String>,
@@ -203,7 +204,7 @@ async fn show(wanted: &Show, desk: &Desk, out: &mut dyn Write) -> anyhow::Result
         ("last error", line.last_error.clone()),
     ] {
         if let Some(value) = value {
-            writeln!(out, "  {name:<12}{value}")?;
+            writeln!(out, "  {name:<12}{}", print::harmless(&value))?;
         }
     }
     writeln!(out, "\n{}", if delivery.attempts.is_empty() { "No attempt yet." } else { "Attempts" })?;

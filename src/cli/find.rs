@@ -1,8 +1,11 @@
 //! From what somebody typed to what is meant: orders, deliveries, sinks, shops.
 
+use jiff::{Span, Timestamp, civil, tz::TimeZone};
+
 use super::{Exit, Stop, desk::Desk, print::Table};
 use crate::{
-    order::{DeliveryId, ShopId, SinkName},
+    config::Config,
+    order::{DeliveryId, ReceiptId, ShopId, SinkName},
     store::StoredOrder,
 };
 
@@ -62,6 +65,22 @@ pub async fn delivery(desk: &Desk, text: &str) -> anyhow::Result<DeliveryId> {
     }
 }
 
+/// The call that was quarantined and whose id begins with `text`.
+///
+/// # Errors
+/// When there is none (exit 3), or more than one (exit 2).
+pub async fn quarantined(desk: &Desk, text: &str) -> anyhow::Result<ReceiptId> {
+    let found = desk.store.quarantined_called(text, MATCHES).await?;
+    match found[..] {
+        [id] => Ok(id),
+        [] => {
+            let what = format!("no call `{text}` is in quarantine");
+            Err(Stop::with_fix(Exit::NotFound, what, "see `tillhook quarantine list` for those that are"))
+        }
+        _ => Err(several(text, "calls", &found)),
+    }
+}
+
 fn several<T: ToString>(text: &str, things: &str, found: &[T]) -> anyhow::Error {
     let ids: Vec<String> = found.iter().map(|id| format!("  {}\n", id.to_string())).collect();
     let message = format!("`{text}` may be any of several {things}\n{}  fix: give more of the id", ids.concat());
@@ -72,8 +91,8 @@ fn several<T: ToString>(text: &str, things: &str, found: &[T]) -> anyhow::Error 
 ///
 /// # Errors
 /// When there is none (exit 3).
-pub fn sink(desk: &Desk, name: &str) -> anyhow::Result<SinkName> {
-    let known = desk.config.sinks.keys();
+pub fn sink(config: &Config, name: &str) -> anyhow::Result<SinkName> {
+    let known = config.sinks.keys();
     known
         .clone()
         .find(|sink| sink.as_str() == name)
@@ -89,7 +108,7 @@ pub async fn any_sink(desk: &Desk, name: &str) -> anyhow::Result<SinkName> {
     let earlier = desk.store.list_sinks().await?.into_iter().map(|line| line.name);
     match earlier.into_iter().find(|sink| sink.as_str() == name) {
         Some(sink) => Ok(sink),
-        None => sink(desk, name),
+        None => sink(&desk.config, name),
     }
 }
 
@@ -97,8 +116,8 @@ pub async fn any_sink(desk: &Desk, name: &str) -> anyhow::Result<SinkName> {
 ///
 /// # Errors
 /// When there is none (exit 3).
-pub fn shop(desk: &Desk, name: &str) -> anyhow::Result<ShopId> {
-    let known = desk.config.shops.keys();
+pub fn shop(config: &Config, name: &str) -> anyhow::Result<ShopId> {
+    let known = config.shops.keys();
     known
         .clone()
         .find(|shop| shop.as_str() == name)
@@ -118,4 +137,26 @@ pub fn unknown<'a>(thing: &str, name: &str, known: impl Iterator<Item = &'a str>
         Some(_) => format!("use one of: {all}"),
     };
     Stop::with_fix(Exit::NotFound, format!("there is no {thing} `{name}`"), fix)
+}
+
+/// The time that `text` means: an instant with its offset, a date or time on the wall clock of `zone`, or how long ago.
+///
+/// # Errors
+/// When it is none of these, or not in the past (exit 2).
+pub fn time(text: &str, zone: &TimeZone, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let at = text.parse().ok().or_else(|| on_the_wall(text, zone)).or_else(|| ago(text, zone, now));
+    at.filter(|at| *at <= now).ok_or_else(|| {
+        let what = format!("`{text}` is no time in the past");
+        Stop::with_fix(Exit::Usage, what, "write 2026-11-21, 2026-11-21T08:00, 2026-11-21T08:00:00+01:00, 2h or 3d")
+    })
+}
+
+fn on_the_wall(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    let civil: civil::DateTime = text.parse().ok()?;
+    Some(civil.to_zoned(zone.clone()).ok()?.timestamp())
+}
+
+fn ago(text: &str, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+    let span: Span = text.parse().ok()?;
+    Some(now.to_zoned(zone.clone()).checked_sub(span).ok()?.timestamp())
 }

@@ -32,7 +32,7 @@ pub async fn run(server: &Server, out: &mut dyn Write) -> anyhow::Result<Exit> {
 }
 
 /// The address under which this machine reaches a service that listens on `listen`.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -54,9 +54,9 @@ fn head(desk: &Desk, stored: &StoredOrder, events: &[StoredEvent], out: &mut dyn
     let order = &stored.order;
     let shop = desk.config.shops.get(&stored.shop).map(|settings| settings.shop.name.as_str());
     let kind = if order.refund() { "Refund" } else { "Order" };
-    writeln!(out, "{kind} {}{}", order.number(), if stored.test { " (test)" } else { "" })?;
+    writeln!(out, "{kind} {}{}", print::harmless(order.number()), if stored.test { " (test)" } else { "" })?;
     let mut fact = |name: &str, value: Option<String>| match value {
-        Some(value) => writeln!(out, "  {name:<14}{value}"),
+        Some(value) => writeln!(out, "  {name:<16}{}", print::harmless(&value)),
         None => Ok(()),
     };
     fact("shop", Some(shop.map_or_else(|| stored.shop.to_string(), |name| format!("{name} ({})", stored.shop))))?;
@@ -117,7 +117,7 @@ fn invoice_lines(order: &Order, last_error: Option<String>, out: &mut dyn Write)
         InvoiceStatus::Pending => format!("not here yet{}", because(last_error)),
         InvoiceStatus::Missing => format!("missing{}", because(last_error)),
     };
-    writeln!(out, "  {:<14}{text}", "invoice")?;
+    writeln!(out, "  {:<16}{}", "invoice", print::harmless(&text))?;
     Ok(())
 }
 

@@ -60,7 +60,7 @@ pub async fn run(command: &Orders, desk: &Desk, out: &mut dyn Write) -> anyhow::
 }
 
 async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let shop = wanted.shop.as_deref().map(|shop| find::shop(desk, shop)).transpose()?;
+    let shop = wanted.shop.as_deref().map(|shop| find::shop(&desk.config, shop)).transpose()?;
     let filter = OrderFilter { shop: shop.map(String::from), limit: wanted.listing.limit };
     let orders = desk.store.list_orders(&filter).await?;
     if wanted.listing.json {

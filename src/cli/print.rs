@@ -39,7 +39,7 @@ impl Table {
 
     /// Adds a row of as many cells as there are headings.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        self.rows.push(cells.map(|cell| harmless(&cell)).into());
     }
 
     /// Writes it, each line behind `indent`.
@@ -77,6 +77,11 @@ pub fn short_ids(ids: &[String]) -> Vec<String> {
     let longest = ids.iter().map(String::len).max().unwrap_or(0);
     let length = (SHORT_ID..longest).find(differ).unwrap_or(longest);
     ids.iter().map(|id| cut(id, length)).collect()
+}
+
+/// The text without characters that could command a terminal: the till's words are anybody's.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The beginning of a text, on one line.

@@ -11,10 +11,12 @@ use super::{
     args::{AtDesk, Command, Config, Secrets},
     config, deliveries, demo,
     desk::Desk,
-    exit_of, healthcheck, init, orders, secrets, serve, sinks, url,
+    exit_of, healthcheck, init, invoices, orders, quarantine, render, secrets, send_test, serve, sink_test,
+    sinks::{self, Sinks},
+    url, verify,
 };
 use crate::{
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     config::{Environment, Loaded, Problems, Source, load},
 };
 
@@ -36,9 +38,10 @@ pub async fn run(cli: Cli) -> ExitCode {
 async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let source = cli.config.map_or(Source::Search, Source::File);
     let environment = Environment::of_process();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     match cli.command {
         Command::Serve => serve::run(&source, &environment).await,
-        Command::Demo => demo::run().await,
+        Command::Demo(wanted) => demo::run(&wanted).await,
         Command::Init(init) => init::run(&init.path, init.force, out),
         Command::Url(wanted) => url::run(&load(&source, &environment)?.config, wanted.shop.as_deref(), out),
         Command::Config(Config::Check) => config::check(&source, &environment, out),
@@ -46,8 +49,19 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Config(Config::Schema) => config::schema(out),
         Command::Secrets(Secrets::New { token }) => secrets::run(token, out),
         Command::Healthcheck => healthcheck::run(&loaded(&source, &environment)?.config.server, out).await,
+        Command::Verify(call) => verify::run(&call, clock.now(), out),
+        Command::SendTest(wanted) => {
+            let config = match (&wanted.to, &wanted.shop) {
+                (Some(_), None) => None,
+                _ => Some(loaded(&source, &environment)?.config),
+            };
+            send_test::run(&wanted, config.as_ref(), &clock, out).await
+        }
+        Command::AtDesk(AtDesk::Sinks(Sinks::Test(sink))) => {
+            sink_test::run(&sink.name, &loaded(&source, &environment)?.config, &clock, out).await
+        }
         Command::AtDesk(command) => {
-            let desk = Desk::open(loaded(&source, &environment)?.config, Arc::new(SystemClock)).await?;
+            let desk = Desk::open(loaded(&source, &environment)?.config, clock).await?;
             let ended = at_desk(&command, &desk, out).await;
             desk.close().await;
             ended
@@ -60,6 +74,9 @@ async fn at_desk(command: &AtDesk, desk: &Desk, out: &mut dyn Write) -> anyhow::
         AtDesk::Orders(command) => orders::run(command, desk, out).await,
         AtDesk::Deliveries(command) => deliveries::run(command, desk, out).await,
         AtDesk::Sinks(command) => sinks::run(command, desk, out).await,
+        AtDesk::Render(command) => render::run(command, desk, out).await,
+        AtDesk::Quarantine(command) => quarantine::run(command, desk, out).await,
+        AtDesk::Invoices(command) => invoices::run(command, desk, out).await,
     }
 }
 
@@ -76,5 +93,5 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn say(error: &anyhow::Error) {
-    if error.is::<Problems>() { eprintln!("{error}") } else { eprintln!("error: {error:#}") }
+    if error.is::<Problems>() { eprintln!("{error}") } else { eprintln!("error: {error}") }
 }

@@ -15,6 +15,7 @@ use crate::{
     app::{self, Running, StartError},
     clock::SystemClock,
     config::{Config, Environment, Loaded, Source, load},
+    store::{Access, OpenError, Store},
 };
 
 /// How long the service may take to end. Docker kills after ten seconds; what is cut off is attempted again.
@@ -30,7 +31,10 @@ pub async fn run(source: &Source, environment: &Environment) -> anyhow::Result<E
     let loaded = load(source, environment)?;
     warn(&loaded);
     let config = loaded.config.clone();
-    let listener = listen(&config).await?;
+    let listener = match listen(&config).await {
+        Ok(listener) => listener,
+        Err(error) => return Err(rather_in_use(&config, error).await.into()),
+    };
     let running = app::serve(&config, Arc::new(SystemClock), listener).await?;
     eprintln!("tillhook {} listens on {}", env!("CARGO_PKG_VERSION"), running.addr);
     tell_new_address(&loaded);
@@ -58,6 +62,14 @@ async fn listen(config: &Config) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|error| {
         StartError::Listen(io::Error::new(error.kind(), format!("{address} is not to be had ({})", error.kind())))
     })
+}
+
+/// Where another service has the port and the directory too, the directory says more.
+async fn rather_in_use(config: &Config, taken: StartError) -> StartError {
+    match Store::open(&config.storage.path, Access::Service).await {
+        Err(error @ OpenError::InUse(_)) => error.into(),
+        _ => taken,
+    }
 }
 
 fn warn(loaded: &Loaded) {

@@ -6,10 +6,13 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{
-    Exit,
+    Exit, Stop,
     args::Listing,
     desk::Desk,
-    print::{self, Table},
+    find,
+    print::{self, Table, counted},
+    recover::{self, Recover},
+    sink_test,
 };
 use crate::{
     order::SinkName,
@@ -22,6 +25,26 @@ pub enum Sinks {
     /// List the sinks, and how they fare
     #[command(after_help = "Example: tillhook sinks list")]
     List(List),
+    /// Try a sink: is it reachable, and does it take a message?
+    #[command(after_help = "Example: tillhook sinks test accountant")]
+    Test(Named),
+    /// Stop attempts to a sink and keep its queue
+    #[command(after_help = "Example: tillhook sinks pause erp")]
+    Pause(Named),
+    /// Let a paused sink go on: what waits is due at once
+    #[command(after_help = "Example: tillhook sinks resume erp")]
+    Resume(Named),
+    /// Enqueue what a sink's present rules would have selected and it never got
+    #[command(after_help = "Example: tillhook sinks recover erp --since 3d --dry-run")]
+    Recover(Recover),
+}
+
+/// Which sink.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The sink
+    #[arg(value_name = "NAME")]
+    pub name: String,
 }
 
 /// How to list the sinks.
@@ -51,6 +74,10 @@ struct Row {
 pub async fn run(command: &Sinks, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match command {
         Sinks::List(wanted) => list(wanted.listing, desk, out).await,
+        Sinks::Test(wanted) => sink_test::run(&wanted.name, &desk.config, &desk.clock, out).await,
+        Sinks::Pause(wanted) => pause(&wanted.name, desk, out).await,
+        Sinks::Resume(wanted) => resume(&wanted.name, desk, out).await,
+        Sinks::Recover(wanted) => recover::run(wanted, desk, out).await,
     }
 }
 
@@ -94,4 +121,29 @@ fn row(line: SinkLine, kind: Option<&'static str>) -> Row {
 fn never_ran(name: &SinkName, kind: Option<&'static str>) -> Row {
     let remark = "has not run yet".to_owned();
     Row { name: name.to_string(), kind, status: "ok".to_owned(), waiting: 0, dead: 0, remark }
+}
+
+async fn pause(name: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let sink = find::any_sink(desk, name).await?;
+    if desk.store.pause_sink(&sink, "by hand", desk.now()).await? {
+        writeln!(out, "{sink} is paused: its queue grows until `tillhook sinks resume {sink}`")?;
+    } else {
+        writeln!(out, "{sink} was paused already")?;
+    }
+    Ok(Exit::Ok)
+}
+
+async fn resume(name: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let sink = find::any_sink(desk, name).await?;
+    if !desk.config.sinks.contains_key(&sink) {
+        let what = format!("`{sink}` is no longer in the configuration, so nothing can be sent to it");
+        return Err(Stop::with_fix(Exit::Failed, what, "put it back and reload the service: it resumes by itself"));
+    }
+    let (waiting, _) = desk.store.backlog(&sink).await?;
+    if desk.store.resume_sink(&sink, desk.now()).await? {
+        writeln!(out, "{sink} goes on: {} due now", counted(waiting, "delivery is", "deliveries are"))?;
+    } else {
+        writeln!(out, "{sink} was not paused")?;
+    }
+    Ok(Exit::Ok)
 }

@@ -162,6 +162,21 @@ impl Store {
         Ok(told == 1)
     }
 
+    /// Whether a sink was told of an order, or is to be, or its message was given up.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn knows_of(&self, sink: &SinkName, order: OrderKey) -> Result<bool, StoreError> {
+        let known: i64 = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM delivery WHERE order_key = $1 AND sink = $2 AND status <> 'skipped')",
+        )
+        .bind(order.to_string())
+        .bind(sink.as_str())
+        .fetch_one(self.readers())
+        .await?;
+        Ok(known == 1)
+    }
+
     /// The order with this key, as it stands.
     ///
     /// # Errors
