@@ -3,7 +3,7 @@
 //! A test ends with [`App::finish`], which fails when deliveries are left over that the test did not account for; a test
 //! that forgets to call it fails as well.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
@@ -15,9 +15,9 @@ use tillhook::{
     },
     clock::{Clock, ManualClock},
     config::{self, Config, Environment, Source},
-    order::Phase,
+    order::{Phase, SinkName},
     sink::signature::Secret,
-    store::{DeliveryFilter, DeliveryLine, OrderFilter, OrderLine, Store},
+    store::{DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, Store},
     till::{
         self, Announcement, TillOrder, Voice,
         sandbox::{Options, Sandbox},
@@ -43,10 +43,25 @@ pub struct App {
     pub till: Sandbox,
     /// A mailbox, a Slack channel and a webhook receiver that behave well.
     pub far: FarSides,
+    /// Keys for the shop's table, and tables that follow it.
+    shop: String,
+    /// Where mails go.
+    mail_server: SocketAddr,
     config: Config,
     running: Option<Running>,
     directory: TempDir,
     finished: bool,
+}
+
+/// What a test may choose.
+#[derive(Default)]
+pub struct Setup<'a> {
+    /// More keys for the shop's table, and tables that follow it.
+    pub shop: &'a str,
+    /// A mail server of the test's own.
+    pub mail_server: Option<SocketAddr>,
+    /// The end of the configuration; it begins inside `[delivery]`.
+    pub sinks: &'a str,
 }
 
 impl App {
@@ -58,6 +73,11 @@ impl App {
 
     /// The same with more keys in the shop's table.
     pub async fn start_with(shop: &str, sinks: &str) -> Self {
+        Self::set_up(Setup { shop, sinks, ..Setup::default() }).await
+    }
+
+    /// Starts a service as a test wants it.
+    pub async fn set_up(setup: Setup<'_>) -> Self {
         tillhook::app::telemetry::install_cryptography();
         let clock = ManualClock::new(START.parse().expect("a time"));
         let options = Options { seed: 7, zone: paris(), clock: Arc::new(clock.clone()) };
@@ -65,13 +85,21 @@ impl App {
         let secret: Secret = WHSEC.parse().expect("a secret");
         let far = FarSides::start(Arc::new(clock.clone()), secret).await.expect("far sides");
         let directory = TempDir::new().expect("a directory");
-        let config = Self::configure(&directory, &till, &far, shop, sinks);
-        let mut app = Self { clock, till, far, config, running: None, directory, finished: false };
+        let (shop, mail_server) = (setup.shop.to_owned(), setup.mail_server.unwrap_or(far.mail_addr));
+        let config = Self::configure(&directory, &till, &far, &shop, mail_server, setup.sinks);
+        let mut app = Self { clock, till, far, shop, mail_server, config, running: None, directory, finished: false };
         app.boot().await;
         app
     }
 
-    fn configure(directory: &TempDir, till: &Sandbox, far: &FarSides, shop: &str, sinks: &str) -> Config {
+    fn configure(
+        directory: &TempDir,
+        till: &Sandbox,
+        far: &FarSides,
+        shop: &str,
+        mail_server: SocketAddr,
+        sinks: &str,
+    ) -> Config {
         let path = directory.path().join("tillhook.toml");
         let sinks = sinks
             .replace("MAIL", "type = \"email\"\nto = [\"compta@cabinet-martin.example\"]")
@@ -84,29 +112,36 @@ impl App {
             public_url = "https://hooks.dupont.example"
             [storage]
             path = "{data}"
-            [shop.dupont]
-            name = "Boulangerie Dupont"
-            token = "{TOKEN}"
-            till_hosts = ["{origin}"]
-            {shop}
             [smtp]
             host = "127.0.0.1"
             port = {port}
             tls = "none"
             from = "Boulangerie Dupont <caisse@dupont.example>"
+            [shop.dupont]
+            name = "Boulangerie Dupont"
+            token = "{TOKEN}"
+            till_hosts = ["{origin}"]
+            {shop}
             [delivery]
             allow_private = ["127.0.0.0/8"]
             {sinks}
             "#,
             data = directory.path().join("data").display(),
             origin = till.origin(),
-            port = far.mail_addr.port(),
+            port = mail_server.port(),
         );
         std::fs::write(&path, text).expect("a configuration file");
         match config::load(&Source::File(path), &Environment::default()) {
             Ok(loaded) => loaded.config,
             Err(problems) => panic!("the test's configuration is wrong:\n{problems}"),
         }
+    }
+
+    /// Replaces the end of the configuration while the service runs, as SIGHUP does.
+    pub async fn reconfigure(&mut self, sinks: &str) {
+        self.config = Self::configure(&self.directory, &self.till, &self.far, &self.shop, self.mail_server, sinks);
+        let reloaded = self.running.as_mut().expect("a running service").reload(&self.config).await;
+        reloaded.unwrap_or_else(|error| panic!("the service does not reload: {error}"));
     }
 
     /// Starts the service on its directory.
@@ -142,7 +177,13 @@ impl App {
 
     /// The till makes a call; returns the status and the JSON of the answer.
     pub async fn call(&self, announcement: &Announcement) -> (u16, Value) {
-        let answer = till::post(announcement, &self.webhook()).await.expect("an answer");
+        self.call_at(TOKEN, announcement).await
+    }
+
+    /// The same at the webhook of another shop.
+    pub async fn call_at(&self, token: &str, announcement: &Announcement) -> (u16, Value) {
+        let url = format!("http://{}/in/{token}", self.service().addr);
+        let answer = till::post(announcement, &url).await.expect("an answer");
         (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
     }
 
@@ -160,14 +201,29 @@ impl App {
 
     /// The till sends a form with these fields.
     pub async fn post_form(&self, fields: &[(&str, &str)]) -> (u16, Value) {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        self.call(&Announcement {
-            method: http::Method::POST,
-            query: None,
-            content_type: Some("application/x-www-form-urlencoded".to_owned()),
-            body: body.into_bytes(),
-        })
-        .await
+        self.call(&form(fields)).await
+    }
+
+    /// The same; returns the word of the answer.
+    pub async fn say(&self, fields: &[(&str, &str)]) -> String {
+        let (status, answer) = self.post_form(fields).await;
+        assert_eq!(status, 200, "the till is answered 200");
+        answer["status"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The till sends this JSON; returns the word of the answer.
+    pub async fn say_json(&self, json: Value) -> String {
+        let body = json.to_string().into_bytes();
+        let content_type = Some("application/json".to_owned());
+        let (status, answer) =
+            self.call(&Announcement { method: http::Method::POST, query: None, content_type, body }).await;
+        assert_eq!(status, 200, "the till is answered 200");
+        answer["status"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What time it is for the service.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Turns the clock, and waits until everything that is due by then is done.
@@ -189,6 +245,46 @@ impl App {
                 panic!("nothing happens any more, and this is left:\n{:#?}", self.open_deliveries().await);
             }
         }
+    }
+
+    /// Waits for the nth event of a type, and until what follows from it is done; returns its data. An alert is written
+    /// after the attempt that causes it, so a settled outbox does not mean that it is there.
+    pub async fn event(&self, kind: &str, nth: usize) -> Value {
+        let mut commits = self.store().commits();
+        loop {
+            commits.borrow_and_update();
+            if let Some(data) = self.data_of(kind).await.into_iter().nth(nth - 1) {
+                self.settle().await;
+                return data;
+            }
+            let waited = tokio::time::timeout(HANG, commits.changed()).await;
+            assert!(waited.is_ok(), "there is no {kind} number {nth}, only {:?}", self.events().await);
+        }
+    }
+
+    /// Somebody pauses a sink by hand.
+    pub async fn pause(&self, sink: &str) {
+        let paused = self.store().pause_sink(&name(sink), "by hand", self.clock.now()).await;
+        assert!(paused.expect("the database answers"), "it was running");
+    }
+
+    /// Somebody resumes a sink by hand.
+    pub async fn resume(&self, sink: &str) {
+        let resumed = self.store().resume_sink(&name(sink), self.clock.now()).await;
+        assert!(resumed.expect("the database answers"), "it was paused");
+    }
+
+    /// The status of a sink: `ok`, `failing` or `paused`.
+    pub async fn sink_status(&self, sink: &str) -> String {
+        let lines = self.store().list_sinks().await.expect("the database answers");
+        lines.into_iter().find(|line| line.name == name(sink)).expect("the sink").status
+    }
+
+    /// Every invoice, of the oldest order first.
+    pub async fn invoices(&self) -> Vec<InvoiceLine> {
+        let mut lines = self.store().list_invoices(10_000).await.expect("the database answers");
+        lines.reverse();
+        lines
     }
 
     /// The deliveries of a sink, oldest first.
@@ -255,6 +351,21 @@ impl Drop for App {
     fn drop(&mut self) {
         assert!(self.finished || std::thread::panicking(), "a test has to end with `finish`");
     }
+}
+
+/// A form as the till sends it.
+pub fn form(fields: &[(&str, &str)]) -> Announcement {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    Announcement {
+        method: http::Method::POST,
+        query: None,
+        content_type: Some("application/x-www-form-urlencoded".to_owned()),
+        body: body.into_bytes(),
+    }
+}
+
+pub fn name(sink: &str) -> SinkName {
+    sink.parse().expect("a name")
 }
 
 pub fn paris() -> TimeZone {
