@@ -297,11 +297,13 @@ impl App {
 
     /// The statuses of a sink's deliveries, oldest first; a skipped one with its rule.
     pub async fn statuses(&self, sink: &str) -> Vec<String> {
-        let show = |line: DeliveryLine| match line.skipped_because {
-            Some(rule) => format!("skipped: {rule}"),
-            None => line.status,
-        };
-        self.deliveries(sink).await.into_iter().map(show).collect()
+        self.deliveries(sink).await.into_iter().map(shown).collect()
+    }
+
+    /// The same of the deliveries about one order.
+    pub async fn statuses_of(&self, sink: &str, internal_id: &str) -> Vec<String> {
+        let about = |line: &DeliveryLine| line.internal_id.as_deref() == Some(internal_id);
+        self.deliveries(sink).await.into_iter().filter(about).map(shown).collect()
     }
 
     /// Every order, oldest first.
@@ -350,6 +352,13 @@ impl App {
 impl Drop for App {
     fn drop(&mut self) {
         assert!(self.finished || std::thread::panicking(), "a test has to end with `finish`");
+    }
+}
+
+fn shown(line: DeliveryLine) -> String {
+    match line.skipped_because {
+        Some(rule) => format!("skipped: {rule}"),
+        None => line.status,
     }
 }
 
