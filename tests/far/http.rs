@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, Response, StatusCode},
+    http::{HeaderMap, Response, StatusCode, Uri},
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch};
@@ -43,6 +43,7 @@ impl Answer {
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Request {
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
@@ -72,7 +73,7 @@ pub struct HttpFar {
 struct Script {
     next: Mutex<VecDeque<Answer>>,
     otherwise: Mutex<Answer>,
-    requests: Mutex<Vec<Request>>,
+    requests: watch::Sender<Vec<Request>>,
     /// While `true`, requests are read and not answered.
     silent: watch::Sender<bool>,
 }
@@ -90,7 +91,7 @@ impl HttpFar {
         let state = Arc::new(Script {
             next: Mutex::default(),
             otherwise: Mutex::new(Answer::status(200)),
-            requests: Mutex::default(),
+            requests: watch::Sender::default(),
             silent: watch::Sender::new(false),
         });
         let router = Router::new().fallback(answer).with_state(state.clone());
@@ -122,7 +123,14 @@ impl HttpFar {
     }
 
     pub fn requests(&self) -> Vec<Request> {
-        self.state.requests.lock().expect("the script").clone()
+        self.state.requests.borrow().clone()
+    }
+
+    /// Returns once this many requests have come, answered or not.
+    pub async fn asked(&self, times: usize) {
+        let mut requests = self.state.requests.subscribe();
+        let asked = requests.wait_for(|requests| requests.len() >= times);
+        tokio::time::timeout(crate::harness::HANG, asked).await.expect("a request").expect("the far side runs");
     }
 
     /// The types of the events that came, in order.
@@ -131,8 +139,9 @@ impl HttpFar {
     }
 }
 
-async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    script.requests.lock().expect("the script").push(Request { headers, body });
+async fn answer(State(script): State<Arc<Script>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let request = Request { path: uri.path().to_owned(), headers, body };
+    script.requests.send_modify(|requests| requests.push(request));
     let mut silent = script.silent.subscribe();
     let _ = silent.wait_for(|silent| !silent).await;
     let next = script.next.lock().expect("the script").pop_front();
