@@ -4,5 +4,6 @@
 mod far;
 mod harness;
 
+mod cli;
 mod contract;
 mod house;

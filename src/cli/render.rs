@@ -36,7 +36,7 @@ pub struct Render {
 pub async fn run(wanted: &Render, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let name = find::sink(&desk.config, &wanted.name)?;
     let order = find::order(desk, &wanted.order).await?;
-    let Some(lane) = assemble::lanes(&desk.config, &desk.clock)?.remove(&name) else { return Ok(Exit::NotFound) };
+    let lane = assemble::lane(&desk.config, &name, &desk.clock)?;
     let candidate = candidate(desk, &lane.rule, order).await?;
     let context =
         Present { recorder: &desk.recorder, public_url: desk.config.server.public_url.as_ref(), now: desk.now() };
@@ -56,7 +56,7 @@ pub async fn run(wanted: &Render, desk: &Desk, out: &mut dyn Write) -> anyhow::R
     }
     match desk.config.sinks[&name].options.kind() {
         "email" => mail(&payload, wanted.html, out)?,
-        _ => writeln!(out, "{}", payload.body)?,
+        _ => writeln!(out, "{}", payload.body.trim_end_matches('\n'))?,
     }
     Ok(Exit::Ok)
 }
