@@ -7,3 +7,4 @@ mod harness;
 mod cli;
 mod contract;
 mod house;
+mod scenarios;

@@ -96,7 +96,8 @@ impl Worker {
             if !sending.contains(&candidate.id) {
                 continue;
             }
-            self.not_before = self.lane.sink.min_interval().map(|pace| now + pace);
+            // Counted from here: the commit may have taken a while, and the far side counts what it gets.
+            self.not_before = self.lane.sink.min_interval().map(|pace| self.outbox.clock.now() + pace);
             let (outbox, lane) = (self.outbox.clone(), self.lane.clone());
             self.under_way.spawn(attempt::attempt(outbox, lane, candidate, payload, made.failure));
         }

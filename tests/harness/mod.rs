@@ -3,21 +3,21 @@
 //! A test ends with [`App::finish`], which fails when deliveries are left over that the test did not account for; a test
 //! that forgets to call it fails as well.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 use tempfile::TempDir;
 use tillhook::{
     app::{
-        self, Running,
+        self, Running, StartError,
         demo::far_sides::{FarSides, loopback},
     },
     clock::{Clock, ManualClock},
     config::{self, Config, Environment, Source},
     order::Phase,
     sink::signature::Secret,
-    store::{DeliveryFilter, DeliveryLine, OrderFilter, OrderLine, Store},
+    store::{DeliveryFilter, DeliveryLine, OrderFilter, OrderLine, SinkState, Store, StoredAttempt},
     till::{
         self, Announcement, TillOrder, Voice,
         sandbox::{Options, Sandbox},
@@ -49,6 +49,27 @@ pub struct App {
     finished: bool,
 }
 
+/// What differs from the usual configuration.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    /// More keys of the shop.
+    pub shop: &'a str,
+    /// The sinks.
+    pub sinks: &'a str,
+    /// The keys of `[delivery]`.
+    pub delivery: &'a str,
+    /// Where else invoices may come from.
+    pub till_host: Option<&'a str>,
+    /// The mail server and how to sign in, where that is not the mailbox that behaves well.
+    pub smtp: Option<(SocketAddr, &'a str)>,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self { shop: "", sinks: "", delivery: "allow_private = [\"127.0.0.0/8\"]", till_host: None, smtp: None }
+    }
+}
+
 impl App {
     /// Starts a service whose configuration ends with `sinks`; `MAIL`, `SLACK` and `HTTP` in it stand for the keys that
     /// reach the far sides that behave well.
@@ -58,6 +79,18 @@ impl App {
 
     /// The same with more keys in the shop's table.
     pub async fn start_with(shop: &str, sinks: &str) -> Self {
+        Self::set_up(Setup { shop, sinks, ..Setup::default() }).await
+    }
+
+    /// The same with anything else changed too.
+    pub async fn set_up(setup: Setup<'_>) -> Self {
+        let mut app = Self::prepare(setup).await;
+        app.boot().await;
+        app
+    }
+
+    /// Everything but the service, which [`App::boot`] starts.
+    pub async fn prepare(setup: Setup<'_>) -> Self {
         tillhook::app::telemetry::install_cryptography();
         let clock = ManualClock::new(START.parse().expect("a time"));
         let options = Options { seed: 7, zone: paris(), clock: Arc::new(clock.clone()) };
@@ -65,13 +98,14 @@ impl App {
         let secret: Secret = WHSEC.parse().expect("a secret");
         let far = FarSides::start(Arc::new(clock.clone()), secret).await.expect("far sides");
         let directory = TempDir::new().expect("a directory");
-        let config = Self::configure(&directory, &till, &far, shop, sinks);
-        let mut app = Self { clock, till, far, config, running: None, directory, finished: false };
-        app.boot().await;
-        app
+        let config = Self::configure(&directory, &till, &far, setup);
+        Self { clock, till, far, config, running: None, directory, finished: false }
     }
 
-    fn configure(directory: &TempDir, till: &Sandbox, far: &FarSides, shop: &str, sinks: &str) -> Config {
+    fn configure(directory: &TempDir, till: &Sandbox, far: &FarSides, setup: Setup<'_>) -> Config {
+        let Setup { shop, sinks, delivery, till_host, smtp } = setup;
+        let (smtp_addr, smtp_keys) = smtp.unwrap_or((far.mail_addr, ""));
+        let till_hosts: Vec<_> = [Some(till.origin()), till_host].into_iter().flatten().collect();
         let path = directory.path().join("tillhook.toml");
         let sinks = sinks
             .replace("MAIL", "type = \"email\"\nto = [\"compta@cabinet-martin.example\"]")
@@ -87,20 +121,20 @@ impl App {
             [shop.dupont]
             name = "Boulangerie Dupont"
             token = "{TOKEN}"
-            till_hosts = ["{origin}"]
+            till_hosts = {till_hosts:?}
             {shop}
             [smtp]
             host = "127.0.0.1"
             port = {port}
             tls = "none"
             from = "Boulangerie Dupont <caisse@dupont.example>"
+            {smtp_keys}
             [delivery]
-            allow_private = ["127.0.0.0/8"]
+            {delivery}
             {sinks}
             "#,
             data = directory.path().join("data").display(),
-            origin = till.origin(),
-            port = far.mail_addr.port(),
+            port = smtp_addr.port(),
         );
         std::fs::write(&path, text).expect("a configuration file");
         match config::load(&Source::File(path), &Environment::default()) {
@@ -111,10 +145,15 @@ impl App {
 
     /// Starts the service on its directory.
     pub async fn boot(&mut self) {
+        self.try_boot().await.unwrap_or_else(|error| panic!("the service does not start: {error}"));
+    }
+
+    /// Starts the service on its directory, or says why it refuses.
+    pub async fn try_boot(&mut self) -> Result<(), StartError> {
         let listener = loopback().await.expect("a port");
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-        let running = app::serve(&self.config, clock, listener).await;
-        self.running = Some(running.unwrap_or_else(|error| panic!("the service does not start: {error}")));
+        self.running = Some(app::serve(&self.config, clock, listener).await?);
+        Ok(())
     }
 
     /// Stops the service; its directory stays.
@@ -189,6 +228,73 @@ impl App {
                 panic!("nothing happens any more, and this is left:\n{:#?}", self.open_deliveries().await);
             }
         }
+    }
+
+    /// The same with sinks that keep a pace: turns the clock by a second where they are all that is left.
+    pub async fn settle_at_pace(&self, paced: &[&str]) {
+        loop {
+            self.settle_but(paced).await;
+            let mut commits = self.store().commits();
+            commits.borrow_and_update();
+            if self.store().is_settled(self.clock.now()).await.expect("the database answers") {
+                return;
+            }
+            if !self.open_deliveries().await.iter().any(|line| line.status == "sending") {
+                self.clock.advance(Duration::from_secs(1));
+            }
+            tokio::time::timeout(HANG, commits.changed()).await.expect("a paced sink goes on").expect("a store");
+        }
+    }
+
+    /// Waits until nothing is due or in flight but for these sinks, whatever they are at.
+    pub async fn settle_but(&self, sinks: &[&str]) {
+        self.until("only these sinks have something to do", async || {
+            let now = self.clock.now();
+            let busy = |line: &DeliveryLine| match line.status.as_str() {
+                "sending" | "due" => true,
+                _ => line.status == "retrying" && line.next_attempt_at.is_some_and(|at| at <= now),
+            };
+            let lines = self.open_deliveries().await;
+            !lines.iter().any(|line| busy(line) && !sinks.contains(&line.sink.as_str()))
+        })
+        .await;
+    }
+
+    /// Waits until something holds, looking again after each commit.
+    pub async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        let mut commits = self.store().commits();
+        loop {
+            commits.borrow_and_update();
+            if holds().await {
+                return;
+            }
+            let waited = tokio::time::timeout(HANG, commits.changed()).await;
+            if waited.is_err() {
+                panic!("it never came to this: {what}; left are\n{:#?}", self.open_deliveries().await);
+            }
+        }
+    }
+
+    /// Waits until this many events of a type are recorded, and returns the data of all of them.
+    pub async fn told(&self, kind: &str, count: usize) -> Vec<Value> {
+        self.until(kind, async || self.data_of(kind).await.len() >= count).await;
+        self.data_of(kind).await
+    }
+
+    /// What is known of a sink.
+    pub async fn sink(&self, name: &str) -> SinkState {
+        let state = self.store().sink_state(&name.parse().expect("a name")).await.expect("the database answers");
+        state.expect("a sink that runs")
+    }
+
+    /// The attempts at a sink's deliveries, the oldest delivery first.
+    pub async fn attempts(&self, sink: &str) -> Vec<StoredAttempt> {
+        let mut attempts = Vec::new();
+        for line in self.deliveries(sink).await {
+            let delivery = self.store().delivery(line.id).await.expect("the database answers");
+            attempts.extend(delivery.expect("a delivery").attempts);
+        }
+        attempts
     }
 
     /// The deliveries of a sink, oldest first.
