@@ -3,25 +3,22 @@
 use std::io::Write;
 
 use clap::{ArgGroup, Args, Subcommand, builder::PossibleValuesParser};
-use serde_json::json;
 
 use super::{
     Exit, Stop,
     args::Listing,
+    delivery_sheet::{self, outcome},
     desk::Desk,
     find,
     print::{self, Table},
 };
 use crate::{
     order::DeliveryId,
-    store::{DeliveryFilter, DeliveryLine, StoredAttempt},
+    store::{DeliveryFilter, DeliveryLine},
 };
 
 /// The statuses of contract §2.
 const STATUSES: [&str; 8] = ["waiting", "due", "sending", "retrying", "paused", "delivered", "skipped", "dead"];
-
-/// How much of an error fits into a line of a list.
-const ERROR_WIDTH: usize = 40;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -102,7 +99,10 @@ pub struct Skip {
 pub async fn run(command: &Deliveries, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match command {
         Deliveries::List(wanted) => list(wanted, desk, out).await,
-        Deliveries::Show(wanted) => show(wanted, desk, out).await,
+        Deliveries::Show(wanted) => {
+            let id = find::delivery(desk, &wanted.id).await?;
+            delivery_sheet::show(desk, &line(desk, id).await?, wanted.payload, wanted.json, out).await
+        }
         Deliveries::Retry(wanted) => retry(wanted, desk, out).await,
         Deliveries::Skip(wanted) => skip(&wanted.id, desk, out).await,
     }
@@ -140,81 +140,6 @@ async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result
             ]);
         }
         table.write("", out)?;
-    }
-    Ok(Exit::Ok)
-}
-
-/// The status, and what belongs to it, in a few words.
-pub fn outcome(desk: &Desk, line: &DeliveryLine) -> String {
-    let shop = line.shop.as_deref();
-    let at = |prefix: &str, at: Option<jiff::Timestamp>| {
-        at.map(|at| format!("{prefix} {}", desk.time(at, shop))).unwrap_or_default()
-    };
-    let error =
-        line.last_error.as_ref().map(|error| format!(": {}", print::excerpt(error, ERROR_WIDTH))).unwrap_or_default();
-    match line.status.as_str() {
-        "delivered" => at("delivered", line.delivered_at),
-        "skipped" => format!("skipped: {}", line.skipped_because.as_deref().unwrap_or("?")),
-        "waiting" => at("waiting until", line.next_attempt_at),
-        "retrying" => format!("{}{error}", at("retrying", line.next_attempt_at)),
-        status => format!("{status}{error}"),
-    }
-}
-
-/// How an attempt went, in a few words.
-pub fn times(desk: &Desk, attempt: &StoredAttempt, shop: Option<&str>) -> String {
-    let at = attempt.at.to_zoned(desk.zone(shop)).strftime("%Y-%m-%d %H:%M:%S").to_string();
-    let word = match attempt.verdict.as_str() {
-        "delivered" => "delivered",
-        "retry" => "failed, to be made again",
-        "reject" => "refused",
-        "pause" => "failed, and paused the sink",
-        _ => "cut off",
-    };
-    let details: Vec<String> = [&attempt.status, &attempt.excerpt]
-        .into_iter()
-        .flatten()
-        .map(|text| print::excerpt(text, 2 * ERROR_WIDTH))
-        .collect();
-    let details = if details.is_empty() { String::new() } else { format!(": {}", details.join(" ")) };
-    format!("{at}, {} ms, {word}{details}", attempt.duration_ms)
-}
-
-async fn show(wanted: &Show, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let id = find::delivery(desk, &wanted.id).await?;
-    let line = line(desk, id).await?;
-    let delivery = desk.store.delivery(id).await?.ok_or_else(|| gone(id))?;
-    let payload = delivery.payload.filter(|_| wanted.payload);
-    if wanted.json {
-        let mut shown = json!({ "delivery": line, "attempts": delivery.attempts });
-        if wanted.payload {
-            shown["payload"] = json!(payload);
-        }
-        print::json(&shown, out)?;
-        return Ok(Exit::Ok);
-    }
-    writeln!(out, "Delivery {id}")?;
-    let number = line.order_id.clone().or_else(|| line.internal_id.clone());
-    for (name, value) in [
-        ("sink", Some(line.sink.to_string())),
-        ("event", Some(format!("{} ({})", line.event_type, line.event_id))),
-        ("order", number),
-        ("shop", line.shop.clone()),
-        ("status", Some(outcome(desk, &line))),
-        ("last error", line.last_error.clone()),
-    ] {
-        if let Some(value) = value {
-            writeln!(out, "  {name:<12}{}", print::harmless(&value))?;
-        }
-    }
-    writeln!(out, "\n{}", if delivery.attempts.is_empty() { "No attempt yet." } else { "Attempts" })?;
-    for attempt in &delivery.attempts {
-        writeln!(out, "  {}  {}", attempt.number, times(desk, attempt, line.shop.as_deref()))?;
-    }
-    match payload {
-        Some(payload) => writeln!(out, "\nMessage ({})\n{}", payload.content_type, payload.body)?,
-        None if wanted.payload => writeln!(out, "\nThe message is made at the first attempt.")?,
-        None => {}
     }
     Ok(Exit::Ok)
 }
@@ -260,14 +185,17 @@ async fn retry_dead(sink: &str, force: bool, desk: &Desk, out: &mut dyn Write) -
     let sink = find::any_sink(desk, sink).await?;
     let retried = desk.store.retry_dead(&sink, desk.now(), force).await?;
     let (_, left) = desk.store.backlog(&sink).await?;
-    let retried = print::counted(retried, "dead delivery is", "dead deliveries are");
-    writeln!(out, "{retried} due now: the running service attempts them in order")?;
+    if retried + left == 0 {
+        writeln!(out, "{sink} has no dead deliveries")?;
+    }
+    if retried > 0 {
+        let retried = print::counted(retried, "dead delivery is", "dead deliveries are");
+        writeln!(out, "{retried} due now: the running service attempts them in order")?;
+    }
     if left > 0 {
-        let left = print::counted(left, "one stays", "stay");
-        writeln!(
-            out,
-            "{left} dead, because a later delivery of the order has gone out; `--force` attempts them all the same"
-        )?;
+        let left = print::counted(left, "delivery stays", "deliveries stay");
+        let what = format!("{left} dead, because a later one of the same order has gone out");
+        return Err(Stop::with_fix(Exit::Refused, what, "`--force` attempts them all the same"));
     }
     Ok(Exit::Ok)
 }
@@ -276,8 +204,9 @@ async fn skip(id: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit
     let id = find::delivery(desk, id).await?;
     if !desk.store.skip_delivery(id).await? {
         let status = line(desk, id).await?.status;
-        let what = format!("this delivery cannot be skipped: it is {status}");
-        return Err(Stop::with_fix(Exit::Failed, what, "nothing is to be done where it is over"));
+        let fix =
+            if status == "sending" { "wait until this attempt is over" } else { "there is nothing to do: it is over" };
+        return Err(Stop::with_fix(Exit::Failed, format!("this delivery cannot be skipped: it is {status}"), fix));
     }
     writeln!(out, "{id} is skipped; what waited behind it goes on")?;
     Ok(Exit::Ok)

@@ -171,7 +171,7 @@ async fn import(wanted: &Import, desk: &Desk, out: &mut dyn Write) -> anyhow::Re
             return Err(Stop::with_fix(Exit::Refused, what, "`--force` puts this one in its place"));
         }
         outbox.archive.restore(bytes, &stored.path, &stored.sha256).await?;
-        writeln!(out, "this is the PDF that is stored; it is whole again: {}", stored.path)?;
+        writeln!(out, "this is the PDF that is stored, and it is whole: {}", stored.path)?;
         return Ok(Exit::Ok);
     }
     let file = deliver::archive_invoice(&outbox, order.key, bytes).await.map_err(anyhow::Error::msg)?;

@@ -7,6 +7,7 @@
 mod args;
 pub mod config;
 mod deliveries;
+mod delivery_sheet;
 mod demo;
 mod desk;
 mod find;
@@ -25,6 +26,8 @@ mod send_test;
 mod serve;
 mod sink_test;
 mod sinks;
+#[cfg(test)]
+mod tests;
 pub mod url;
 mod verify;
 

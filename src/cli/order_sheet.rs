@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Exit,
-    deliveries::{outcome, times},
+    delivery_sheet::{attempted, outcome},
     desk::Desk,
     print::{self, Table},
 };
@@ -194,17 +194,13 @@ async fn told(
     let mut table = Table::new(&["", "", "", ""]);
     for (line, id) in deliveries.iter().zip(print::short_ids(&ids)) {
         table.row([id, line.sink.to_string(), line.event_type.clone(), outcome(desk, line)]);
-        let shop = Some(stored.shop.as_str());
-        let Some(delivery) = desk.store.delivery(line.id).await? else { continue };
-        for attempt in &delivery.attempts {
-            table.row([
-                String::new(),
-                String::new(),
-                format!("attempt {}", attempt.number),
-                times(desk, attempt, shop),
-            ]);
+    }
+    for (line, row) in deliveries.iter().zip(table.lines()) {
+        writeln!(out, "  {row}")?;
+        let delivery = desk.store.delivery(line.id).await?;
+        for attempt in delivery.iter().flat_map(|delivery| &delivery.attempts) {
+            writeln!(out, "    {}", attempted(desk, attempt, Some(stored.shop.as_str())))?;
         }
     }
-    table.write("  ", out)?;
     Ok(())
 }

@@ -47,23 +47,26 @@ impl Table {
     /// # Errors
     /// When the output cannot be written.
     pub fn write(&self, indent: &str, out: &mut dyn Write) -> io::Result<()> {
-        let titles: Vec<String> =
-            self.headings.iter().map(|heading| heading.trim_start_matches('>').to_owned()).collect();
-        let lines =
-            || std::iter::once(&titles).filter(|titles| titles.iter().any(|title| !title.is_empty())).chain(&self.rows);
-        let width = |column: usize| lines().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
+        self.lines().iter().try_for_each(|line| writeln!(out, "{indent}{line}"))
+    }
+
+    /// Its lines; the headings first, unless they are all empty.
+    pub fn lines(&self) -> Vec<String> {
+        let titles: Vec<String> = self.headings.iter().map(|title| title.trim_start_matches('>').to_owned()).collect();
+        let titled = titles.iter().any(|title| !title.is_empty());
+        let rows = || titled.then_some(&titles).into_iter().chain(&self.rows);
+        let width = |column: usize| rows().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..titles.len()).map(width).collect();
-        for cells in lines() {
-            let mut line = indent.to_owned();
-            for ((cell, heading), width) in cells.iter().zip(self.headings).zip(&widths) {
-                let padding = " ".repeat(width - cell.chars().count());
-                let (before, after) =
-                    if heading.starts_with('>') { (padding.as_str(), "") } else { ("", padding.as_str()) };
-                line.extend([before, cell, after, "  "]);
-            }
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
+        rows().map(|cells| self.line(cells, &widths)).collect()
+    }
+
+    fn line(&self, cells: &[String], widths: &[usize]) -> String {
+        let pad = |((cell, heading), width): ((&String, &&str), &usize)| match heading.starts_with('>') {
+            true => format!("{cell:>width$}"),
+            false => format!("{cell:<width$}"),
+        };
+        let cells: Vec<String> = cells.iter().zip(self.headings).zip(widths).map(pad).collect();
+        cells.join("  ").trim_end().to_owned()
     }
 }
 

@@ -69,7 +69,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     }
 }
 
-async fn at_desk(command: &AtDesk, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+pub(super) async fn at_desk(command: &AtDesk, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match command {
         AtDesk::Orders(command) => orders::run(command, desk, out).await,
         AtDesk::Deliveries(command) => deliveries::run(command, desk, out).await,
@@ -89,7 +89,9 @@ fn loaded(source: &Source, environment: &Environment) -> anyhow::Result<Loaded> 
 
 /// Who reads our output may stop reading, as in `tillhook orders list | head -1`.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe)
+    let written = error.downcast_ref().map(io::Error::kind);
+    let serialized = || error.downcast_ref().and_then(serde_json::Error::io_error_kind);
+    written.or_else(serialized) == Some(io::ErrorKind::BrokenPipe)
 }
 
 fn say(error: &anyhow::Error) {

@@ -2,7 +2,7 @@
 //!
 //! It needs no database, so a new configuration can be tried before the service ever ran.
 
-use std::{collections::BTreeMap, io::Write, sync::Arc, time::Duration};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     config::Config,
     deliver::Lane,
-    order::{DeliveryId, Event, EventData, EventId, EventType, Shop, ShopRef, SinkName},
+    order::{DeliveryId, Event, EventData, EventId, EventType, Shop, ShopRef},
     sink::{Delivery, Outgoing, Payload, Purpose, SinkError},
 };
 
@@ -26,8 +26,7 @@ const MESSAGE: &str = "This is a test: the sink works. / Ceci est un essai : la 
 /// When there is no such sink (exit 3), or a step fails (exit 1).
 pub async fn run(name: &str, config: &Config, clock: &Arc<dyn Clock>, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let name = find::sink(config, name)?;
-    let mut lanes: BTreeMap<SinkName, Lane> = assemble::lanes(config, clock)?;
-    let Some(lane) = lanes.remove(&name) else { return Ok(Exit::NotFound) };
+    let lane = assemble::lane(config, &name, clock)?;
     writeln!(out, "{name} ({})", config.sinks[&name].options.kind())?;
     let found = within(lane.timeout, lane.sink.check()).await.map_err(|error| failed("is not reachable", &error))?;
     writeln!(out, "  reachable  {found}")?;
