@@ -13,8 +13,11 @@ b() { buildah --root "$work/images" --runroot "$work/run" "$@"; }
 step() { printf '\n== %s\n' "$*"; }
 fail() { printf 'tests/docker.sh: %s\n' "$*" >&2; exit 1; }
 finish() {
-    [ -z "$serving" ] || kill "$serving" || true
-    b rm --all >/dev/null || true
+    if [ -n "$serving" ]; then
+        kill "$serving" && wait "$serving" || true
+    fi
+    b rm --all >/dev/null 2>&1 || true
+    umount "$work/images/overlay" 2>/dev/null || true
     rm -rf "$work"
 }
 trap finish EXIT
