@@ -38,7 +38,10 @@ impl Accept for Inside {
     }
 
     async fn ready(&self) -> Result<(), String> {
-        self.store.probe().await.map_err(|error| error.to_string())
+        self.store.probe().await.map_err(|error| {
+            tracing::error!(error = %error, "the service is not ready");
+            "the database cannot be written; see the log".to_owned()
+        })
     }
 
     async fn invoice(&self, capability: &str) -> Option<Document> {

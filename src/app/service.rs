@@ -3,8 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use axum::Router;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::{
     assemble::{self, UnusableSink},
@@ -148,12 +150,21 @@ impl Running {
             directory: config.storage.path.clone(),
         };
         let router = receive::router(Arc::new(inside), self.credentials.clone(), limits);
+        let router = also_below(config.server.public_url.as_ref(), router);
         let stop = self.door.stop.clone();
         self.door.tasks.spawn(async move {
             if let Err(error) = receive::serve(listener, router, limits, stop).await {
                 tracing::error!(error = %error, "the service can no longer take calls");
             }
         });
+    }
+}
+
+/// Where `public_url` carries a path, the door is found below it too: a proxy may pass the path on, or take it away.
+fn also_below(public_url: Option<&Url>, router: Router) -> Router {
+    match public_url.map(|url| url.path().trim_end_matches('/')) {
+        Some(path) if !path.is_empty() => router.clone().nest(path, router),
+        _ => router,
     }
 }
 

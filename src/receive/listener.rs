@@ -39,7 +39,7 @@ pub async fn serve(
     limits: Limits,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    tracing::info!(server.address = %listener.local_addr()?, "Listening");
+    tracing::debug!(server.address = %listener.local_addr()?, "listening");
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

@@ -164,7 +164,7 @@ impl Announced {
         order.internal_id = order.internal_id.or_else(|| notice.content.internal_id.clone());
         order.order_id = order.order_id.or_else(|| notice.content.order_id.clone());
 
-        let received = Moment::new(self.received_at(), &policy.shop.timezone);
+        let received = Moment::new(whole_second(self.received_at()), &policy.shop.timezone);
         let snapshot = Order::new(&order.timeline, policy.shop.currency, received);
         let data = EventData::Order(Box::new(snapshot));
         let event = self.event(policy, kind, Some(order.key), notice.test, &data);
@@ -305,4 +305,9 @@ impl Announced {
             reason: self.decoded.as_ref().err().cloned(),
         });
     }
+}
+
+/// The contract's dates carry no fractions.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }

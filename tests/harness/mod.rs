@@ -3,6 +3,8 @@
 //! A test ends with [`App::finish`], which fails when deliveries are left over that the test did not account for; a test
 //! that forgets to call it fails as well.
 
+#![allow(dead_code, reason = "the harness can do more than each test asks of it")]
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
