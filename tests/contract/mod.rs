@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod cash_box;
+mod deliveries;
 mod equality;
 mod identity;
 mod per_order;

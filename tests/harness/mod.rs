@@ -199,6 +199,13 @@ impl App {
         answer["status"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The till sells something, and announces a phase of it, without an invoice to fetch.
+    pub async fn announce_without_pdf(&self, phase: Phase) -> TillOrder {
+        let order = TillOrder { pdf_url: None, ..self.till.sell() };
+        self.announce(&order, phase).await;
+        order
+    }
+
     /// The till sends a form with these fields.
     pub async fn post_form(&self, fields: &[(&str, &str)]) -> (u16, Value) {
         self.call(&form(fields)).await
