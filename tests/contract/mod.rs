@@ -20,9 +20,11 @@ use crate::{
     harness::App,
 };
 
+mod alerts;
 mod cash_box;
 mod deliveries;
 mod equality;
+mod http_sink;
 mod identity;
 mod per_order;
 mod reading;
