@@ -151,7 +151,11 @@ impl Announced {
     fn order(&self, view: &mut View, policy: &ShopPolicy, notice: &OrderNotice) -> (Outcome, Option<EventId>) {
         let said = notice.content.fingerprint();
         let known = identity::find(view, &policy.shop.id, notice).cloned();
-        if let Some(event) = known.as_ref().and_then(|order| view.announced(order.key, notice.phase, said)) {
+        if let Some(order) = &known
+            && let Some(event) = view.announced(order.key, notice.phase, said)
+        {
+            // The link is no part of what a call says, so a repeat may bring the one that works.
+            self.see_link(view, policy, order.key, notice);
             return (Outcome::Duplicate, Some(event));
         }
         let mut order = known.unwrap_or_else(|| self.found(policy, notice));

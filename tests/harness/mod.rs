@@ -177,14 +177,12 @@ impl App {
 
     /// The till makes a call; returns the status and the JSON of the answer.
     pub async fn call(&self, announcement: &Announcement) -> (u16, Value) {
-        self.call_at(TOKEN, announcement).await
+        post(&self.webhook(), announcement).await
     }
 
     /// The same at the webhook of another shop.
     pub async fn call_at(&self, token: &str, announcement: &Announcement) -> (u16, Value) {
-        let url = format!("http://{}/in/{token}", self.service().addr);
-        let answer = till::post(announcement, &url).await.expect("an answer");
-        (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
+        post(&self.webhook().replace(TOKEN, token), announcement).await
     }
 
     /// The till announces a phase of an order; returns the word of the answer.
@@ -360,6 +358,11 @@ impl Drop for App {
     fn drop(&mut self) {
         assert!(self.finished || std::thread::panicking(), "a test has to end with `finish`");
     }
+}
+
+async fn post(url: &str, announcement: &Announcement) -> (u16, Value) {
+    let answer = till::post(announcement, url).await.expect("an answer");
+    (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
 }
 
 fn shown(line: DeliveryLine) -> String {
