@@ -23,6 +23,7 @@ use crate::{
 mod alerts;
 mod cash_box;
 mod deliveries;
+mod email_sink;
 mod equality;
 mod http_sink;
 mod identity;

@@ -45,8 +45,8 @@ pub struct App {
     pub far: FarSides,
     /// Keys for the shop's table, and tables that follow it.
     shop: String,
-    /// Where mails go.
-    mail_server: SocketAddr,
+    /// Where mails go, and more keys for it.
+    mail_server: (SocketAddr, String),
     config: Config,
     running: Option<Running>,
     directory: TempDir,
@@ -60,6 +60,8 @@ pub struct Setup<'a> {
     pub shop: &'a str,
     /// A mail server of the test's own.
     pub mail_server: Option<SocketAddr>,
+    /// More keys for `[smtp]`.
+    pub smtp: &'a str,
     /// The end of the configuration; it begins inside `[delivery]`.
     pub sinks: &'a str,
 }
@@ -85,8 +87,9 @@ impl App {
         let secret: Secret = WHSEC.parse().expect("a secret");
         let far = FarSides::start(Arc::new(clock.clone()), secret).await.expect("far sides");
         let directory = TempDir::new().expect("a directory");
-        let (shop, mail_server) = (setup.shop.to_owned(), setup.mail_server.unwrap_or(far.mail_addr));
-        let config = Self::configure(&directory, &till, &far, &shop, mail_server, setup.sinks);
+        let shop = setup.shop.to_owned();
+        let mail_server = (setup.mail_server.unwrap_or(far.mail_addr), setup.smtp.to_owned());
+        let config = Self::configure(&directory, &till, &far, &shop, &mail_server, setup.sinks);
         let mut app = Self { clock, till, far, shop, mail_server, config, running: None, directory, finished: false };
         app.boot().await;
         app
@@ -97,7 +100,7 @@ impl App {
         till: &Sandbox,
         far: &FarSides,
         shop: &str,
-        mail_server: SocketAddr,
+        (mail_server, smtp): &(SocketAddr, String),
         sinks: &str,
     ) -> Config {
         let path = directory.path().join("tillhook.toml");
@@ -117,6 +120,7 @@ impl App {
             port = {port}
             tls = "none"
             from = "Boulangerie Dupont <caisse@dupont.example>"
+            {smtp}
             [shop.dupont]
             name = "Boulangerie Dupont"
             token = "{TOKEN}"
@@ -139,7 +143,7 @@ impl App {
 
     /// Replaces the end of the configuration while the service runs, as SIGHUP does.
     pub async fn reconfigure(&mut self, sinks: &str) {
-        self.config = Self::configure(&self.directory, &self.till, &self.far, &self.shop, self.mail_server, sinks);
+        self.config = Self::configure(&self.directory, &self.till, &self.far, &self.shop, &self.mail_server, sinks);
         let reloaded = self.running.as_mut().expect("a running service").reload(&self.config).await;
         reloaded.unwrap_or_else(|error| panic!("the service does not reload: {error}"));
     }
