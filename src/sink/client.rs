@@ -24,6 +24,10 @@ pub const USER_AGENT: &str = concat!("tillhook/", env!("CARGO_PKG_VERSION"));
 /// How long a connection may take to be made, within the time of the whole request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the body of the answer to a delivery may take once its status has come. It is far less than the time of a
+/// whole attempt, which must not end meanwhile: a call that was taken would be made again.
+const BODY_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// How much of the answer to a delivery is read.
 const ANSWER_CAP: usize = 64 * 1024;
 
@@ -144,11 +148,15 @@ impl Client {
     async fn answer(&self, request: Request) -> Result<Answer, ClientError> {
         let mut response = self.execute(request).await?;
         let mut body = BytesMut::new();
-        while body.len() < ANSWER_CAP
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_CAP - body.len())]);
-        }
+        let reading = async {
+            while body.len() < ANSWER_CAP
+                && let Ok(Some(chunk)) = response.chunk().await
+            {
+                body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_CAP - body.len())]);
+            }
+        };
+        // However far it got, that is what there is.
+        let _ = tokio::time::timeout(BODY_TIMEOUT, reading).await;
         Ok(Answer {
             status: response.status().as_u16(),
             retry_after: text(response.headers(), header::RETRY_AFTER),

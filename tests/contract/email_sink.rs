@@ -20,7 +20,7 @@ const ACCOUNTANT: &str =
 async fn start(script: Script, keys: &str) -> (App, SmtpServer) {
     let server = script.start().await;
     let sinks = format!("{ACCOUNTANT}{keys}");
-    let app = App::set_up(Setup { mail_server: Some(server.address), sinks: &sinks, ..Setup::default() }).await;
+    let app = App::set_up(Setup { smtp: Some((server.address, "")), sinks: &sinks, ..Setup::default() }).await;
     (app, server)
 }
 
@@ -211,8 +211,7 @@ async fn a_pause_is_no_part_of_the_two_hours() {
 async fn a_535_pauses_the_sink_and_keeps_its_queue() {
     let server = Script::honest().with_password("caisse", "right").start().await;
     let smtp = "username = \"caisse\"\npassword = \"wrong\"\n";
-    let app =
-        App::set_up(Setup { mail_server: Some(server.address), smtp, sinks: ACCOUNTANT, ..Setup::default() }).await;
+    let app = App::set_up(Setup { smtp: Some((server.address, smtp)), sinks: ACCOUNTANT, ..Setup::default() }).await;
     app.announce_without_pdf(Phase::Validated).await;
     let data = app.event("sink.paused", 1).await;
     assert!(data["reason"].as_str().is_some_and(|reason| reason.contains("535")), "{data}");

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
@@ -63,6 +64,7 @@ impl Request {
 
 /// The system, running. Dropping it closes its port.
 pub struct HttpFar {
+    addr: SocketAddr,
     url: String,
     state: Arc<Script>,
     _server: AbortOnDropHandle<()>,
@@ -79,8 +81,13 @@ struct Script {
 impl HttpFar {
     /// Answers 200 until told otherwise.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// The same where one was before.
+    pub async fn start_at(addr: SocketAddr) -> Self {
+        let listener = TcpListener::bind(addr).await.expect("a free port");
+        let addr = listener.local_addr().expect("an address");
         let state = Arc::new(Script {
             next: Mutex::default(),
             otherwise: Mutex::new(Answer::status(200)),
@@ -89,7 +96,11 @@ impl HttpFar {
         });
         let router = Router::new().fallback(answer).with_state(state.clone());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("the far side serves") });
-        Self { url, state, _server: AbortOnDropHandle::new(server) }
+        Self { addr, url: format!("http://{addr}/hook"), state, _server: AbortOnDropHandle::new(server) }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     pub fn url(&self) -> &str {

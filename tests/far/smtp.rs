@@ -67,7 +67,8 @@ pub struct Caught {
 /// How the server is to behave.
 #[derive(Clone, Default)]
 pub struct Script {
-    acts: Vec<(At, Act)>,
+    /// On which connection (from 1; `None`: on every one) it does what when.
+    acts: Vec<(Option<usize>, At, Act)>,
     password: Option<(&'static str, &'static str)>,
 }
 
@@ -90,6 +91,8 @@ struct History {
     /// All that came to the dot, taken or not.
     offered: Vec<Caught>,
     commands: Vec<String>,
+    /// Connections that were made.
+    made: usize,
     /// Connections that have ended, whoever ended them.
     ended: usize,
 }
@@ -102,7 +105,13 @@ impl Script {
 
     /// Does this at that moment, every time.
     pub fn at(mut self, moment: At, act: Act) -> Self {
-        self.acts.push((moment, act));
+        self.acts.push((None, moment, act));
+        self
+    }
+
+    /// Does this at that moment of the nth connection, from 1.
+    pub fn at_nth(mut self, connection: usize, moment: At, act: Act) -> Self {
+        self.acts.push((Some(connection), moment, act));
         self
     }
 
@@ -122,6 +131,7 @@ impl Script {
         let task = tokio::spawn(async move {
             let sessions = Mutex::new(tokio::task::JoinSet::new());
             while let Ok((stream, _)) = listener.accept().await {
+                kept.0.send_modify(|history| history.made += 1);
                 let script = current.lock().expect("no panic").clone();
                 let session = Session::new(stream, script, kept.clone());
                 sessions.lock().expect("no panic").spawn(session.run());
@@ -158,6 +168,12 @@ impl SmtpServer {
         history.wait_for(|history| history.ended >= connections).await.expect("the server runs");
     }
 
+    /// Returns once this many connections have been made.
+    pub async fn made(&self, connections: usize) {
+        let mut history = self.log.0.subscribe();
+        history.wait_for(|history| history.made >= connections).await.expect("the server runs");
+    }
+
     /// Returns once it has heard a command that begins like this.
     pub async fn heard(&self, beginning: &str) {
         let mut history = self.log.0.subscribe();
@@ -178,6 +194,8 @@ struct Session {
     out: OwnedWriteHalf,
     script: Arc<Script>,
     log: Log,
+    /// Which connection it is, from 1.
+    number: usize,
     signed_in: bool,
     from: String,
     to: Vec<String>,
@@ -190,7 +208,8 @@ impl Session {
     fn new(stream: TcpStream, script: Arc<Script>, log: Log) -> Self {
         let (read, out) = stream.into_split();
         let signed_in = script.password.is_none();
-        Self { lines: BufReader::new(read), out, script, log, signed_in, from: String::new(), to: Vec::new() }
+        let number = log.0.borrow().made;
+        Self { lines: BufReader::new(read), out, script, log, number, signed_in, from: String::new(), to: Vec::new() }
     }
 
     async fn run(mut self) {
@@ -266,19 +285,25 @@ impl Session {
 
     /// Whether the answer to the mail itself, whichever way it is given, ends with a 250.
     fn will_take(&self) -> bool {
-        match self.script.acts.iter().find(|(at, _)| *at == At::Dot) {
+        match self.act(At::Dot) {
             None => true,
-            Some((_, Act::Say(words) | Act::Drawl(words))) => {
+            Some(Act::Say(words) | Act::Drawl(words)) => {
                 words.lines().last().is_some_and(|line| line.starts_with("250"))
             }
-            Some((_, Act::Hush | Act::HangUp)) => false,
+            Some(Act::Hush | Act::HangUp) => false,
         }
+    }
+
+    /// What the script says for this moment of this connection.
+    fn act(&self, at: At) -> Option<Act> {
+        let is_meant = |connection: &Option<usize>| connection.is_none_or(|number| number == self.number);
+        let mut acts = self.script.acts.iter();
+        acts.find(|(connection, moment, _)| *moment == at && is_meant(connection)).map(|(_, _, act)| *act)
     }
 
     /// Does what the script says for this moment, else answers honestly.
     async fn answer(&mut self, at: At, honest: &str) -> Result<(), Over> {
-        let act = self.script.acts.iter().find(|(moment, _)| *moment == at).map(|(_, act)| *act);
-        match act {
+        match self.act(at) {
             None => self.say(honest).await,
             Some(Act::Say(words)) => self.say(words).await,
             Some(Act::Drawl(words)) => {

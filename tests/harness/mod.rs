@@ -10,14 +10,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tillhook::{
     app::{
-        self, Running,
+        self, Running, StartError,
         demo::far_sides::{FarSides, loopback},
     },
     clock::{Clock, ManualClock},
     config::{self, Config, Environment, Source},
     order::{Phase, SinkName},
     sink::signature::Secret,
-    store::{DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, Store},
+    store::{DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, SinkState, Store, StoredAttempt},
     till::{
         self, Announcement, TillOrder, Voice,
         sandbox::{Options, Sandbox},
@@ -43,27 +43,33 @@ pub struct App {
     pub till: Sandbox,
     /// A mailbox, a Slack channel and a webhook receiver that behave well.
     pub far: FarSides,
-    /// Keys for the shop's table, and tables that follow it.
-    shop: String,
-    /// Where mails go, and more keys for it.
-    mail_server: (SocketAddr, String),
+    /// The configuration up to the sinks.
+    head: String,
     config: Config,
     running: Option<Running>,
     directory: TempDir,
     finished: bool,
 }
 
-/// What a test may choose.
-#[derive(Default)]
+/// What differs from the usual configuration.
+#[derive(Clone, Copy)]
 pub struct Setup<'a> {
-    /// More keys for the shop's table, and tables that follow it.
+    /// More keys of the shop, and tables that follow it.
     pub shop: &'a str,
-    /// A mail server of the test's own.
-    pub mail_server: Option<SocketAddr>,
-    /// More keys for `[smtp]`.
-    pub smtp: &'a str,
-    /// The end of the configuration; it begins inside `[delivery]`.
+    /// The sinks.
     pub sinks: &'a str,
+    /// The keys of `[delivery]`.
+    pub delivery: &'a str,
+    /// Where else invoices may come from.
+    pub till_host: Option<&'a str>,
+    /// The mail server and how to sign in, where that is not the mailbox that behaves well.
+    pub smtp: Option<(SocketAddr, &'a str)>,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self { shop: "", sinks: "", delivery: "allow_private = [\"127.0.0.0/8\"]", till_host: None, smtp: None }
+    }
 }
 
 impl App {
@@ -78,8 +84,15 @@ impl App {
         Self::set_up(Setup { shop, sinks, ..Setup::default() }).await
     }
 
-    /// Starts a service as a test wants it.
+    /// The same with anything else changed too.
     pub async fn set_up(setup: Setup<'_>) -> Self {
+        let mut app = Self::prepare(setup).await;
+        app.boot().await;
+        app
+    }
+
+    /// Everything but the service, which [`App::boot`] starts.
+    pub async fn prepare(setup: Setup<'_>) -> Self {
         tillhook::app::telemetry::install_cryptography();
         let clock = ManualClock::new(START.parse().expect("a time"));
         let options = Options { seed: 7, zone: paris(), clock: Arc::new(clock.clone()) };
@@ -87,28 +100,17 @@ impl App {
         let secret: Secret = WHSEC.parse().expect("a secret");
         let far = FarSides::start(Arc::new(clock.clone()), secret).await.expect("far sides");
         let directory = TempDir::new().expect("a directory");
-        let shop = setup.shop.to_owned();
-        let mail_server = (setup.mail_server.unwrap_or(far.mail_addr), setup.smtp.to_owned());
-        let config = Self::configure(&directory, &till, &far, &shop, &mail_server, setup.sinks);
-        let mut app = Self { clock, till, far, shop, mail_server, config, running: None, directory, finished: false };
-        app.boot().await;
-        app
+        let head = Self::head(&directory, &till, &far, setup);
+        let config = Self::configure(&directory, &far, &head, setup.sinks);
+        Self { clock, till, far, head, config, running: None, directory, finished: false }
     }
 
-    fn configure(
-        directory: &TempDir,
-        till: &Sandbox,
-        far: &FarSides,
-        shop: &str,
-        (mail_server, smtp): &(SocketAddr, String),
-        sinks: &str,
-    ) -> Config {
-        let path = directory.path().join("tillhook.toml");
-        let sinks = sinks
-            .replace("MAIL", "type = \"email\"\nto = [\"compta@cabinet-martin.example\"]")
-            .replace("SLACK", &format!("type = \"slack\"\nurl = \"{}\"", far.slack_url))
-            .replace("HTTP", &format!("type = \"http\"\nurl = \"{}\"\nsecret = \"{WHSEC}\"", far.http_url));
-        let text = format!(
+    /// The configuration up to the sinks; it ends inside `[delivery]`.
+    fn head(directory: &TempDir, till: &Sandbox, far: &FarSides, setup: Setup<'_>) -> String {
+        let Setup { shop, delivery, till_host, smtp, .. } = setup;
+        let (smtp_addr, smtp_keys) = smtp.unwrap_or((far.mail_addr, ""));
+        let till_hosts: Vec<_> = [Some(till.origin()), till_host].into_iter().flatten().collect();
+        format!(
             r#"
             [server]
             listen = "127.0.0.1:0"
@@ -120,21 +122,27 @@ impl App {
             port = {port}
             tls = "none"
             from = "Boulangerie Dupont <caisse@dupont.example>"
-            {smtp}
+            {smtp_keys}
             [shop.dupont]
             name = "Boulangerie Dupont"
             token = "{TOKEN}"
-            till_hosts = ["{origin}"]
+            till_hosts = {till_hosts:?}
             {shop}
             [delivery]
-            allow_private = ["127.0.0.0/8"]
-            {sinks}
+            {delivery}
             "#,
             data = directory.path().join("data").display(),
-            origin = till.origin(),
-            port = mail_server.port(),
-        );
-        std::fs::write(&path, text).expect("a configuration file");
+            port = smtp_addr.port(),
+        )
+    }
+
+    fn configure(directory: &TempDir, far: &FarSides, head: &str, sinks: &str) -> Config {
+        let path = directory.path().join("tillhook.toml");
+        let sinks = sinks
+            .replace("MAIL", "type = \"email\"\nto = [\"compta@cabinet-martin.example\"]")
+            .replace("SLACK", &format!("type = \"slack\"\nurl = \"{}\"", far.slack_url))
+            .replace("HTTP", &format!("type = \"http\"\nurl = \"{}\"\nsecret = \"{WHSEC}\"", far.http_url));
+        std::fs::write(&path, format!("{head}{sinks}\n")).expect("a configuration file");
         match config::load(&Source::File(path), &Environment::default()) {
             Ok(loaded) => loaded.config,
             Err(problems) => panic!("the test's configuration is wrong:\n{problems}"),
@@ -143,17 +151,22 @@ impl App {
 
     /// Replaces the end of the configuration while the service runs, as SIGHUP does.
     pub async fn reconfigure(&mut self, sinks: &str) {
-        self.config = Self::configure(&self.directory, &self.till, &self.far, &self.shop, &self.mail_server, sinks);
+        self.config = Self::configure(&self.directory, &self.far, &self.head, sinks);
         let reloaded = self.running.as_mut().expect("a running service").reload(&self.config).await;
         reloaded.unwrap_or_else(|error| panic!("the service does not reload: {error}"));
     }
 
     /// Starts the service on its directory.
     pub async fn boot(&mut self) {
+        self.try_boot().await.unwrap_or_else(|error| panic!("the service does not start: {error}"));
+    }
+
+    /// Starts the service on its directory, or says why it refuses.
+    pub async fn try_boot(&mut self) -> Result<(), StartError> {
         let listener = loopback().await.expect("a port");
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-        let running = app::serve(&self.config, clock, listener).await;
-        self.running = Some(running.unwrap_or_else(|error| panic!("the service does not start: {error}")));
+        self.running = Some(app::serve(&self.config, clock, listener).await?);
+        Ok(())
     }
 
     /// Stops the service; its directory stays.
@@ -181,12 +194,14 @@ impl App {
 
     /// The till makes a call; returns the status and the JSON of the answer.
     pub async fn call(&self, announcement: &Announcement) -> (u16, Value) {
-        post(&self.webhook(), announcement).await
+        self.call_at(TOKEN, announcement).await
     }
 
     /// The same at the webhook of another shop.
     pub async fn call_at(&self, token: &str, announcement: &Announcement) -> (u16, Value) {
-        post(&self.webhook().replace(TOKEN, token), announcement).await
+        let url = self.webhook().replace(TOKEN, token);
+        let answer = till::post(announcement, &url).await.expect("an answer");
+        (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
     }
 
     /// The till announces a phase of an order; returns the word of the answer.
@@ -256,19 +271,79 @@ impl App {
         }
     }
 
-    /// Waits for the nth event of a type, and until what follows from it is done; returns its data. An alert is written
-    /// after the attempt that causes it, so a settled outbox does not mean that it is there.
-    pub async fn event(&self, kind: &str, nth: usize) -> Value {
+    /// The same with sinks that keep a pace: turns the clock by two seconds where they are all that is left.
+    pub async fn settle_at_pace(&self, paced: &[&str]) {
+        loop {
+            self.settle_but(paced).await;
+            let mut commits = self.store().commits();
+            commits.borrow_and_update();
+            if self.store().is_settled(self.clock.now()).await.expect("the database answers") {
+                return;
+            }
+            if !self.open_deliveries().await.iter().any(|line| line.status == "sending") {
+                self.clock.advance(Duration::from_secs(2));
+            }
+            tokio::time::timeout(HANG, commits.changed()).await.expect("a paced sink goes on").expect("a store");
+        }
+    }
+
+    /// Waits until nothing is due or in flight but for these sinks, whatever they are at.
+    pub async fn settle_but(&self, sinks: &[&str]) {
+        self.until("only these sinks have something to do", async || {
+            let now = self.clock.now();
+            let busy = |line: &DeliveryLine| match line.status.as_str() {
+                "sending" | "due" => true,
+                _ => line.status == "retrying" && line.next_attempt_at.is_some_and(|at| at <= now),
+            };
+            let lines = self.open_deliveries().await;
+            !lines.iter().any(|line| busy(line) && !sinks.contains(&line.sink.as_str()))
+        })
+        .await;
+    }
+
+    /// Waits until something holds, looking again after each commit.
+    pub async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let mut commits = self.store().commits();
         loop {
             commits.borrow_and_update();
-            if let Some(data) = self.data_of(kind).await.into_iter().nth(nth - 1) {
-                self.settle().await;
-                return data;
+            if holds().await {
+                return;
             }
             let waited = tokio::time::timeout(HANG, commits.changed()).await;
-            assert!(waited.is_ok(), "there is no {kind} number {nth}, only {:?}", self.events().await);
+            if waited.is_err() {
+                panic!("it never came to this: {what}; left are\n{:#?}", self.open_deliveries().await);
+            }
         }
+    }
+
+    /// Waits until this many events of a type are recorded, and returns the data of all of them.
+    pub async fn told(&self, kind: &str, count: usize) -> Vec<Value> {
+        self.until(kind, async || self.data_of(kind).await.len() >= count).await;
+        self.data_of(kind).await
+    }
+
+    /// What is known of a sink.
+    pub async fn sink(&self, name: &str) -> SinkState {
+        let state = self.store().sink_state(&name.parse().expect("a name")).await.expect("the database answers");
+        state.expect("a sink that runs")
+    }
+
+    /// The attempts at a sink's deliveries, the oldest delivery first.
+    pub async fn attempts(&self, sink: &str) -> Vec<StoredAttempt> {
+        let mut attempts = Vec::new();
+        for line in self.deliveries(sink).await {
+            let delivery = self.store().delivery(line.id).await.expect("the database answers");
+            attempts.extend(delivery.expect("a delivery").attempts);
+        }
+        attempts
+    }
+
+    /// Waits for the nth event of a type, and until what follows from it is done; returns its data. An alert is written
+    /// after the attempt that causes it, so a settled outbox does not mean that it is there.
+    pub async fn event(&self, kind: &str, nth: usize) -> Value {
+        let data = self.told(kind, nth).await.swap_remove(nth - 1);
+        self.settle().await;
+        data
     }
 
     /// Somebody pauses a sink by hand.
@@ -362,11 +437,6 @@ impl Drop for App {
     fn drop(&mut self) {
         assert!(self.finished || std::thread::panicking(), "a test has to end with `finish`");
     }
-}
-
-async fn post(url: &str, announcement: &Announcement) -> (u16, Value) {
-    let answer = till::post(announcement, url).await.expect("an answer");
-    (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
 }
 
 fn shown(line: DeliveryLine) -> String {
