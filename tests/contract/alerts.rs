@@ -27,11 +27,15 @@ fn told(app: &App) -> Vec<String> {
 async fn alerts_reach_the_sinks_named_in_alerts_whatever_their_on() {
     let app = App::start("alerts = [\"ops\"]\n[sink.ops]\nHTTP\non = [\"order.validated\"]\n[sink.team]\nMAIL\n").await;
     app.say(&[("price", "5")]).await;
+    app.say(&[("type", "validated"), ("price", "6")]).await;
     app.settle().await;
-    assert_eq!(told(&app), ["till.unreadable"]);
-    let data = &app.far.http.calls()[0].body["data"];
-    assert!(data["receipt_id"].as_str().is_some_and(|id| id.starts_with("rcp_")), "{data}");
-    assert!(data["reason"].as_str().is_some_and(|reason| reason.contains("`type`")), "{data}");
+    assert_eq!(told(&app), ["till.unreadable", "till.unreadable"]);
+    for (call, (kind, words)) in app.far.http.calls().iter().zip([(None, "`type`"), (Some("validated"), "`orderID`")]) {
+        let data = &call.body["data"];
+        assert_eq!(data["type"].as_str(), kind);
+        assert!(data["receipt_id"].as_str().is_some_and(|id| id.starts_with("rcp_")), "{data}");
+        assert!(data["reason"].as_str().is_some_and(|reason| reason.contains(words)), "{data}");
+    }
     assert_eq!(app.far.mail.count(), 0, "nobody else");
     app.finish().await;
 }
