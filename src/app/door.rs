@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::{
     decode::{self, Input},
     receive::{Accept, Acceptance, Call, Document, Status, Unavailable},
-    record::{self, Origin, Outcome, Raw, Recorder},
+    record::{self, Origin, Outcome, Raw, Recorder, Unread},
     store::Store,
 };
 
@@ -25,7 +25,8 @@ impl Accept for Inside {
             self.recorder.shop(&call.shop).ok_or_else(|| Unavailable("the shop is not configured".to_owned()))?;
         let input =
             Input { content_type: call.content_type.as_deref(), query: call.query.as_deref(), body: &call.body };
-        let decoded = decode::decode(&input, &shop.shop).map_err(|unreadable| unreadable.reason);
+        let decoded = decode::decode(&input, &shop.shop)
+            .map_err(|unreadable| Unread { kind: unreadable.kind, reason: unreadable.reason });
         let raw = Raw { method: call.method, content_type: call.content_type, query: call.query, body: call.body };
         let call = record::Call { shop: call.shop, raw, origin: Origin::Till };
         let accepted = self.recorder.accept(call, decoded).await.map_err(|error| Unavailable(error.to_string()))?;

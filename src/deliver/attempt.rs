@@ -24,7 +24,7 @@ const EXCERPT: usize = 500;
 /// What an attempt says of its sink.
 pub(super) struct Ended {
     /// Why it failed; `None`: it did not.
-    pub failure: Option<Reason>,
+    pub failure: Option<SinkError>,
     /// The delivery was given up.
     pub dead: bool,
     /// This very attempt paused the sink.
@@ -144,7 +144,7 @@ async fn write(outbox: &Outbox, finished: Finished, result: &Result<Receipt, Sin
     loop {
         match outbox.store.finish(finished.clone()).await {
             Ok(paused) => {
-                return Ended { failure: result.as_ref().err().map(SinkError::reason), dead, paused };
+                return Ended { failure: result.as_ref().err().cloned(), dead, paused };
             }
             Err(error) => {
                 tracing::error!(delivery.id = %finished.id, error = %error, "an attempt could not be written down; trying again");

@@ -21,7 +21,7 @@ pub const FAILING_FOR: Duration = Duration::from_mins(10);
 /// Looks at how an attempt ended, pauses the sink where it has failed for too long, and tells whoever is to know.
 pub(super) async fn review(outbox: &Outbox, lane: &Lane, ended: &Ended) -> Result<(), StoreError> {
     let Some(state) = outbox.store.sink_state(&lane.name).await? else { return Ok(()) };
-    let Some(reason) = ended.failure else {
+    let Some(error) = &ended.failure else {
         return if state.told_at.is_some() {
             tell(outbox, EventType::SinkRecovered, &state, "it works again").await
         } else {
@@ -41,7 +41,7 @@ pub(super) async fn review(outbox: &Outbox, lane: &Lane, ended: &Ended) -> Resul
         }
     }
     let series = state.failures >= FAILING_ATTEMPTS && failing_for >= FAILING_FOR;
-    if state.told_at.is_none() && (reason.needs_a_person() || ended.dead || series) {
+    if state.told_at.is_none() && (error.needs_a_person() || ended.dead || series) {
         return tell(outbox, EventType::SinkFailing, &state, &last).await;
     }
     Ok(())

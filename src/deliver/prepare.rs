@@ -49,8 +49,10 @@ pub(super) fn prepare(lane: &Lane, candidate: &Candidate, context: &Context<'_>)
     if let Some(condition) = condition(lane, &outgoing) {
         return Prepared { started: started(Err(condition.to_owned()), false), failure: None };
     }
+    // Also where no link was seen yet: one may come with the next announcement.
+    let without_invoice = wants_invoice(lane, outgoing.purpose) && outgoing.invoice.is_none();
     match render(lane, &outgoing) {
-        Ok(payload) => Prepared { started: started(Ok(Some(payload)), outgoing.invoice_absent), failure: None },
+        Ok(payload) => Prepared { started: started(Ok(Some(payload)), without_invoice), failure: None },
         Err(error) => unmade(error),
     }
 }
@@ -82,8 +84,7 @@ pub fn outgoing(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Re
         }
         order.invoice = view(candidate.invoice.as_ref(), context.public_url);
     }
-    let wanted = lane.rule.attaches_invoice && matches!(purpose, Purpose::First | Purpose::LateInvoice);
-    let row = candidate.invoice.as_ref().filter(|_| wanted);
+    let row = candidate.invoice.as_ref().filter(|_| wants_invoice(lane, purpose));
     let file = row.and_then(|row| row.file.as_ref());
     Ok(Outgoing {
         delivery: candidate.id,
@@ -99,6 +100,11 @@ pub fn outgoing(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Re
         invoice_absent: row.is_some() && file.is_none(),
         now: context.now,
     })
+}
+
+/// Whether a message is to carry the PDF.
+fn wants_invoice(lane: &Lane, purpose: Purpose) -> bool {
+    lane.rule.attaches_invoice && matches!(purpose, Purpose::First | Purpose::LateInvoice)
 }
 
 /// A change follows the first message, unless that one is dead: then it is a new first.

@@ -68,16 +68,31 @@ pub struct Acceptance {
     pub receipt: ReceiptId,
 }
 
+/// Why a call means nothing to us.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// Its `type`, where it has one.
+    pub kind: Option<String>,
+    /// Words that a person can act on; never a value that was sent.
+    pub reason: String,
+}
+
+impl From<String> for Unread {
+    fn from(reason: String) -> Self {
+        Self { kind: None, reason }
+    }
+}
+
 pub(super) struct Announced {
     call: Call,
-    decoded: Result<Notification, String>,
+    decoded: Result<Notification, Unread>,
     policy: Arc<Policy>,
     receipt: ReceiptId,
     now: Timestamp,
 }
 
 impl Announced {
-    pub fn new(call: Call, decoded: Result<Notification, String>, policy: Arc<Policy>, now: Timestamp) -> Self {
+    pub fn new(call: Call, decoded: Result<Notification, Unread>, policy: Arc<Policy>, now: Timestamp) -> Self {
         let receipt = match call.origin {
             Origin::Till => ReceiptId::new(now),
             Origin::Quarantine(requeued) => requeued.receipt,
@@ -140,7 +155,7 @@ impl Intake for Announced {
             }
             (Ok(Notification::Unknown(notice)), Some(shop)) => self.unknown(view, shop, notice),
             (Ok(_), None) => (Outcome::Quarantined, None),
-            (Err(reason), shop) => self.unreadable(view, shop, reason),
+            (Err(unread), shop) => self.unreadable(view, shop, unread),
         };
         self.leave_receipt(view, outcome, event);
         Acceptance { outcome, receipt: self.receipt }
@@ -151,7 +166,11 @@ impl Announced {
     fn order(&self, view: &mut View, policy: &ShopPolicy, notice: &OrderNotice) -> (Outcome, Option<EventId>) {
         let said = notice.content.fingerprint();
         let known = identity::find(view, &policy.shop.id, notice).cloned();
-        if let Some(event) = known.as_ref().and_then(|order| view.announced(order.key, notice.phase, said)) {
+        if let Some(order) = &known
+            && let Some(event) = view.announced(order.key, notice.phase, said)
+        {
+            // The link is no part of what a call says, so a repeat may bring the one that works.
+            self.see_link(view, policy, order.key, notice);
             return (Outcome::Duplicate, Some(event));
         }
         let mut order = known.unwrap_or_else(|| self.found(policy, notice));
@@ -254,12 +273,12 @@ impl Announced {
     }
 
     /// Kept, and somebody is told, once for each body (a body that is read again and still not understood tells nobody).
-    fn unreadable(&self, view: &mut View, shop: Option<&ShopPolicy>, reason: &str) -> (Outcome, Option<EventId>) {
+    fn unreadable(&self, view: &mut View, shop: Option<&ShopPolicy>, unread: &Unread) -> (Outcome, Option<EventId>) {
         if let (Origin::Till, Some(policy)) = (self.call.origin, shop) {
             let mut facts = Map::new();
-            facts.insert("type".to_owned(), json!(null));
+            facts.insert("type".to_owned(), json!(unread.kind));
             facts.insert("receipt_id".to_owned(), json!(self.receipt));
-            facts.insert("reason".to_owned(), json!(reason));
+            facts.insert("reason".to_owned(), json!(unread.reason));
             let event = self.event(policy, EventType::TillUnreadable, None, false, &EventData::Facts(facts));
             alert::tell(view, &self.policy.rules, event);
         }
@@ -302,7 +321,7 @@ impl Announced {
             body: self.call.raw.body.clone(),
             outcome: outcome.as_str(),
             event,
-            reason: self.decoded.as_ref().err().cloned(),
+            reason: self.decoded.as_ref().err().map(|unread| unread.reason.clone()),
         });
     }
 }

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use alert::Alert;
-pub use announce::{Acceptance, Call, Origin, Outcome};
+pub use announce::{Acceptance, Call, Origin, Outcome, Unread};
 pub use invoice::Arrival;
 
 use crate::{
@@ -83,8 +83,12 @@ impl Recorder {
     ///
     /// # Errors
     /// When nothing of the call is on disk: it must not be acknowledged.
-    pub async fn accept(&self, call: Call, decoded: Result<Notification, String>) -> Result<Acceptance, StoreError> {
-        let policy = self.policy.load_full();
+    pub async fn accept(
+        &self,
+        call: Call,
+        decoded: Result<Notification, impl Into<Unread>>,
+    ) -> Result<Acceptance, StoreError> {
+        let (decoded, policy) = (decoded.map_err(Into::into), self.policy.load_full());
         let intake = announce::Announced::new(call, decoded, policy, self.clock.now());
         self.store.take_in(intake).await
     }

@@ -59,6 +59,12 @@ impl SinkError {
         }
     }
 
+    /// Whether somebody is told at once rather than after a series of failures: trying again will not help by itself.
+    /// A refusal for good is not among them, although it sounds so: it is not believed at once either.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, Self::Retry { reason: Reason::Refused | Reason::Blocked, .. })
+    }
+
     /// What went wrong, for people.
     pub fn detail(&self) -> &str {
         match self {
@@ -105,13 +111,6 @@ reasons! {
     Local = "local",
     /// The sink panicked.
     Panic = "panic",
-}
-
-impl Reason {
-    /// Whether somebody is told at once rather than after a series of failures: trying again will not help by itself.
-    pub fn needs_a_person(self) -> bool {
-        matches!(self, Self::Refused | Self::Blocked)
-    }
 }
 
 impl fmt::Display for Reason {

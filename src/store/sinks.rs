@@ -1,7 +1,7 @@
 //! What is known of a sink beyond its configuration: pauses, outages, waits that the far side asked for.
 
 use jiff::Timestamp;
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{Store, StoreError, micros, parse, timestamp};
 use crate::order::SinkName;
@@ -55,15 +55,7 @@ impl Store {
                 .bind(REMOVED)
                 .execute(&mut *conn)
                 .await?;
-                sqlx::query(
-                    "UPDATE sink_state SET paused_at = NULL, paused_because = NULL
-                     WHERE paused_because = $2 AND sink IN (SELECT value FROM json_each($1))",
-                )
-                .bind(&names)
-                .bind(REMOVED)
-                .execute(conn)
-                .await
-                .map(drop)
+                wake(conn, &names, Some(REMOVED), now).await.map(drop)
             })
         })
         .await
@@ -112,35 +104,48 @@ impl Store {
     /// # Errors
     /// When it is not on disk.
     pub async fn resume_sink(&self, sink: &SinkName, now: Timestamp) -> Result<bool, StoreError> {
-        let sink = sink.to_string();
+        let names = serde_json::json!([sink]).to_string();
         self.write(move |conn| {
-            let sink = sink.clone();
-            Box::pin(async move {
-                sqlx::query(
-                    "UPDATE delivery SET version = version + 1, due_at = min(due_at, $2),
-                         settle_until = min(settle_until, $2), invoice_until = min(invoice_until, $2),
-                         first_attempt_at = first_attempt_at
-                             + max(0, $2 - (SELECT paused_at FROM sink_state WHERE sink = $1))
-                     WHERE sink = $1 AND open = 1 AND status <> 'sending'
-                         AND EXISTS (SELECT 1 FROM sink_state WHERE sink = $1 AND paused_at IS NOT NULL)",
-                )
-                .bind(&sink)
-                .bind(micros(now))
-                .execute(&mut *conn)
-                .await?;
-                sqlx::query(
-                    "UPDATE sink_state SET paused_at = NULL, paused_because = NULL, held_until = NULL, failures = 0,
-                         failing_since = NULL
-                     WHERE sink = $1 AND paused_at IS NOT NULL",
-                )
-                .bind(&sink)
-                .execute(conn)
-                .await
-                .map(|done| done.rows_affected() > 0)
-            })
+            let names = names.clone();
+            Box::pin(async move { wake(conn, &names, None, now).await.map(|woken| woken > 0) })
         })
         .await
     }
+}
+
+/// Ends the pauses of these sinks (a JSON list), or those of them that were paused because of that: everything that waits
+/// is due, and the time of the pause counts for nothing. Returns how many there were.
+async fn wake(
+    conn: &mut SqliteConnection,
+    names: &str,
+    because: Option<&str>,
+    now: Timestamp,
+) -> Result<u64, sqlx::Error> {
+    sqlx::query(
+        "UPDATE delivery SET version = version + 1, due_at = min(due_at, $3),
+             settle_until = min(settle_until, $3), invoice_until = min(invoice_until, $3),
+             first_attempt_at = first_attempt_at
+                 + max(0, $3 - (SELECT s.paused_at FROM sink_state s WHERE s.sink = delivery.sink))
+         WHERE open = 1 AND status <> 'sending'
+             AND sink IN (SELECT s.sink FROM sink_state s JOIN json_each($1) wanted ON wanted.value = s.sink
+                          WHERE s.paused_at IS NOT NULL AND ($2 IS NULL OR s.paused_because = $2))",
+    )
+    .bind(names)
+    .bind(because)
+    .bind(micros(now))
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query(
+        "UPDATE sink_state SET paused_at = NULL, paused_because = NULL, held_until = NULL, failures = 0,
+             failing_since = NULL
+         WHERE paused_at IS NOT NULL AND ($2 IS NULL OR paused_because = $2)
+             AND sink IN (SELECT value FROM json_each($1))",
+    )
+    .bind(names)
+    .bind(because)
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected())
 }
 
 fn sink_state(row: &SqliteRow) -> Result<SinkState, StoreError> {

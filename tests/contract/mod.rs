@@ -20,13 +20,19 @@ use crate::{
     harness::App,
 };
 
+mod alerts;
 mod cash_box;
+mod deliveries;
+mod email_sink;
 mod equality;
+mod http_sink;
 mod identity;
+mod invoice;
 mod per_order;
 mod reading;
 mod receipts;
 mod state;
+mod test_orders;
 
 /// Keys of a sink that gives a delivery up after one retry.
 const MORTAL: &str = "retry = [\"10s\"]\npause_after = \"9s\"\n";

@@ -76,6 +76,7 @@ pub struct Script {
 pub struct SmtpServer {
     /// Where it listens.
     pub address: SocketAddr,
+    script: Arc<Mutex<Arc<Script>>>,
     log: Log,
     task: JoinHandle<()>,
 }
@@ -87,6 +88,8 @@ struct Log(Arc<watch::Sender<History>>);
 #[derive(Clone, Default)]
 struct History {
     mails: Vec<Caught>,
+    /// All that came to the dot, taken or not.
+    offered: Vec<Caught>,
     commands: Vec<String>,
     /// Connections that were made.
     made: usize,
@@ -123,16 +126,18 @@ impl Script {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let log = Log(Arc::new(watch::Sender::new(History::default())));
-        let (script, kept) = (Arc::new(self), log.clone());
+        let script = Arc::new(Mutex::new(Arc::new(self)));
+        let (current, kept) = (script.clone(), log.clone());
         let task = tokio::spawn(async move {
             let sessions = Mutex::new(tokio::task::JoinSet::new());
             while let Ok((stream, _)) = listener.accept().await {
                 kept.0.send_modify(|history| history.made += 1);
-                let session = Session::new(stream, script.clone(), kept.clone());
+                let script = current.lock().expect("no panic").clone();
+                let session = Session::new(stream, script, kept.clone());
                 sessions.lock().expect("no panic").spawn(session.run());
             }
         });
-        SmtpServer { address, log, task }
+        SmtpServer { address, script, log, task }
     }
 }
 
@@ -140,6 +145,16 @@ impl SmtpServer {
     /// The mails that it answered with 250, in order.
     pub fn mails(&self) -> Vec<Caught> {
         self.log.0.borrow().mails.clone()
+    }
+
+    /// From the next connection on behaves like this.
+    pub fn behave(&self, script: Script) {
+        *self.script.lock().expect("no panic") = Arc::new(script);
+    }
+
+    /// The mails that came to the dot, whatever it answered, in order.
+    pub fn offered(&self) -> Vec<Caught> {
+        self.log.0.borrow().offered.clone()
     }
 
     /// What it was told, command by command, without the mails.
@@ -259,10 +274,12 @@ impl Session {
             }
             data.push_str("\r\n");
         }
-        if self.will_take() {
-            let mail = Caught { from: self.from.clone(), to: self.to.clone(), data };
-            self.log.0.send_modify(|history| history.mails.push(mail));
-        }
+        let mail = Caught { from: self.from.clone(), to: self.to.clone(), data };
+        let taken = self.will_take().then(|| mail.clone());
+        self.log.0.send_modify(|history| {
+            history.offered.push(mail);
+            history.mails.extend(taken);
+        });
         self.answer(At::Dot, "250 2.0.0 queued as 1").await
     }
 

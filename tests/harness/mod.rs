@@ -201,7 +201,7 @@ impl App {
 
     /// The same at the webhook of another shop.
     pub async fn call_at(&self, token: &str, announcement: &Announcement) -> (u16, Value) {
-        let url = format!("http://{}/in/{token}", self.service().addr);
+        let url = self.webhook().replace(TOKEN, token);
         let answer = till::post(announcement, &url).await.expect("an answer");
         (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
     }
@@ -216,6 +216,13 @@ impl App {
         let (status, answer) = self.call(&till::encode(order, phase, voice)).await;
         assert_eq!(status, 200, "the till is answered 200");
         answer["status"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The till sells something, and announces a phase of it, without an invoice to fetch.
+    pub async fn announce_without_pdf(&self, phase: Phase) -> TillOrder {
+        let order = TillOrder { pdf_url: None, ..self.till.sell() };
+        self.announce(&order, phase).await;
+        order
     }
 
     /// The till sends a form with these fields.
