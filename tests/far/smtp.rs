@@ -87,6 +87,7 @@ struct Log(Arc<watch::Sender<History>>);
 #[derive(Clone, Default)]
 struct History {
     mails: Vec<Caught>,
+    message_ids: Vec<String>,
     commands: Vec<String>,
     /// Connections that were made.
     made: usize,
@@ -140,6 +141,11 @@ impl SmtpServer {
     /// The mails that it answered with 250, in order.
     pub fn mails(&self) -> Vec<Caught> {
         self.log.0.borrow().mails.clone()
+    }
+
+    /// The Message-ID of every mail that was sent to it, whether it said that it took it or not.
+    pub fn message_ids(&self) -> Vec<String> {
+        self.log.0.borrow().message_ids.clone()
     }
 
     /// What it was told, command by command, without the mails.
@@ -259,6 +265,8 @@ impl Session {
             }
             data.push_str("\r\n");
         }
+        let id = data.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap_or_default().to_owned();
+        self.log.0.send_modify(|history| history.message_ids.push(id));
         if self.will_take() {
             let mail = Caught { from: self.from.clone(), to: self.to.clone(), data };
             self.log.0.send_modify(|history| history.mails.push(mail));
