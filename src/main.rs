@@ -1,3 +1,36 @@
 //! The program: everything it does lives in the library.
 
-fn main() {}
+use std::{process::ExitCode, time::Duration};
+
+use clap::Parser as _;
+use tillhook::{
+    app::telemetry,
+    cli::{self, Cli},
+};
+
+/// Threads that answer calls and deliver: a small server has two processors, and more than four would only wait for the disk.
+const WORKERS: std::ops::RangeInclusive<usize> = 2..=4;
+
+/// How long a call to the system that cannot be interrupted may go on after everything else has ended.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
+    telemetry::start();
+    telemetry::install_cryptography();
+    let cli = Cli::parse();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.clamp(*WORKERS.start(), *WORKERS.end()))
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the system gives no threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let exit = runtime.block_on(cli::run(cli));
+    runtime.shutdown_timeout(LAST_WAIT);
+    exit
+}

@@ -35,7 +35,7 @@ TOML
 
 step "A stand-in for the runtime image: the C library and nothing to type into"
 mkdir "$work/runtime" "$work/packages"
-(cd "$work/packages" && apt-get download -q base-files libc6 libgcc-s1)
+(cd "$work/packages" && apt-get download -q -o APT::Sandbox::User=root base-files libc6 libgcc-s1)
 for package in "$work"/packages/*.deb; do dpkg-deb -x "$package" "$work/runtime"; done
 
 for image in build runtime; do

@@ -4,6 +4,7 @@
 mod far;
 mod harness;
 
+mod cli;
 mod contract;
 mod house;
 mod scenarios;

@@ -47,7 +47,11 @@ pub fn lanes(config: &Config, clock: &Arc<dyn Clock>) -> Result<BTreeMap<SinkNam
     config.sinks.keys().map(|name| Ok((name.clone(), lane(config, name, clock)?))).collect()
 }
 
-fn lane(config: &Config, name: &SinkName, clock: &Arc<dyn Clock>) -> Result<Lane, UnusableSink> {
+/// The sink of this name, which must be in the configuration, ready for use.
+///
+/// # Errors
+/// When its options contradict themselves.
+pub fn lane(config: &Config, name: &SinkName, clock: &Arc<dyn Clock>) -> Result<Lane, UnusableSink> {
     let settings = &config.sinks[name];
     let context = sink::Context {
         clock: clock.clone(),

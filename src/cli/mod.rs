@@ -1,9 +1,38 @@
 //! The command line: one file a command, each a plain function that writes to what it is given.
+//!
+//! `args.rs` lists the commands, `run.rs` carries one out, `desk.rs` is what most of them work at: the configuration and
+//! the database, also while the service runs on it. `find.rs` understands what people type, `print.rs` lays out what
+//! they read.
 
+mod args;
 pub mod config;
+mod deliveries;
+mod delivery_sheet;
+mod demo;
+mod desk;
+mod find;
+mod healthcheck;
 pub mod init;
+mod invoices;
+mod order_sheet;
+mod orders;
+mod print;
+mod quarantine;
+mod recover;
+mod render;
+mod run;
 pub mod secrets;
+mod send_test;
+mod serve;
+mod sink_test;
+mod sinks;
+#[cfg(test)]
+mod tests;
 pub mod url;
+mod verify;
+
+pub use args::Cli;
+pub use run::run;
 
 use crate::config::Problems;
 
@@ -42,6 +71,11 @@ impl Stop {
     /// Ends the command.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
+    }
+
+    /// Ends the command because of `what`; `fix` is what to do about it.
+    fn with_fix(exit: Exit, what: impl std::fmt::Display, fix: impl std::fmt::Display) -> anyhow::Error {
+        Self::new(exit, format!("{what}\n  fix: {fix}")).into()
     }
 }
 

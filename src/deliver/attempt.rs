@@ -11,7 +11,6 @@ use super::{
     schedule::{self, History},
 };
 use crate::{
-    order::Event,
     sink::{Delivery, Payload, Reason, Receipt, SinkError},
     store::{AttemptRow, Candidate, Finished, Verdict},
 };
@@ -37,14 +36,13 @@ pub(super) async fn attempt(
     outbox: Outbox,
     lane: Lane,
     candidate: Candidate,
-    event: Event,
     payload: Option<Payload>,
     failure: Option<SinkError>,
 ) -> Ended {
     let at = outbox.clock.now();
     let result = match (failure, payload) {
         (Some(error), _) => Err(error),
-        (None, Some(payload)) => hand_over(&outbox, &lane, &candidate, &event, payload, at).await,
+        (None, Some(payload)) => hand_over(&outbox, &lane, &candidate, payload, at).await,
         (None, None) => Err(SinkError::reject(Reason::Local, "there is no message")),
     };
     let finished = conclude(&outbox, &lane, &candidate, at, &result);
@@ -56,15 +54,14 @@ async fn hand_over(
     outbox: &Outbox,
     lane: &Lane,
     candidate: &Candidate,
-    event: &Event,
     payload: Payload,
     at: Timestamp,
 ) -> Result<Receipt, SinkError> {
     let attachments = read_attachments(outbox, &payload).await?;
     let delivery = Delivery {
         id: candidate.id,
-        event_id: event.id,
-        event_type: event.kind,
+        event_id: candidate.event.id,
+        event_type: candidate.event.kind,
         attempt: candidate.attempts + 1,
         at,
         payload,

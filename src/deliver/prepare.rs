@@ -8,7 +8,7 @@ use crate::{
     order::{Currency, Event, EventData, InvoiceStatus, InvoiceView, Locale, Shop, ShopId, ShopRef},
     record::Recorder,
     route::PerOrder,
-    sink::{InvoiceFile, Outgoing, Payload, Purpose, SinkError, Thread},
+    sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread},
     store::{Candidate, InvoiceRow, Started, StoreError, StoredEvent},
 };
 
@@ -29,8 +29,8 @@ pub(super) struct Prepared {
 }
 
 /// Makes the message of a candidate, or finds the condition that keeps it from being sent. A frozen message is not
-/// looked at again.
-pub(super) fn prepare(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Result<Prepared, StoreError> {
+/// looked at again. What was stored and cannot be read back fails this delivery alone.
+pub(super) fn prepare(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Prepared {
     let started = |how, without_invoice| Started {
         id: candidate.id,
         version: candidate.version,
@@ -39,24 +39,26 @@ pub(super) fn prepare(lane: &Lane, candidate: &Candidate, context: &Context<'_>)
         at: context.now,
     };
     if candidate.payload.is_some() {
-        return Ok(Prepared { started: started(Ok(candidate.payload.clone()), false), failure: None });
+        return Prepared { started: started(Ok(candidate.payload.clone()), false), failure: None };
     }
-    let outgoing = outgoing(lane, candidate, context)?;
+    let unmade = |failure| Prepared { started: started(Ok(None), false), failure: Some(failure) };
+    let outgoing = match outgoing(lane, candidate, context) {
+        Ok(outgoing) => outgoing,
+        Err(error) => return unmade(SinkError::reject(Reason::Local, error.to_string())),
+    };
     if let Some(condition) = condition(lane, &outgoing) {
-        return Ok(Prepared { started: started(Err(condition.to_owned()), false), failure: None });
+        return Prepared { started: started(Err(condition.to_owned()), false), failure: None };
     }
-    let absent = outgoing.invoice_absent;
-    Ok(match render(lane, &outgoing) {
-        Ok(payload) => Prepared { started: started(Ok(Some(payload)), absent), failure: None },
-        Err(error) => Prepared { started: started(Ok(None), false), failure: Some(error) },
-    })
+    match render(lane, &outgoing) {
+        Ok(payload) => Prepared { started: started(Ok(Some(payload)), outgoing.invoice_absent), failure: None },
+        Err(error) => unmade(error),
+    }
 }
 
 /// A sink that panics over a message fails that message alone.
 fn render(lane: &Lane, outgoing: &Outgoing) -> Result<Payload, SinkError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lane.sink.render(outgoing))).unwrap_or_else(|_| {
-        Err(SinkError::reject(crate::sink::Reason::Panic, "the message could not be made: a bug in tillhook"))
-    })
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lane.sink.render(outgoing)))
+        .unwrap_or_else(|_| Err(SinkError::reject(Reason::Panic, "the message could not be made: a bug in tillhook")))
 }
 
 /// The condition of `only` that the order does not meet as it stands.

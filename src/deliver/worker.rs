@@ -86,7 +86,7 @@ impl Worker {
             prepare::Context { recorder: &self.outbox.recorder, public_url: self.outbox.public_url.as_ref(), now };
         let mut prepared = Vec::with_capacity(candidates.len());
         for candidate in candidates {
-            let made = prepare::prepare(&self.lane, &candidate, &context)?;
+            let made = prepare::prepare(&self.lane, &candidate, &context);
             prepared.push((candidate, made));
         }
         let batch: Vec<Started> = prepared.iter().map(|(_, made)| made.started.clone()).collect();
@@ -96,11 +96,10 @@ impl Worker {
             if !sending.contains(&candidate.id) {
                 continue;
             }
-            let event = prepare::event(&candidate.event)?;
             // Counted from here: the commit may have taken a while, and the far side counts what it gets.
             self.not_before = self.lane.sink.min_interval().map(|pace| self.outbox.clock.now() + pace);
             let (outbox, lane) = (self.outbox.clone(), self.lane.clone());
-            self.under_way.spawn(attempt::attempt(outbox, lane, candidate, event, payload, made.failure));
+            self.under_way.spawn(attempt::attempt(outbox, lane, candidate, payload, made.failure));
         }
         Ok(())
     }

@@ -76,6 +76,22 @@ impl Archive {
         .await
     }
 
+    /// Puts a lost or changed PDF back where it was.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Altered`] where the bytes are not those that were stored; see also [`ArchiveError::Io`].
+    pub async fn restore(&self, bytes: Bytes, path: &str, sha256: &str) -> Result<(), ArchiveError> {
+        self.locate(path)?;
+        let (root, path, sha256) = (self.root.clone(), path.to_owned(), sha256.to_owned());
+        blocking(move || {
+            if hex_sha256(&bytes) != sha256 {
+                return Err(ArchiveError::Altered(path));
+            }
+            Ok(put(&root, Path::new(&path), &bytes, &sha256)?)
+        })
+        .await
+    }
+
     /// The bytes of a stored PDF, proven to be those that were stored.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ use crate::{
     clock::Clock,
     order::{Notification, OrderKey, ReceiptId, Shop, ShopId},
     route::Rule,
-    store::{Store, StoreError},
+    store::{Store, StoreError, StoredEvent},
 };
 
 /// What recording has to know of the configuration.
@@ -113,11 +113,28 @@ impl Recorder {
     ///
     /// # Errors
     /// When it is not on disk.
-    pub async fn recover(&self, rule: Rule, event: crate::store::StoredEvent) -> Result<bool, StoreError> {
+    pub async fn recover(&self, rule: Rule, event: StoredEvent) -> Result<bool, StoreError> {
         if event.order_key.is_none() && self.store.was_told(&rule.sink, event.id).await? {
             return Ok(false);
         }
         self.store.take_in(fan_out::Recovered { rule, event, now: self.clock.now() }).await
+    }
+
+    /// Whether [`Recorder::recover`] would enqueue something, as things are now. Writes nothing.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn would_recover(&self, rule: &Rule, event: &StoredEvent) -> Result<bool, StoreError> {
+        let shop = event.shop.as_ref().map(|(id, _)| id);
+        if event.kind.is_alert() || !rule.admits(shop) || self.store.was_told(&rule.sink, event.id).await? {
+            return Ok(false);
+        }
+        match event.order_key {
+            Some(order) if rule.begins(event.kind) && !rule.selects(event.kind) => {
+                Ok(!self.store.knows_of(&rule.sink, order).await?)
+            }
+            _ => Ok(rule.selects(event.kind)),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
 use super::{Store, StoreError, from_json, parse, timestamp};
-use crate::order::{DeliveryId, EventId, Order, SinkName};
+use crate::order::{DeliveryId, EventId, Order, OrderKey, SinkName};
 
 /// Which orders to list.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,8 @@ pub struct OrderFilter {
 /// Which deliveries to list.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
+    /// This one alone.
+    pub id: Option<String>,
     /// To this sink alone.
     pub sink: Option<String>,
     /// With this status (a word of contract §2) alone.
@@ -51,6 +53,9 @@ pub struct OrderLine {
     pub received_at: Timestamp,
     /// What does not add up.
     pub warnings: Value,
+    /// Whether it is a test.
+    #[serde(skip)]
+    pub test: bool,
 }
 
 /// A delivery in a list.
@@ -103,6 +108,9 @@ pub struct InvoiceLine {
     pub filename: Option<String>,
     /// Where it is, relative to the data directory.
     pub path: Option<String>,
+    /// Why it is not here, where it is not.
+    #[serde(skip)]
+    pub last_error: Option<String>,
 }
 
 /// A sink in a list, as far as the database knows it.
@@ -154,7 +162,7 @@ impl Store {
     /// What the database says.
     pub async fn list_orders(&self, filter: &OrderFilter) -> Result<Vec<OrderLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT o.shop, o.received_at, e.data FROM customer_order o JOIN event e ON e.id = o.last_event
+            "SELECT o.shop, o.received_at, e.data, o.test FROM customer_order o JOIN event e ON e.id = o.last_event
              WHERE $1 IS NULL OR o.shop = $1 ORDER BY o.seq DESC LIMIT $2",
         );
         let rows = rows.bind(&filter.shop).bind(filter.limit).fetch_all(self.readers()).await?;
@@ -181,6 +189,7 @@ impl Store {
             LEFT JOIN customer_order o ON o.key = d.order_key WHERE 1 = 1",
         );
         for (column, value) in [
+            (" AND d.id = ", &filter.id),
             (" AND d.sink = ", &filter.sink),
             (" AND d.order_key = ", &filter.order),
             (" AND d.event_id = ", &filter.event),
@@ -203,23 +212,30 @@ impl Store {
     /// What the database says.
     pub async fn list_invoices(&self, limit: u32) -> Result<Vec<InvoiceLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT i.shop, o.order_id, o.internal_id, i.status, i.sha256, i.bytes, i.filename, i.path
+            "SELECT i.shop, o.order_id, o.internal_id, i.status, i.sha256, i.bytes, i.filename, i.path, i.last_error
              FROM invoice i JOIN customer_order o ON o.key = i.order_key ORDER BY o.seq DESC LIMIT $1",
         );
-        let rows = rows.bind(limit).fetch_all(self.readers()).await?;
-        let line = |row: &SqliteRow| {
-            Ok(InvoiceLine {
-                shop: row.try_get(0)?,
-                order_id: row.try_get(1)?,
-                internal_id: row.try_get(2)?,
-                status: row.try_get(3)?,
-                sha256: row.try_get(4)?,
-                bytes: row.try_get(5)?,
-                filename: row.try_get(6)?,
-                path: row.try_get(7)?,
-            })
-        };
-        rows.iter().map(line).collect()
+        rows.bind(limit).fetch_all(self.readers()).await?.iter().map(invoice_line).collect()
+    }
+
+    /// The invoices in the archive with their orders' keys, a page at a time: those after `after`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn stored_invoices(
+        &self,
+        after: Option<OrderKey>,
+        limit: u32,
+    ) -> Result<Vec<(OrderKey, InvoiceLine)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT i.shop, o.order_id, o.internal_id, i.status, i.sha256, i.bytes, i.filename, i.path, i.last_error,
+                    i.order_key
+             FROM invoice i JOIN customer_order o ON o.key = i.order_key
+             WHERE i.status = 'stored' AND i.order_key > $1 ORDER BY i.order_key LIMIT $2",
+        );
+        let after = after.map(|key| key.to_string()).unwrap_or_default();
+        let rows = rows.bind(after).bind(limit).fetch_all(self.readers()).await?;
+        rows.iter().map(|row| Ok((parse(row.try_get(9)?)?, invoice_line(row)?))).collect()
     }
 
     /// Every sink that ever ran here.
@@ -285,6 +301,21 @@ fn order_line(row: &SqliteRow) -> Result<OrderLine, StoreError> {
         warnings: serde_json::json!(order.warnings),
         order_id: order.order_id,
         internal_id: order.internal_id,
+        test: row.try_get(3)?,
+    })
+}
+
+fn invoice_line(row: &SqliteRow) -> Result<InvoiceLine, StoreError> {
+    Ok(InvoiceLine {
+        shop: row.try_get(0)?,
+        order_id: row.try_get(1)?,
+        internal_id: row.try_get(2)?,
+        status: row.try_get(3)?,
+        sha256: row.try_get(4)?,
+        bytes: row.try_get(5)?,
+        filename: row.try_get(6)?,
+        path: row.try_get(7)?,
+        last_error: row.try_get(8)?,
     })
 }
 

@@ -149,7 +149,34 @@ impl Store {
     /// What the database says.
     pub async fn candidates(&self, sink: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<Candidate>, StoreError> {
         let rows = sqlx::query(CANDIDATES).bind(sink.as_str()).bind(micros(now)).bind(limit);
-        rows.fetch_all(self.readers()).await?.iter().map(candidate).collect()
+        let mut candidates = Vec::new();
+        for row in rows.fetch_all(self.readers()).await? {
+            match candidate(&row) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(error) => self.bury(row.try_get(0)?, error.to_string()).await?,
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// Gives up a delivery whose row cannot be read, lest it hold up every other one. Atomic.
+    async fn bury(&self, id: String, reason: String) -> Result<(), StoreError> {
+        tracing::error!(delivery.id = id, error = reason, "a delivery cannot be read and is given up");
+        self.write(move |conn| {
+            let (id, reason) = (id.clone(), reason.clone());
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE delivery SET status = 'dead', open = 0, version = version + 1, last_error = $2
+                     WHERE id = $1 AND open = 1",
+                )
+                .bind(id)
+                .bind(reason)
+                .execute(conn)
+                .await
+                .map(drop)
+            })
+        })
+        .await
     }
 
     /// When the next delivery of a sink is due that is not due at `now`.

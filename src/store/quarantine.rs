@@ -52,6 +52,19 @@ impl Store {
         rows.iter().map(line).collect()
     }
 
+    /// The quarantined calls whose ids begin with `text`, oldest first, also those that are out already.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn quarantined_called(&self, text: &str, limit: u32) -> Result<Vec<ReceiptId>, StoreError> {
+        let rows = sqlx::query_scalar::<_, String>(
+            // Ids end in hexadecimal digits, which are all before `g`.
+            "SELECT id FROM receipt WHERE id >= $1 AND id < $1 || 'g' AND outcome = 'quarantined' ORDER BY id LIMIT $2",
+        );
+        let ids = rows.bind(text).bind(limit).fetch_all(self.readers()).await?;
+        ids.iter().map(|id| parse(id)).collect()
+    }
+
     /// A quarantined body, also one that is out already.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Reading back what was recorded: events, orders, deliveries with their attempts, and the feed that `demo` shows.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{Store, StoreError, from_json, micros, parse, timestamp};
@@ -65,7 +66,7 @@ pub struct StoredDelivery {
 }
 
 /// An attempt, from the log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct StoredAttempt {
     /// From 1.
     pub number: u32,
@@ -161,6 +162,21 @@ impl Store {
         Ok(told == 1)
     }
 
+    /// Whether a sink was told of an order, or is to be, or its message was given up.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn knows_of(&self, sink: &SinkName, order: OrderKey) -> Result<bool, StoreError> {
+        let known: i64 = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM delivery WHERE order_key = $1 AND sink = $2 AND status <> 'skipped')",
+        )
+        .bind(order.to_string())
+        .bind(sink.as_str())
+        .fetch_one(self.readers())
+        .await?;
+        Ok(known == 1)
+    }
+
     /// The order with this key, as it stands.
     ///
     /// # Errors
@@ -210,6 +226,19 @@ impl Store {
             payload: payload.as_deref().map(from_json).transpose()?,
             attempts: self.attempts(id).await?,
         }))
+    }
+
+    /// The deliveries whose ids begin with `text`, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn deliveries_called(&self, text: &str, limit: u32) -> Result<Vec<DeliveryId>, StoreError> {
+        let rows = sqlx::query_scalar::<_, String>(
+            // Ids end in hexadecimal digits, which are all before `g`.
+            "SELECT id FROM delivery WHERE id >= $1 AND id < $1 || 'g' ORDER BY id LIMIT $2",
+        );
+        let ids = rows.bind(text).bind(limit).fetch_all(self.readers()).await?;
+        ids.iter().map(|id| parse(id)).collect()
     }
 
     /// The attempts that were logged after `seq`.

@@ -133,7 +133,8 @@ async fn hostile_names_stay_where_they_belong_and_out_of_the_log() {
     the_program_gets_the_names_as_they_are(&erp, &texts);
     files_stay_in_their_folders(&app.data(), &folder, &folder_path);
     let log = log.text();
-    assert!(log.contains("delivered") && log.contains("The till called"), "the log was listened to");
+    let is_heard = ["The till called", "delivered", "TRACE"].iter().all(|words| log.contains(words));
+    assert!(is_heard, "the log was listened to, also where libraries speak");
     for secret in [CANARY, "evil.example", "compta@", crate::harness::TOKEN, WHSEC, "/hook", app.webhook().as_str()] {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} is in the log");
@@ -172,9 +173,8 @@ fn a_mail_is_ours_alone(mail: &Mail) {
 
     let (html, is_html) = mime::text(&mail.source).expect("a text");
     assert!(is_html);
-    for tag in ["<script", "<img", "<h1>body", "<a href=\"javascript", "<!channel", "49"] {
-        let allowed = tag == "49";
-        assert!(allowed || !html.contains(tag), "{tag} in {html:.2000}");
+    for tag in ["<script", "<img", "<h1>body", "<a href=\"javascript", "<!channel"] {
+        assert!(!html.contains(tag), "{tag} in {html:.2000}");
     }
     assert!(!html.contains(['\u{202e}', '\u{2066}', '\u{0}', '\u{1b}']), "no hidden characters");
     assert_eq!(mail.attachments.len(), 1);
@@ -199,7 +199,7 @@ fn the_program_gets_the_names_as_they_are(erp: &HttpFar, texts: &[String]) {
         .map(|request| request.json()["data"]["items"][0]["label"].as_str().expect("a label").to_owned())
         .collect();
     for text in texts {
-        // White space around a text is nobody's, and a NUL is no text.
+        // White space around a text is nobody's.
         let found = titles.iter().any(|title| title.trim() == text.trim());
         assert!(found, "{text:.80?} is not among {:.2000?}", titles);
     }

@@ -10,6 +10,9 @@ pub mod http_receiver;
 mod inbox;
 pub mod mail_catcher;
 pub mod mime;
+mod run;
 pub mod screen;
 pub mod slack_lookalike;
 pub mod tally;
+
+pub use run::{Options, run};

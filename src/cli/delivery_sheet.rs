@@ -1,0 +1,99 @@
+//! `tillhook deliveries show`: one delivery on one sheet, and the words for how deliveries and attempts fare.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Exit, desk::Desk, print};
+use crate::store::{DeliveryLine, StoredAttempt};
+
+/// How much of an error fits into a line of a list.
+const ERROR_WIDTH: usize = 30;
+
+/// How much of a far side's answer is shown; the rest is in the JSON.
+const DETAIL_WIDTH: usize = 200;
+
+/// Writes everything that is known about a delivery; its message only when asked for.
+///
+/// # Errors
+/// When the database or the output fails.
+pub async fn show(
+    desk: &Desk,
+    line: &DeliveryLine,
+    with_payload: bool,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let delivery = desk.store.delivery(line.id).await?;
+    let (attempts, payload) = delivery.map_or((Vec::new(), None), |delivery| (delivery.attempts, delivery.payload));
+    if as_json {
+        let mut shown = json!({ "delivery": line, "attempts": attempts });
+        if with_payload {
+            shown["payload"] = json!(payload);
+        }
+        print::json(&shown, out)?;
+        return Ok(Exit::Ok);
+    }
+    facts(desk, line, out)?;
+    writeln!(out, "\n{}", if attempts.is_empty() { "No attempt yet." } else { "Attempts" })?;
+    for attempt in &attempts {
+        writeln!(out, "  {}", attempted(desk, attempt, line.shop.as_deref()))?;
+    }
+    match payload.filter(|_| with_payload) {
+        Some(payload) => writeln!(out, "\nMessage ({})\n{}", payload.content_type, payload.body)?,
+        None if with_payload => writeln!(out, "\nThe message is made at the first attempt.")?,
+        None => {}
+    }
+    Ok(Exit::Ok)
+}
+
+fn facts(desk: &Desk, line: &DeliveryLine, out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "Delivery {}", line.id)?;
+    for (name, value) in [
+        ("sink", Some(line.sink.to_string())),
+        ("event", Some(format!("{} ({})", line.event_type, line.event_id))),
+        ("order", line.order_id.clone().or_else(|| line.internal_id.clone())),
+        ("shop", line.shop.clone()),
+        ("status", Some(outcome(desk, line))),
+        ("last error", line.last_error.clone()),
+    ] {
+        if let Some(value) = value {
+            writeln!(out, "  {name:<12}{}", print::harmless(&value))?;
+        }
+    }
+    Ok(())
+}
+
+/// The status, and what belongs to it, in a few words.
+pub fn outcome(desk: &Desk, line: &DeliveryLine) -> String {
+    let shop = line.shop.as_deref();
+    let with_time = |word: &str, at: Option<Timestamp>| match at {
+        Some(at) => format!("{word} {}", desk.time(at, shop)),
+        None => line.status.clone(),
+    };
+    match (line.status.as_str(), &line.last_error) {
+        ("delivered", _) => with_time("delivered", line.delivered_at),
+        ("waiting", _) => with_time("waiting until", line.next_attempt_at),
+        ("retrying", _) => with_time("retrying at", line.next_attempt_at),
+        ("skipped", _) => format!("skipped: {}", line.skipped_because.as_deref().unwrap_or("?")),
+        ("dead", Some(error)) => format!("dead: {}", print::excerpt(error, ERROR_WIDTH)),
+        (status, _) => status.to_owned(),
+    }
+}
+
+/// How an attempt went, in a few words.
+pub fn attempted(desk: &Desk, attempt: &StoredAttempt, shop: Option<&str>) -> String {
+    let at = attempt.at.to_zoned(desk.zone(shop)).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let word = match attempt.verdict.as_str() {
+        "delivered" => "delivered",
+        "retry" => "failed",
+        "reject" => "refused",
+        "pause" => "failed, and paused the sink",
+        _ => "cut off",
+    };
+    let details = [&attempt.status, &attempt.excerpt].into_iter().flatten();
+    let details: Vec<String> = details.map(|text| print::excerpt(text, DETAIL_WIDTH)).collect();
+    let details = if details.is_empty() { String::new() } else { format!(": {}", details.join(" ")) };
+    format!("attempt {}  {at}  {word} in {} ms{details}", attempt.number, attempt.duration_ms)
+}

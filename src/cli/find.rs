@@ -1,0 +1,162 @@
+//! From what somebody typed to what is meant: orders, deliveries, sinks, shops.
+
+use jiff::{Span, Timestamp, civil, tz::TimeZone};
+
+use super::{Exit, Stop, desk::Desk, print::Table};
+use crate::{
+    config::Config,
+    order::{DeliveryId, ReceiptId, ShopId, SinkName},
+    store::StoredOrder,
+};
+
+/// How alike two names must be for one to be taken for a slip of the other (Jaro-Winkler, 1 is equal).
+const ALIKE: f64 = 0.8;
+
+/// How many matches are listed where a text may mean several things.
+const MATCHES: u32 = 10;
+
+/// The order that is called `name`: by its internal id, else by its number.
+///
+/// # Errors
+/// When there is none (exit 3), or more than one (exit 2).
+pub async fn order(desk: &Desk, name: &str) -> anyhow::Result<StoredOrder> {
+    let mut found = desk.store.orders_called(name).await?;
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => {
+            let what = format!("there is no order `{name}`");
+            Err(Stop::with_fix(Exit::NotFound, what, "see `tillhook orders list` for those that there are"))
+        }
+        _ => Err(Stop::new(Exit::Usage, ambiguous(desk, name, &found)).into()),
+    }
+}
+
+fn ambiguous(desk: &Desk, name: &str, found: &[StoredOrder]) -> String {
+    let mut table = Table::new(&["SHOP", "INTERNAL ID", "RECEIVED", ">TOTAL", ""]);
+    for one in found {
+        table.row([
+            one.shop.to_string(),
+            one.order.internal_id.clone().unwrap_or_else(|| "–".to_owned()),
+            desk.time(one.received_at, Some(one.shop.as_str())),
+            one.order.total.map_or_else(String::new, |total| total.to_string()),
+            if one.test { "test".to_owned() } else { String::new() },
+        ]);
+    }
+    let mut matches = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = table.write("  ", &mut matches);
+    let matches = String::from_utf8_lossy(&matches).into_owned();
+    format!("`{name}` may be any of {} orders\n{matches}  fix: give the internal id", found.len())
+}
+
+/// The delivery whose id begins with `text`.
+///
+/// # Errors
+/// When there is none (exit 3), or more than one (exit 2).
+pub async fn delivery(desk: &Desk, text: &str) -> anyhow::Result<DeliveryId> {
+    let found = desk.store.deliveries_called(text, MATCHES).await?;
+    match found[..] {
+        [id] => Ok(id),
+        [] => {
+            let what = format!("there is no delivery `{text}`");
+            Err(Stop::with_fix(Exit::NotFound, what, "see `tillhook deliveries list` for those that there are"))
+        }
+        _ => Err(several(text, "deliveries", &found)),
+    }
+}
+
+/// The call that was quarantined and whose id begins with `text`.
+///
+/// # Errors
+/// When there is none (exit 3), or more than one (exit 2).
+pub async fn quarantined(desk: &Desk, text: &str) -> anyhow::Result<ReceiptId> {
+    let found = desk.store.quarantined_called(text, MATCHES).await?;
+    match found[..] {
+        [id] => Ok(id),
+        [] => {
+            let what = format!("no call `{text}` is in quarantine");
+            Err(Stop::with_fix(Exit::NotFound, what, "see `tillhook quarantine list` for those that are"))
+        }
+        _ => Err(several(text, "calls", &found)),
+    }
+}
+
+fn several<T: ToString>(text: &str, things: &str, found: &[T]) -> anyhow::Error {
+    let ids: Vec<String> = found.iter().map(|id| format!("  {}\n", id.to_string())).collect();
+    let message = format!("`{text}` may be any of several {things}\n{}  fix: give more of the id", ids.concat());
+    Stop::new(Exit::Usage, message).into()
+}
+
+/// The configured sink of this name.
+///
+/// # Errors
+/// When there is none (exit 3).
+pub fn sink(config: &Config, name: &str) -> anyhow::Result<SinkName> {
+    let known = config.sinks.keys();
+    known
+        .clone()
+        .find(|sink| sink.as_str() == name)
+        .cloned()
+        .ok_or_else(|| unknown("sink", name, known.map(SinkName::as_str)))
+}
+
+/// The sink of this name, configured or known from earlier.
+///
+/// # Errors
+/// When there is none (exit 3).
+pub async fn any_sink(desk: &Desk, name: &str) -> anyhow::Result<SinkName> {
+    let earlier = desk.store.list_sinks().await?.into_iter().map(|line| line.name);
+    match earlier.into_iter().find(|sink| sink.as_str() == name) {
+        Some(sink) => Ok(sink),
+        None => sink(&desk.config, name),
+    }
+}
+
+/// The configured shop of this name.
+///
+/// # Errors
+/// When there is none (exit 3).
+pub fn shop(config: &Config, name: &str) -> anyhow::Result<ShopId> {
+    let known = config.shops.keys();
+    known
+        .clone()
+        .find(|shop| shop.as_str() == name)
+        .cloned()
+        .ok_or_else(|| unknown("shop", name, known.map(ShopId::as_str)))
+}
+
+/// That no `thing` is called `name`, with what may have been meant.
+pub fn unknown<'a>(thing: &str, name: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
+    let known: Vec<&str> = known.collect();
+    let likeness = |candidate: &&str| strsim::jaro_winkler(name, candidate);
+    let closest = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let all = known.join(", ");
+    let fix = match closest {
+        None => format!("no {thing} is configured: add a [{thing}.NAME] table"),
+        Some(closest) if likeness(&closest) >= ALIKE => format!("did you mean `{closest}`? There are: {all}"),
+        Some(_) => format!("use one of: {all}"),
+    };
+    Stop::with_fix(Exit::NotFound, format!("there is no {thing} `{name}`"), fix)
+}
+
+/// The time that `text` means: an instant with its offset, a date or time on the wall clock of `zone`, or how long ago.
+///
+/// # Errors
+/// When it is none of these, or not in the past (exit 2).
+pub fn time(text: &str, zone: &TimeZone, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let at = text.parse().ok().or_else(|| on_the_wall(text, zone)).or_else(|| ago(text, zone, now));
+    at.filter(|at| *at <= now).ok_or_else(|| {
+        let what = format!("`{text}` is no time in the past");
+        Stop::with_fix(Exit::Usage, what, "write 2026-11-21, 2026-11-21T08:00, 2026-11-21T08:00:00+01:00, 2h or 3d")
+    })
+}
+
+fn on_the_wall(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    let civil: civil::DateTime = text.parse().ok()?;
+    Some(civil.to_zoned(zone.clone()).ok()?.timestamp())
+}
+
+fn ago(text: &str, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+    let span: Span = text.parse().ok()?;
+    Some(now.to_zoned(zone.clone()).checked_sub(span).ok()?.timestamp())
+}

@@ -1,0 +1,206 @@
+//! `tillhook orders show`: one order on one sheet.
+
+use std::io::Write;
+
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use super::{
+    Exit,
+    delivery_sheet::{attempted, outcome},
+    desk::Desk,
+    print::{self, Table},
+};
+use crate::{
+    deliver,
+    order::{EventType, InvoiceStatus, Moment, Order},
+    store::{DeliveryFilter, DeliveryLine, StoredEvent, StoredOrder},
+};
+
+/// Deliveries of one order that are shown; more would be a mistake somewhere.
+const DELIVERIES: u32 = 200;
+
+/// Writes everything that is known about an order.
+///
+/// # Errors
+/// When the database or the output fails.
+pub async fn show(desk: &Desk, mut stored: StoredOrder, as_json: bool, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let invoice = desk.store.invoice(stored.key).await?;
+    stored.order.invoice = deliver::invoice_view(invoice.as_ref(), desk.config.server.public_url.as_ref());
+    let events = desk.store.events_of(stored.key).await?;
+    let filter = DeliveryFilter { order: Some(stored.key.to_string()), limit: DELIVERIES, ..DeliveryFilter::default() };
+    let mut deliveries = desk.store.list_deliveries(&filter, desk.now()).await?;
+    deliveries.reverse();
+    if as_json {
+        let events: Vec<_> = events.iter().map(event_json).collect();
+        let order = stored.order.to_json(true);
+        print::json(&json!({ "order": order, "events": events, "deliveries": deliveries }), out)?;
+        return Ok(Exit::Ok);
+    }
+    head(desk, &stored, &events, out)?;
+    invoice_lines(&stored.order, invoice.and_then(|row| row.last_error), out)?;
+    lines(&stored.order, out)?;
+    history(desk, &stored, &events, out)?;
+    told(desk, &stored, &deliveries, out).await?;
+    Ok(Exit::Ok)
+}
+
+/// An event's envelope without its data, which is the order as it stood then.
+fn event_json(event: &StoredEvent) -> serde_json::Value {
+    json!({ "id": event.id, "type": event.kind, "timestamp": format!("{:.3}", event.at), "test": event.test })
+}
+
+fn head(desk: &Desk, stored: &StoredOrder, events: &[StoredEvent], out: &mut dyn Write) -> anyhow::Result<()> {
+    let order = &stored.order;
+    let shop = desk.config.shops.get(&stored.shop).map(|settings| settings.shop.name.as_str());
+    let kind = if order.refund() { "Refund" } else { "Order" };
+    writeln!(out, "{kind} {}{}", print::harmless(order.number()), if stored.test { " (test)" } else { "" })?;
+    let mut fact = |name: &str, value: Option<String>| match value {
+        Some(value) => writeln!(out, "  {name:<16}{}", print::harmless(&value)),
+        None => Ok(()),
+    };
+    fact("shop", Some(shop.map_or_else(|| stored.shop.to_string(), |name| format!("{name} ({})", stored.shop))))?;
+    fact("internal id", order.internal_id.clone())?;
+    fact("state", Some(order.state.as_str().to_owned()))?;
+    fact("total", order.total.map(|total| amounts(order, &total.to_string())))?;
+    fact("customer", order.customer.as_ref().map(customer))?;
+    fact("till", order.cash_box_id.clone())?;
+    fact("handed over", order.delivery_method.as_ref().map(|method| method.name.replace('_', " ")))?;
+    let zone = &desk.zone(Some(stored.shop.as_str()));
+    fact("begun", order.dates.created.map(moment))?;
+    fact(
+        "invoice issued",
+        order.dates.validated.map(moment).or_else(|| heard(events, EventType::OrderValidated, zone)),
+    )?;
+    fact("paid", heard(events, EventType::OrderTerminated, zone))?;
+    fact("value date", order.dates.value.map(moment))?;
+    let warnings: Vec<String> = order
+        .warnings
+        .iter()
+        .filter_map(|warning| Some(serde_json::to_value(warning).ok()?.as_str()?.replace('_', " ")))
+        .collect();
+    fact("warnings", (!warnings.is_empty()).then(|| warnings.join(", ")))?;
+    Ok(())
+}
+
+fn amounts(order: &Order, total: &str) -> String {
+    let vat = order.total_vat.map(|vat| format!(", VAT {vat}")).unwrap_or_default();
+    let net = order.total_net.map(|net| format!(", net {net}")).unwrap_or_default();
+    format!("{total} {}{vat}{net}", order.currency)
+}
+
+fn customer(customer: &crate::order::Customer) -> String {
+    let name = customer.name.clone().unwrap_or_else(|| "without a name".to_owned());
+    let id = customer.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+    let company = if customer.is_company == Some(true) { ", company" } else { "" };
+    format!("{name}{id}{company}")
+}
+
+fn moment(moment: Moment) -> String {
+    moment.civil().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// When an announcement came, for what the till gives no date of.
+fn heard(events: &[StoredEvent], kind: EventType, zone: &TimeZone) -> Option<String> {
+    let event = events.iter().find(|event| event.kind == kind)?;
+    Some(format!("{}, as announced", moment(Moment::new(event.at, zone))))
+}
+
+fn invoice_lines(order: &Order, last_error: Option<String>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let invoice = &order.invoice;
+    let text = match invoice.status {
+        InvoiceStatus::None => "the till sent no link".to_owned(),
+        InvoiceStatus::Stored => {
+            let size = invoice.bytes.map(print::size).unwrap_or_default();
+            format!("{}, {size}", invoice.filename.clone().unwrap_or_default())
+        }
+        InvoiceStatus::Pending => format!("not here yet{}", because(last_error)),
+        InvoiceStatus::Missing => format!("missing{}", because(last_error)),
+    };
+    writeln!(out, "  {:<16}{}", "invoice", print::harmless(&text))?;
+    Ok(())
+}
+
+fn because(reason: Option<String>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+}
+
+fn lines(order: &Order, out: &mut dyn Write) -> anyhow::Result<()> {
+    let text = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
+    if let Some(items) = order.items.as_ref().filter(|items| !items.is_empty()) {
+        writeln!(out, "\nItems")?;
+        let mut table = Table::new(&[">quantity", "", ">price", ">total", ">VAT %"]);
+        for item in items {
+            table.row([
+                text(item.quantity.map(|quantity| quantity.to_string())),
+                text(item.label.clone()),
+                text(item.unit_price.map(|price| price.to_string())),
+                text(item.total.map(|total| total.to_string())),
+                text(item.vat_rate.map(|rate| rate.to_string())),
+            ]);
+        }
+        table.write("  ", out)?;
+    }
+    if let Some(rates) = order.vat.as_ref().filter(|rates| !rates.is_empty()) {
+        writeln!(out, "\nVAT")?;
+        let mut table = Table::new(&[">rate %", ">net", ">VAT", ">gross"]);
+        for rate in rates {
+            table.row([
+                text(rate.rate.map(|rate| rate.to_string())),
+                text(rate.net.map(|net| net.to_string())),
+                text(rate.vat.map(|vat| vat.to_string())),
+                text(rate.gross.map(|gross| gross.to_string())),
+            ]);
+        }
+        table.write("  ", out)?;
+    }
+    Ok(())
+}
+
+fn history(desk: &Desk, stored: &StoredOrder, events: &[StoredEvent], out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "\nWhat happened")?;
+    let mut table = Table::new(&["", "", ""]);
+    for event in events {
+        let at = Moment::new(event.at, &desk.zone(Some(stored.shop.as_str())));
+        table.row([moment(at), in_words(event.kind).to_owned(), event.kind.to_string()]);
+    }
+    table.write("  ", out)?;
+    Ok(())
+}
+
+fn in_words(kind: EventType) -> &'static str {
+    match kind {
+        EventType::OrderValidated => "invoice issued",
+        EventType::OrderTerminated => "paid",
+        EventType::OrderUpdated => "announced again, with changes",
+        EventType::InvoiceStored => "invoice stored here",
+        EventType::InvoiceMissing => "invoice given up",
+        _ => "",
+    }
+}
+
+async fn told(
+    desk: &Desk,
+    stored: &StoredOrder,
+    deliveries: &[DeliveryLine],
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if deliveries.is_empty() {
+        writeln!(out, "\nNo sink wants this order.")?;
+        return Ok(());
+    }
+    writeln!(out, "\nWho is told")?;
+    let ids: Vec<String> = deliveries.iter().map(|line| line.id.to_string()).collect();
+    let mut table = Table::new(&["", "", "", ""]);
+    for (line, id) in deliveries.iter().zip(print::short_ids(&ids)) {
+        table.row([id, line.sink.to_string(), line.event_type.clone(), outcome(desk, line)]);
+    }
+    for (line, row) in deliveries.iter().zip(table.lines()) {
+        writeln!(out, "  {row}")?;
+        let delivery = desk.store.delivery(line.id).await?;
+        for attempt in delivery.iter().flat_map(|delivery| &delivery.attempts) {
+            writeln!(out, "    {}", attempted(desk, attempt, Some(stored.shop.as_str())))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! `tillhook orders`: what was sold, and everything that is known about one order.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+
+use super::{
+    Exit,
+    args::Listing,
+    desk::Desk,
+    find, order_sheet,
+    print::{self, Table},
+};
+use crate::store::{OrderFilter, OrderLine};
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Orders {
+    /// List orders, newest first
+    #[command(after_help = "Example: tillhook orders list --limit 10")]
+    List(List),
+    /// Show everything about an order: amounts, what happened, who was told
+    #[command(after_help = "Example: tillhook orders show 20261121042")]
+    Show(Show),
+}
+
+/// Which orders to list, and how.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Of this shop alone
+    #[arg(long, value_name = "SHOP")]
+    shop: Option<String>,
+    #[command(flatten)]
+    listing: Listing,
+}
+
+/// Which order to show, and how.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Its internal id, else its number
+    #[arg(value_name = "ORDER")]
+    order: String,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Carries out one of them.
+///
+/// # Errors
+/// When something is not found, or the database or the output fails.
+pub async fn run(command: &Orders, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    match command {
+        Orders::List(wanted) => list(wanted, desk, out).await,
+        Orders::Show(wanted) => {
+            let order = find::order(desk, &wanted.order).await?;
+            order_sheet::show(desk, order, wanted.json, out).await
+        }
+    }
+}
+
+async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let shop = wanted.shop.as_deref().map(|shop| find::shop(&desk.config, shop)).transpose()?;
+    let filter = OrderFilter { shop: shop.map(String::from), limit: wanted.listing.limit };
+    let orders = desk.store.list_orders(&filter).await?;
+    if wanted.listing.json {
+        print::page(&orders, out)?;
+    } else if orders.is_empty() {
+        writeln!(out, "no orders yet: `tillhook send-test` sends one")?;
+    } else {
+        let mut table = Table::new(&["RECEIVED", "SHOP", "ORDER", "INTERNAL ID", "STATE", ">TOTAL", "REMARKS"]);
+        for order in &orders {
+            table.row([
+                desk.time(order.received_at, Some(&order.shop)),
+                order.shop.clone(),
+                print::or_dash(order.order_id.clone()),
+                print::or_dash(order.internal_id.clone()),
+                order.state.clone(),
+                print::or_dash(order.total.clone()),
+                remarks(order),
+            ]);
+        }
+        table.write("", out)?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// What is out of the ordinary about an order, in words.
+fn remarks(order: &OrderLine) -> String {
+    let mut remarks = Vec::new();
+    if order.test {
+        remarks.push("test".to_owned());
+    }
+    if order.is_refund == Some(true) {
+        remarks.push("refund".to_owned());
+    }
+    let warnings = order.warnings.as_array().into_iter().flatten();
+    remarks.extend(warnings.filter_map(|warning| warning.as_str()).map(|warning| warning.replace('_', " ")));
+    remarks.join(", ")
+}

@@ -1,0 +1,114 @@
+//! How answers are laid out: columns for people, one JSON shape for programs.
+//!
+//! **Invariant:** nothing here writes colours, so that a pipe and `NO_COLOR` get what everybody gets.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// The least that is shown of an id: twelve digits of time and some of chance.
+const SHORT_ID: usize = 20;
+
+/// Writes the page that every listing has for programs: `{"data":[…],"next":null}`.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn page<T: Serialize>(data: &[T], out: &mut dyn Write) -> io::Result<()> {
+    json(&serde_json::json!({ "data": data, "next": null }), out)
+}
+
+/// Writes one JSON value, indented.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn json(value: &serde_json::Value, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{value:#}")
+}
+
+/// Columns under headings, two spaces apart. A heading that begins with `>` stands above a column of numbers.
+pub struct Table {
+    headings: &'static [&'static str],
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// An empty table.
+    pub fn new(headings: &'static [&'static str]) -> Self {
+        Self { headings, rows: Vec::new() }
+    }
+
+    /// Adds a row of as many cells as there are headings.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.map(|cell| harmless(&cell)).into());
+    }
+
+    /// Writes it, each line behind `indent`.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn write(&self, indent: &str, out: &mut dyn Write) -> io::Result<()> {
+        self.lines().iter().try_for_each(|line| writeln!(out, "{indent}{line}"))
+    }
+
+    /// Its lines; the headings first, unless they are all empty.
+    pub fn lines(&self) -> Vec<String> {
+        let titles: Vec<String> = self.headings.iter().map(|title| title.trim_start_matches('>').to_owned()).collect();
+        let titled = titles.iter().any(|title| !title.is_empty());
+        let rows = || titled.then_some(&titles).into_iter().chain(&self.rows);
+        let width = |column: usize| rows().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..titles.len()).map(width).collect();
+        rows().map(|cells| self.line(cells, &widths)).collect()
+    }
+
+    fn line(&self, cells: &[String], widths: &[usize]) -> String {
+        let pad = |((cell, heading), width): ((&String, &&str), &usize)| match heading.starts_with('>') {
+            true => format!("{cell:>width$}"),
+            false => format!("{cell:<width$}"),
+        };
+        let cells: Vec<String> = cells.iter().zip(self.headings).zip(widths).map(pad).collect();
+        cells.join("  ").trim_end().to_owned()
+    }
+}
+
+/// The ids, cut to a length at which they still differ.
+pub fn short_ids(ids: &[String]) -> Vec<String> {
+    let cut = |id: &String, length: usize| id.chars().take(length).collect::<String>();
+    let differ = |length: &usize| {
+        let distinct: std::collections::HashSet<String> = ids.iter().map(|id| cut(id, *length)).collect();
+        distinct.len() == ids.len()
+    };
+    let longest = ids.iter().map(String::len).max().unwrap_or(0);
+    let length = (SHORT_ID..longest).find(differ).unwrap_or(longest);
+    ids.iter().map(|id| cut(id, length)).collect()
+}
+
+/// The text without characters that could command a terminal: the till's words are anybody's.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The beginning of a text, on one line.
+pub fn excerpt(text: &str, length: usize) -> String {
+    let line: Vec<&str> = text.split_whitespace().collect();
+    let line = line.join(" ");
+    if line.chars().count() <= length {
+        return line;
+    }
+    let kept: String = line.chars().take(length.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// `1 delivery`, `2 deliveries`.
+pub fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
+/// What is not known.
+pub fn or_dash(text: Option<String>) -> String {
+    text.filter(|text| !text.is_empty()).unwrap_or_else(|| "–".to_owned())
+}
+
+/// A number of bytes as people read it: `84.0 KiB`.
+pub fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().iec().to_string()
+}

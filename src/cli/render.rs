@@ -1,0 +1,122 @@
+//! `tillhook render`: the message that a sink would send about an order now, without sending it.
+
+use std::io::Write;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::{Exit, Stop, desk::Desk, find, print};
+use crate::{
+    app::assemble,
+    deliver::{self, Present},
+    order::DeliveryId,
+    route::Rule,
+    sink::{Payload, Purpose},
+    store::{Candidate, StoredEvent, StoredOrder},
+};
+
+/// What to print.
+#[derive(Debug, Args)]
+pub struct Render {
+    /// The sink
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The order: its internal id, else its number
+    #[arg(long, value_name = "ORDER")]
+    order: String,
+    /// Of a mail, the HTML in place of the text
+    #[arg(long)]
+    html: bool,
+}
+
+/// Prints the message to standard output, and remarks to standard error.
+///
+/// # Errors
+/// When the order or the sink is not found, the message cannot be made, or the database or the output fails.
+pub async fn run(wanted: &Render, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let name = find::sink(&desk.config, &wanted.name)?;
+    let order = find::order(desk, &wanted.order).await?;
+    let lane = assemble::lane(&desk.config, &name, &desk.clock)?;
+    let candidate = candidate(desk, &lane.rule, order).await?;
+    let context =
+        Present { recorder: &desk.recorder, public_url: desk.config.server.public_url.as_ref(), now: desk.now() };
+    let outgoing = deliver::outgoing(&lane, &candidate, &context)?;
+    let payload = lane.sink.render(&outgoing).map_err(|error| {
+        Stop::with_fix(
+            Exit::Failed,
+            format!("the message cannot be made: {}", error.detail()),
+            "look at the sink's options",
+        )
+    })?;
+    if let Some(condition) = outgoing.event.order().and_then(|order| lane.rule.only.refuses(order)) {
+        eprintln!("note: the sink would not be told of this order, because of `{condition}`");
+    }
+    if outgoing.invoice_absent {
+        eprintln!("note: the invoice is not here yet; the service would wait for it");
+    }
+    match desk.config.sinks[&name].options.kind() {
+        "email" => mail(&payload, wanted.html, out)?,
+        _ => writeln!(out, "{}", payload.body.trim_end_matches('\n'))?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// A first message about the order as it stands, of the latest event that the sink selects, else of the latest.
+async fn candidate(desk: &Desk, rule: &Rule, stored: StoredOrder) -> anyhow::Result<Candidate> {
+    let mut events: Vec<StoredEvent> = desk.store.events_of(stored.key).await?;
+    let latest = events.iter().rposition(|event| rule.selects(event.kind)).or(events.len().checked_sub(1));
+    let event = latest.map(|index| events.swap_remove(index));
+    let event = event.ok_or_else(|| anyhow::anyhow!("the order's events are not in the database any more"))?;
+    Ok(Candidate {
+        id: DeliveryId::new(desk.now()),
+        version: 0,
+        event,
+        order_key: Some(stored.key),
+        current: Some(Box::new(stored.order)),
+        invoice: desk.store.invoice(stored.key).await?,
+        purpose: Purpose::First,
+        thread: None,
+        payload: None,
+        attempts: 0,
+        retries: 0,
+        first_attempt_at: None,
+    })
+}
+
+/// A mail as its reader would see it: headers, then the text, or the HTML alone.
+fn mail(payload: &Payload, html: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let letter: Value = serde_json::from_str(&payload.body)?;
+    if html {
+        writeln!(out, "{}", letter["html"].as_str().unwrap_or_default())?;
+        return Ok(());
+    }
+    for (title, key) in
+        [("From", "from"), ("To", "to"), ("Cc", "cc"), ("Bcc", "bcc"), ("Reply-To", "reply_to"), ("Subject", "subject")]
+    {
+        let value = people(&letter[key]);
+        if !value.is_empty() {
+            writeln!(out, "{title}: {value}")?;
+        }
+    }
+    for file in &payload.attachments {
+        writeln!(out, "Attachment: {} ({})", file.filename, print::size(file.bytes))?;
+    }
+    writeln!(out, "\n{}", letter["text"].as_str().unwrap_or_default().trim_end())?;
+    Ok(())
+}
+
+/// A text, an address, or several.
+fn people(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(several) => several.iter().map(people).collect::<Vec<_>>().join(", "),
+        Value::Object(mailbox) => {
+            let email = mailbox.get("email").map(people).unwrap_or_default();
+            match mailbox.get("name").and_then(Value::as_str) {
+                Some(name) => format!("{name} <{email}>"),
+                None => email,
+            }
+        }
+        _ => String::new(),
+    }
+}

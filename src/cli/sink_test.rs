@@ -1,0 +1,94 @@
+//! `tillhook sinks test`: tries a sink for real, past the queue, and says how each step went.
+//!
+//! It needs no database, so a new configuration can be tried before the service ever ran.
+
+use std::{io::Write, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{Exit, Stop, find, print};
+use crate::{
+    app::assemble,
+    clock::Clock,
+    config::Config,
+    deliver::Lane,
+    order::{DeliveryId, Event, EventData, EventId, EventType, Shop, ShopRef},
+    sink::{Delivery, Outgoing, Payload, Purpose, SinkError},
+};
+
+/// What the test message says.
+const MESSAGE: &str = "This is a test: the sink works. / Ceci est un essai : la destination fonctionne.";
+
+/// Checks the sink, then sends it a `test.ping`, whatever its `on`.
+///
+/// # Errors
+/// When there is no such sink (exit 3), or a step fails (exit 1).
+pub async fn run(name: &str, config: &Config, clock: &Arc<dyn Clock>, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let name = find::sink(config, name)?;
+    let lane = assemble::lane(config, &name, clock)?;
+    writeln!(out, "{name} ({})", config.sinks[&name].options.kind())?;
+    let found = within(lane.timeout, lane.sink.check()).await.map_err(|error| failed("is not reachable", &error))?;
+    writeln!(out, "  reachable  {found}")?;
+    let now = clock.now();
+    let outgoing = ping(config, &lane, now);
+    let payload = lane.sink.render(&outgoing).map_err(|error| failed("cannot make a message", &error))?;
+    writeln!(out, "  message    made, {}", print::size(payload.body.len() as u64))?;
+    let delivery = delivery(&outgoing, payload, now);
+    let receipt =
+        within(lane.timeout, lane.sink.send(&delivery)).await.map_err(|error| failed("did not take it", &error))?;
+    let excerpt = receipt.excerpt.map(|text| format!(": {}", print::excerpt(&text, 80))).unwrap_or_default();
+    writeln!(out, "  sent       the far side took it ({}{excerpt})", receipt.status)?;
+    Ok(Exit::Ok)
+}
+
+/// As patient as the service is.
+async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, SinkError>>) -> Result<T, SinkError> {
+    tokio::time::timeout(limit, step).await.unwrap_or_else(|_| {
+        Err(SinkError::retry(crate::sink::Reason::TimeOut, format!("no answer within {} s", limit.as_secs())))
+    })
+}
+
+fn failed(what: &str, error: &SinkError) -> anyhow::Error {
+    let fix = match error {
+        SinkError::Retry { .. } => "it may pass by itself; the service would try again",
+        SinkError::Reject { .. } => "the far side refuses the message: look at the sink's settings there and here",
+        SinkError::Pause { .. } => "the far side refuses us: look at the address and the credentials",
+    };
+    Stop::with_fix(Exit::Failed, format!("the sink {what}: {}", error.detail()), fix)
+}
+
+fn ping(config: &Config, lane: &Lane, now: Timestamp) -> Outgoing {
+    let shop: Option<Shop> =
+        config.shops.values().map(|settings| settings.shop.clone()).find(|shop| lane.rule.admits(Some(&shop.id)));
+    let facts = Map::from_iter([("message".to_owned(), Value::from(MESSAGE))]);
+    Outgoing {
+        delivery: DeliveryId::new(now),
+        event: Event {
+            id: EventId::new(now),
+            kind: EventType::TestPing,
+            at: now,
+            test: true,
+            shop: shop.as_ref().map(|shop| ShopRef { id: shop.id.clone(), name: shop.name.clone() }),
+            data: EventData::Facts(facts),
+        },
+        shop,
+        purpose: Purpose::First,
+        thread: None,
+        invoice: None,
+        invoice_absent: false,
+        now,
+    }
+}
+
+fn delivery(outgoing: &Outgoing, payload: Payload, at: Timestamp) -> Delivery {
+    Delivery {
+        id: outgoing.delivery,
+        event_id: outgoing.event.id,
+        event_type: outgoing.event.kind,
+        attempt: 1,
+        at,
+        payload,
+        attachments: Vec::new(),
+    }
+}

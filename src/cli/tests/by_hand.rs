@@ -1,0 +1,140 @@
+//! What a person does: retry, skip, pause, recover, reprocess, import.
+
+use std::fs;
+
+use super::{Office, without_ids};
+use crate::{
+    cli::Exit,
+    store::{Verdict, Verdict::Delivered},
+};
+
+#[tokio::test]
+async fn what_was_delivered_or_overtaken_is_retried_only_when_forced() {
+    let office = Office::open().await;
+    office.order("dupont", "41", "1").await;
+    let dead = office.attempt("erp", Verdict::Dead).await;
+    office.call("dupont", "type=terminated&orderID=41&orderInternalID=1&price=43.80&VAT=5.35").await;
+    let delivered = office.attempt("erp", Delivered { reference: None }).await;
+    for (id, why) in [(dead, "a later delivery"), (delivered, "delivered already")] {
+        let (exit, said) = office.run(&format!("deliveries retry {id}")).await;
+        assert!(exit == Exit::Refused && said.contains(why), "{said}");
+    }
+    let (exit, said) = office.run("deliveries retry --sink erp --dead").await;
+    assert!(exit == Exit::Refused && said.starts_with("1 delivery stays dead") && said.contains("--force"), "{said}");
+    office.ok("deliveries retry --sink erp --dead --force").await;
+    office.ok(&format!("deliveries retry {delivered} --force")).await;
+    assert!(office.deliveries("erp").await.iter().all(|line| line.status == "retrying"));
+    assert_eq!(office.ok("deliveries retry --sink books --dead").await, "books has no dead deliveries\n");
+}
+
+#[tokio::test]
+async fn a_skipped_delivery_is_over_and_cannot_be_skipped_twice() {
+    let office = Office::open().await;
+    office.order("dupont", "41", "1").await;
+    let id = office.deliveries("erp").await[0].id;
+    office.ok(&format!("deliveries skip {id}")).await;
+    let line = office.deliveries("erp").await.remove(0);
+    assert_eq!((line.status.as_str(), line.skipped_because.as_deref()), ("skipped", Some("by hand")));
+    assert_eq!(office.run(&format!("deliveries skip {id}")).await.0, Exit::Failed);
+}
+
+#[tokio::test]
+async fn a_paused_sink_keeps_its_queue_until_it_is_resumed() {
+    let office = Office::open().await;
+    office.order("dupont", "41", "1").await;
+    office.ok("sinks pause erp").await;
+    assert_eq!(office.ok("sinks pause erp").await, "erp was paused already\n");
+    assert_eq!(office.deliveries("erp").await[0].status, "paused");
+    assert_eq!(office.ok("sinks resume erp").await, "erp goes on: 1 delivery is due now\n");
+    assert_eq!(office.ok("sinks resume erp").await, "erp was not paused\n");
+    assert_eq!(office.deliveries("erp").await[0].status, "due");
+    assert_eq!(office.run("sinks pause fax").await.0, Exit::NotFound);
+}
+
+#[tokio::test]
+async fn a_dry_run_counts_what_recovering_then_enqueues() {
+    let mut office = Office::open().await;
+    // Nobody is told while the rules select nothing.
+    for name in ["books", "erp"] {
+        office.desk.config.sinks.get_mut(&name.parse().unwrap()).unwrap().rule.on.clear();
+    }
+    office.desk.recorder.reload(crate::app::assemble::policy(&office.desk.config));
+    office.order("dupont", "41", "1").await;
+    office.call("dupont", "type=terminated&orderID=41&orderInternalID=1&price=43.80&VAT=5.35").await;
+    office.call("dupont", "type=terminated&orderID=42&orderInternalID=2&price=43.80&VAT=5.35").await;
+    for (name, on) in [("books", "order.validated"), ("erp", "order.*")] {
+        let on = vec![on.parse().unwrap()];
+        office.desk.config.sinks.get_mut(&name.parse().unwrap()).unwrap().rule.on = on;
+    }
+    for (sink, validated, terminated) in [("books", 1, 1), ("erp", 1, 2)] {
+        let dry = office.ok(&format!("sinks recover {sink} --since 1h --dry-run")).await;
+        assert!(office.deliveries(sink).await.is_empty(), "a dry run writes nothing");
+        let real = office.ok(&format!("sinks recover {sink} --since 2026-11-21")).await;
+        for said in [&dry, &real] {
+            assert!(said.contains(&format!("order.validated     {validated:>6}\n")), "{said}");
+            assert!(said.contains(&format!("order.terminated    {terminated:>6}\n")), "{said}");
+        }
+        assert_eq!(office.deliveries(sink).await.len(), validated + terminated);
+        let again = office.ok(&format!("sinks recover {sink} --since 1h")).await;
+        assert!(again.contains("has missed nothing since 2026-11-21 13:05"), "{again}");
+    }
+    assert_eq!(office.run("sinks recover erp --since tomorrow").await.0, Exit::Usage);
+    assert_eq!(office.run("sinks recover quiet --since 1h").await.0, Exit::Failed);
+}
+
+#[tokio::test]
+async fn a_sink_shows_what_it_would_send() {
+    let office = Office::open().await;
+    office.order("dupont", "41", "1").await;
+    office.call("dupont", "type=terminated&orderID=41&orderInternalID=1&price=43.80&VAT=5.35").await;
+    let sent = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    let books = sent(office.ok("render books --order 41").await);
+    assert_eq!((&books["type"], &books["data"]["state"]), (&"order.validated".into(), &"paid".into()));
+    assert_eq!(sent(office.ok("render erp --order 1").await)["type"], "order.terminated");
+    assert_eq!(office.run("render book --order 41").await.0, Exit::NotFound);
+}
+
+#[tokio::test]
+async fn a_quarantined_call_is_shown_read_again_or_dismissed() {
+    let office = Office::open().await;
+    office.call("dupont", "price=secret-price").await;
+    let listed = office.ok("quarantine list").await;
+    assert!(without_ids(&listed).contains("dupont  2026-11-21 14:05  the field `type` is missing"), "{listed}");
+    let sheet = office.ok("quarantine show rcp_").await;
+    assert!(sheet.contains("sent as   POST, text/plain\n  size      18 B\n  state     in quarantine"), "{sheet}");
+    assert!(!sheet.contains("secret-price"), "a body is shown only when asked for");
+    assert!(office.ok("quarantine show rcp_ --body").await.ends_with("\nBody\nprice=secret-price\n"));
+    let (exit, said) = office.run("quarantine reprocess").await;
+    assert!(exit == Exit::Failed && said.contains("stays: the field `type` is missing"), "{said}");
+    office.ok("quarantine dismiss rcp_").await;
+    assert_eq!(office.ok("quarantine reprocess").await, "nothing is in quarantine: every call could be read\n");
+    assert_eq!(office.run("quarantine show rcp_ff").await.0, Exit::NotFound);
+}
+
+#[tokio::test]
+async fn an_imported_invoice_is_proven_and_replaced_only_when_forced() {
+    let office = Office::open().await;
+    office.order("dupont", "41", "1").await;
+    let file = |name: &str, text: &str| {
+        let path = office.dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (page, one, other) = (file("a", "<html>"), file("b", "%PDF-1.7 b"), file("c", "%PDF-1.7 c"));
+    assert_eq!(office.run("invoices fetch 41").await.0, Exit::Failed);
+    assert_eq!(office.run(&format!("invoices import {page} --order 41")).await.0, Exit::Usage);
+    office.ok(&format!("invoices import {one} --order 41")).await;
+    assert_eq!(office.run(&format!("invoices import {other} --order 41")).await.0, Exit::Refused);
+    assert_eq!(office.ok("invoices verify").await, "1 invoice is what was fetched, 0 changed or lost\n");
+    let page: serde_json::Value = serde_json::from_str(&office.ok("invoices list --json").await).unwrap();
+    let row = &page["data"][0];
+    assert_eq!((&row["status"], &row["bytes"], &row["order_id"]), (&"stored".into(), &10.into(), &"41".into()));
+    let stored = office.dir.path().join(row["path"].as_str().unwrap());
+    fs::write(&stored, "%PDF-1.7 forged").unwrap();
+    let (exit, said) = office.run("invoices verify").await;
+    assert!(exit == Exit::Failed && said.starts_with("order 41: the invoice invoices/2026/11/"), "{said}");
+    office.ok(&format!("invoices import {one} --order 41")).await;
+    assert_eq!(fs::read_to_string(&stored).unwrap(), "%PDF-1.7 b");
+    office.ok(&format!("invoices import {other} --order 41 --force")).await;
+    assert!(office.ok("invoices fetch 41").await.starts_with("it is here already"));
+}

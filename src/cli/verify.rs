@@ -1,0 +1,99 @@
+//! `tillhook verify`: whether a call that somebody received is ours and whole (Standard Webhooks).
+
+use std::{io::Write, path::PathBuf, time::Duration};
+
+use clap::Args;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Exit, Stop};
+use crate::sink::signature::{ID, SIGNATURE, Secret, TIMESTAMP, verify};
+
+/// A call and what it is said to be signed with.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The body, byte for byte
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The secret, `whsec_…`; given more than once, any of them
+    #[arg(long = "secret", value_name = "S", required = true, value_parser = secret)]
+    secrets: Vec<Secret>,
+    /// The header webhook-id
+    #[arg(long, required_unless_present = "headers")]
+    id: Option<String>,
+    /// The header webhook-timestamp
+    #[arg(long, value_name = "T", required_unless_present = "headers")]
+    timestamp: Option<String>,
+    /// The header webhook-signature
+    #[arg(long, value_name = "SIG", required_unless_present = "headers")]
+    signature: Option<String>,
+    /// A file with the headers, one `name: value` a line
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "timestamp", "signature"])]
+    headers: Option<PathBuf>,
+    /// How old the call may be, such as 5m, or none for any age
+    #[arg(long, default_value = "5m", value_name = "AGE", value_parser = tolerance)]
+    tolerance: Duration,
+}
+
+/// Says `genuine`, or why not.
+///
+/// # Errors
+/// When the call is not genuine (exit 1), or a file cannot be read (exit 2).
+pub fn run(wanted: &Verify, now: Timestamp, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let body = read(&wanted.file)?;
+    let headers = match &wanted.headers {
+        Some(file) => parse(&String::from_utf8_lossy(&read(file)?)),
+        None => given(wanted)?,
+    };
+    match verify(&wanted.secrets, &headers, &body, now, wanted.tolerance) {
+        Ok(()) => {
+            writeln!(out, "genuine: signed with this secret, and whole")?;
+            Ok(Exit::Ok)
+        }
+        Err(reason) => {
+            writeln!(out, "not genuine: {reason}")?;
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+fn secret(text: &str) -> Result<Secret, String> {
+    text.parse::<Secret>().map_err(|error| error.to_string())
+}
+
+fn tolerance(text: &str) -> Result<Duration, String> {
+    if text == "none" {
+        return Ok(Duration::MAX);
+    }
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    parsed.ok_or_else(|| "use a duration such as 5m, or none".to_owned())
+}
+
+fn given(wanted: &Verify) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [(ID, &wanted.id), (TIMESTAMP, &wanted.timestamp), (SIGNATURE, &wanted.signature)] {
+        if let Some(value) = value {
+            let value = HeaderValue::from_str(value.trim()).map_err(|_| {
+                Stop::with_fix(Exit::Usage, format!("{name} is no header's value"), "give it as it was received")
+            })?;
+            headers.insert(name, value);
+        }
+    }
+    Ok(headers)
+}
+
+/// The lines that are headers; a status line or an empty line is none.
+fn parse(text: &str) -> HeaderMap {
+    let header = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.trim().parse::<HeaderName>().ok()?, value.trim().parse::<HeaderValue>().ok()?))
+    };
+    text.lines().filter_map(header).collect()
+}
+
+fn read(file: &PathBuf) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(file).map_err(|error| {
+        let what = format!("{} cannot be read ({})", file.display(), error.kind());
+        Stop::with_fix(Exit::Usage, what, "check that the file exists and that this user may read it")
+    })
+}
