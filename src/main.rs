@@ -15,9 +15,9 @@ const WORKERS: std::ops::RangeInclusive<usize> = 2..=4;
 const LAST_WAIT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    telemetry::start();
-    telemetry::install_cryptography();
     let cli = Cli::parse();
+    telemetry::start(cli.log_filter());
+    telemetry::install_cryptography();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors.clamp(*WORKERS.start(), *WORKERS.end()))

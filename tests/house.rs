@@ -87,9 +87,7 @@ fn modules_used(text: &str) -> BTreeSet<String> {
         let grouped = rest.strip_prefix('{');
         for piece in grouped.map_or_else(|| vec![rest.to_owned()], top_level_pieces) {
             let name: String = piece.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            if Path::new(SOURCE).join(&name).exists() && !name.is_empty()
-                || Path::new(SOURCE).join(format!("{name}.rs")).exists()
-            {
+            if is_module(&name) {
                 used.insert(name);
             }
         }

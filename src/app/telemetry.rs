@@ -6,12 +6,16 @@ use std::io::IsTerminal as _;
 
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
-/// Libraries speak up when something is wrong, we say what happens.
-const DEFAULT_FILTER: &str = "warn,tillhook=info";
+/// For the service: libraries speak up when something is wrong, we say what happens.
+pub const SERVICE: &str = "warn,tillhook=info";
 
-/// Begins to log. `TILLHOOK_LOG` takes a filter such as `tillhook=debug`. Called twice, the second call does nothing.
-pub fn start() {
-    let filter = EnvFilter::try_from_env("TILLHOOK_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+/// For commands whose answer is on the screen already.
+pub const QUIET: &str = "error";
+
+/// Begins to log what `filter` lets through; `TILLHOOK_LOG` (`tillhook=debug`, say) replaces it. Called twice, the second
+/// call does nothing.
+pub fn start(filter: &str) {
+    let filter = EnvFilter::try_from_env("TILLHOOK_LOG").unwrap_or_else(|_| EnvFilter::new(filter));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_target(false);
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::telemetry;
+
 use super::{
     deliveries::Deliveries, invoices::Invoices, orders::Orders, quarantine::Quarantine, render::Render,
     send_test::SendTest, sinks::Sinks, verify::Verify,
@@ -21,6 +23,13 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// What is logged where `TILLHOOK_LOG` does not say: the service tells what happens, a command has its own answer.
+    pub fn log_filter(&self) -> &'static str {
+        if matches!(self.command, Command::Serve) { telemetry::SERVICE } else { telemetry::QUIET }
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -29,8 +38,8 @@ pub enum Command {
                             SIGTERM or Ctrl-C ends it; SIGHUP makes it read its configuration again.")]
     Serve,
     /// Run it with a simulated till that keeps selling; no account, no configuration, throw-away data
-    #[command(after_help = "Example: tillhook demo")]
-    Demo,
+    #[command(after_help = "Example: tillhook demo --sales 20")]
+    Demo(Demo),
     /// Write a commented configuration with a fresh token
     #[command(after_help = "Example: tillhook init && tillhook config check")]
     Init(Init),
@@ -80,6 +89,16 @@ pub enum AtDesk {
     /// List, fetch, verify and import invoices
     #[command(subcommand)]
     Invoices(Invoices),
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// End after so many sales [default: with Ctrl-C]
+    #[arg(long, value_name = "N")]
+    pub sales: Option<u64>,
+    /// Where chance begins: the same number makes the same sales
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
 }
 
 #[derive(Debug, Args)]

@@ -41,7 +41,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     match cli.command {
         Command::Serve => serve::run(&source, &environment).await,
-        Command::Demo => demo::run().await,
+        Command::Demo(wanted) => demo::run(&wanted).await,
         Command::Init(init) => init::run(&init.path, init.force, out),
         Command::Url(wanted) => url::run(&load(&source, &environment)?.config, wanted.shop.as_deref(), out),
         Command::Config(Config::Check) => config::check(&source, &environment, out),

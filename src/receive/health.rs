@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::Door;
 
 /// How long the question whether a call could be stored may take. Who asks gives up soon after.
-const READY_TIME: Duration = Duration::from_secs(3);
+const READY_TIME: Duration = Duration::from_secs(2);
 
 /// The process is up.
 pub(super) async fn live() -> &'static str {

@@ -45,9 +45,8 @@ fn voices() -> Vec<Voice> {
     let languages = [Locale::Fr, Locale::En];
     let with = |language| {
         let charsets = Charset::ALL.iter().copied();
-        let voice = move |charset| {
-            Encoding::ALL.iter().copied().map(move |encoding| Voice { encoding, charset, language })
-        };
+        let voice =
+            move |charset| Encoding::ALL.iter().copied().map(move |encoding| Voice { encoding, charset, language });
         charsets.flat_map(voice)
     };
     languages.into_iter().flat_map(with).collect()

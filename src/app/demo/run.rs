@@ -105,7 +105,7 @@ impl Show {
         }
     }
 
-    /// Shows what still arrives, until nothing is due any more.
+    /// Shows what still arrives, until everything is told.
     async fn wait_for_the_rest(
         &mut self,
         running: &Running,
@@ -117,7 +117,7 @@ impl Show {
             while let Ok(arrival) = arrivals.try_recv() {
                 self.tell(&Happening::Arrival(arrival));
             }
-            if running.store.is_settled(clock.now()).await.unwrap_or(true) {
+            if everything_is_told(running, clock).await {
                 break;
             }
             clock.sleep(LOOK_AGAIN).await;
@@ -132,6 +132,12 @@ impl Show {
         // A terminal that went away is no reason to fail: the end is near anyway.
         let _ = writeln!(io::stdout(), "{}", self.screen.line_for(happening));
     }
+}
+
+/// Also what still waits for a second announcement or an invoice is told before the end.
+async fn everything_is_told(running: &Running, clock: &dyn Clock) -> bool {
+    let counts = running.store.count_deliveries(clock.now()).await.unwrap_or_default();
+    counts.iter().all(|(_, status, _)| matches!(status.as_str(), "delivered" | "skipped" | "dead"))
 }
 
 fn in_colour() -> bool {
