@@ -72,7 +72,7 @@ pub struct HttpFar {
 struct Script {
     next: Mutex<VecDeque<Answer>>,
     otherwise: Mutex<Answer>,
-    requests: Mutex<Vec<Request>>,
+    requests: watch::Sender<Vec<Request>>,
     /// While `true`, requests are read and not answered.
     silent: watch::Sender<bool>,
 }
@@ -90,7 +90,7 @@ impl HttpFar {
         let state = Arc::new(Script {
             next: Mutex::default(),
             otherwise: Mutex::new(Answer::status(200)),
-            requests: Mutex::default(),
+            requests: watch::Sender::default(),
             silent: watch::Sender::new(false),
         });
         let router = Router::new().fallback(answer).with_state(state.clone());
@@ -122,17 +122,18 @@ impl HttpFar {
     }
 
     pub fn requests(&self) -> Vec<Request> {
-        self.state.requests.lock().expect("the script").clone()
+        self.state.requests.borrow().clone()
     }
 
-    /// The types of the events that came, in order.
-    pub fn event_types(&self) -> Vec<String> {
-        self.requests().iter().map(Request::event_type).collect()
+    /// Returns once this many requests have come.
+    pub async fn heard(&self, requests: usize) {
+        let mut seen = self.state.requests.subscribe();
+        seen.wait_for(|seen| seen.len() >= requests).await.expect("the far side runs");
     }
 }
 
 async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    script.requests.lock().expect("the script").push(Request { headers, body });
+    script.requests.send_modify(|requests| requests.push(Request { headers, body }));
     let mut silent = script.silent.subscribe();
     let _ = silent.wait_for(|silent| !silent).await;
     let next = script.next.lock().expect("the script").pop_front();

@@ -3,9 +3,11 @@
 //! A test ends with [`App::finish`], which fails when deliveries are left over that the test did not account for; a test
 //! that forgets to call it fails as well.
 
+pub mod program;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use tempfile::TempDir;
 use tillhook::{
@@ -371,8 +373,4 @@ impl Drop for App {
 
 pub fn paris() -> TimeZone {
     TimeZone::get("Europe/Paris").expect("a time zone")
-}
-
-pub fn start_time() -> Timestamp {
-    START.parse().expect("a time")
 }

@@ -7,3 +7,5 @@ mod forty_orders;
 mod hostile;
 mod outage;
 mod private_addresses;
+mod restart;
+mod secrets_in_logs;
