@@ -39,7 +39,8 @@ pub async fn run(wanted: &Recover, desk: &Desk, out: &mut dyn Write) -> anyhow::
     let sink = find::sink(&desk.config, &wanted.name)?;
     let since = find::time(&wanted.since, &desk.zone(None), desk.now())?;
     let rule = &desk.config.sinks[&sink].rule;
-    if desk.store.sink_state(&sink).await?.is_none() && !wanted.dry_run {
+    let state = desk.store.sink_state(&sink).await?;
+    if state.is_none() && !wanted.dry_run {
         let fix = "start `tillhook serve`, or reload it, with this sink in its configuration first";
         return Err(Stop::with_fix(Exit::Failed, format!("the sink `{sink}` has not run yet"), fix));
     }
@@ -70,6 +71,9 @@ pub async fn run(wanted: &Recover, desk: &Desk, out: &mut dyn Write) -> anyhow::
     }
     if !wanted.dry_run {
         writeln!(out, "The running service delivers them; conditions (`only`) are asked when each is due.")?;
+    }
+    if state.is_some_and(|state| state.paused.is_some()) {
+        writeln!(out, "{sink} is paused: `tillhook sinks resume {sink}` lets them go.")?;
     }
     Ok(Exit::Ok)
 }

@@ -93,7 +93,7 @@ fn mail(payload: &Payload, html: bool, out: &mut dyn Write) -> anyhow::Result<()
     for (title, key) in
         [("From", "from"), ("To", "to"), ("Cc", "cc"), ("Bcc", "bcc"), ("Reply-To", "reply_to"), ("Subject", "subject")]
     {
-        let value = people(&letter[key]);
+        let value = joined(&letter[key]);
         if !value.is_empty() {
             writeln!(out, "{title}: {value}")?;
         }
@@ -105,18 +105,11 @@ fn mail(payload: &Payload, html: bool, out: &mut dyn Write) -> anyhow::Result<()
     Ok(())
 }
 
-/// A text, an address, or several.
-fn people(value: &Value) -> String {
+/// An address or a text, or several.
+fn joined(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(several) => several.iter().map(people).collect::<Vec<_>>().join(", "),
-        Value::Object(mailbox) => {
-            let email = mailbox.get("email").map(people).unwrap_or_default();
-            match mailbox.get("name").and_then(Value::as_str) {
-                Some(name) => format!("{name} <{email}>"),
-                None => email,
-            }
-        }
+        Value::Array(several) => several.iter().map(joined).collect::<Vec<_>>().join(", "),
         _ => String::new(),
     }
 }

@@ -30,14 +30,15 @@ pub async fn run(source: &Source, environment: &Environment) -> anyhow::Result<E
     let mut signals = Signals::new()?;
     let loaded = load(source, environment)?;
     warn(&loaded);
-    let config = loaded.config.clone();
+    // At once: should the service not start, the next one would not know that nobody was told.
+    tell_new_address(&loaded);
+    let config = loaded.config;
     let listener = match listen(&config).await {
         Ok(listener) => listener,
         Err(error) => return Err(rather_in_use(&config, error).await.into()),
     };
     let running = app::serve(&config, Arc::new(SystemClock), listener).await?;
     eprintln!("tillhook {} listens on {}", env!("CARGO_PKG_VERSION"), running.addr);
-    tell_new_address(&loaded);
     let running = signals.reload_until_stop(running, config, || load(source, environment)).await;
     tracing::info!("stopping: what is under way may end");
     if timeout(STOP_WITHIN, running.stop()).await.is_err() {

@@ -5,9 +5,10 @@ use std::{io::Write, path::PathBuf, time::Duration};
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Exit, Stop};
-use crate::sink::signature::{ID, SIGNATURE, Secret, TIMESTAMP, verify};
+use crate::sink::signature::{ID, SIGNATURE, Secret, SecretError, TIMESTAMP, verify};
 
 /// A call and what it is said to be signed with.
 #[derive(Debug, Args)]
@@ -16,8 +17,8 @@ pub struct Verify {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The secret, `whsec_…`; given more than once, any of them
-    #[arg(long = "secret", value_name = "S", required = true, value_parser = secret)]
-    secrets: Vec<Secret>,
+    #[arg(long = "secret", value_name = "S", required = true)]
+    secrets: Vec<SecretString>,
     /// The header webhook-id
     #[arg(long, required_unless_present = "headers")]
     id: Option<String>,
@@ -40,12 +41,13 @@ pub struct Verify {
 /// # Errors
 /// When the call is not genuine (exit 1), or a file cannot be read (exit 2).
 pub fn run(wanted: &Verify, now: Timestamp, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let secrets: Vec<Secret> = wanted.secrets.iter().map(secret).collect::<Result<_, _>>()?;
     let body = read(&wanted.file)?;
     let headers = match &wanted.headers {
         Some(file) => parse(&String::from_utf8_lossy(&read(file)?)),
         None => given(wanted)?,
     };
-    match verify(&wanted.secrets, &headers, &body, now, wanted.tolerance) {
+    match verify(&secrets, &headers, &body, now, wanted.tolerance) {
         Ok(()) => {
             writeln!(out, "genuine: signed with this secret, and whole")?;
             Ok(Exit::Ok)
@@ -57,8 +59,10 @@ pub fn run(wanted: &Verify, now: Timestamp, out: &mut dyn Write) -> anyhow::Resu
     }
 }
 
-fn secret(text: &str) -> Result<Secret, String> {
-    text.parse::<Secret>().map_err(|error| error.to_string())
+/// Read here and not by clap, whose errors repeat what was typed.
+fn secret(text: &SecretString) -> anyhow::Result<Secret> {
+    let parsed = text.expose_secret().parse();
+    parsed.map_err(|error: SecretError| Stop::with_fix(Exit::Usage, error, "make one with `tillhook secrets new`"))
 }
 
 fn tolerance(text: &str) -> Result<Duration, String> {

@@ -259,6 +259,11 @@ impl CashBoxNotice {
     pub fn closing(&self) -> Fingerprint {
         fingerprint(&(&self.opened, &self.closed, &self.total))
     }
+
+    /// Whether the period is dated at all; without, [`CashBoxNotice::closing`] identifies nothing.
+    pub fn says_when(&self) -> bool {
+        self.opened.is_some() || self.closed.is_some()
+    }
 }
 
 /// The digest of a value's canonical text: keys sorted, every scalar as text, absent and empty alike.

@@ -14,7 +14,7 @@ use crate::{
     store::{Intake, Keys, KnownInvoice, KnownOrder, NewEvent, NewReceipt, Numbered, View},
 };
 
-/// How long an equal opening, or call of an unknown type, is taken for the same one (contract §5, Cash box).
+/// How long an identical opening, undated closing, or call of an unknown type is taken for the same one (contract §5, Cash box).
 const SAME_NOTICE_WITHIN: Duration = Duration::from_secs(60);
 
 /// A call of the till.
@@ -97,13 +97,15 @@ impl Announced {
         self.policy.shops.get(&self.call.shop)
     }
 
-    /// Shop, kind and digest of a call about no order.
+    /// Shop, kind and digest of a call about no order. A closing that says neither when it opened nor when it closed has
+    /// nothing to be known by but its bytes: tomorrow's must not be taken for today's.
     fn notice(&self) -> Option<(ShopId, String, [u8; 32])> {
         let raw = &self.call.raw;
         let identical = || Fingerprint::of_bytes(&[raw.query.as_deref().unwrap_or_default().as_bytes(), &raw.body]);
         let (kind, digest) = match self.decoded.as_ref().ok()? {
             Notification::Order(_) => return None,
-            Notification::CashBoxClosed(notice) => (EventType::CashBoxClosed, notice.closing()),
+            Notification::CashBoxClosed(notice) if notice.says_when() => (EventType::CashBoxClosed, notice.closing()),
+            Notification::CashBoxClosed(_) => (EventType::CashBoxClosed, identical()),
             Notification::CashBoxOpened(_) => (EventType::CashBoxOpened, identical()),
             Notification::Unknown(_) => (EventType::TillUnknown, identical()),
         };
@@ -217,6 +219,11 @@ impl Announced {
         self.about_no_order(view, policy, kind, &EventData::CashBox(notice.clone()))
     }
 
+    /// Whether a repeat of this call about no order is one however late it comes.
+    fn is_known_for_good(&self) -> bool {
+        matches!(&self.decoded, Ok(Notification::CashBoxClosed(notice)) if notice.says_when())
+    }
+
     fn unknown(&self, view: &mut View, policy: &ShopPolicy, notice: &UnknownNotice) -> (Outcome, Option<EventId>) {
         let mut facts = Map::new();
         facts.insert("type".to_owned(), json!(notice.kind));
@@ -234,7 +241,7 @@ impl Announced {
     ) -> (Outcome, Option<EventId>) {
         let Some((shop, name, digest)) = self.notice() else { return (Outcome::Quarantined, None) };
         if let Some((event, at)) = view.notice(&shop, &name, &digest)
-            && (kind == EventType::CashBoxClosed || self.now < at + SAME_NOTICE_WITHIN)
+            && (self.is_known_for_good() || self.now < at + SAME_NOTICE_WITHIN)
         {
             return (Outcome::Duplicate, Some(event));
         }

@@ -76,8 +76,10 @@ fn position(view: &View, rule: &Rule, order: OrderKey) -> Position {
             // The order was not wanted as it stood; it may be now.
             "skipped" if is_first && known.skipped_because.as_deref().is_some_and(is_condition) => {}
             "skipped" if known.skipped_because.as_deref() == Some(MERGED) => {}
-            "dead" if is_first && rule.per_order == PerOrder::Follow => first = None,
+            "dead" if rule.per_order == PerOrder::Follow => first = first.filter(|_| !is_first),
             _ if is_first => first = Some(known.id),
+            // The first died while this change waited behind it, and it was sent in full, in its place.
+            _ if known.purpose == Purpose::Change => first = first.or(Some(known.id)),
             _ => {}
         }
     }

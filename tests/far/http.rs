@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, Response, StatusCode},
+    http::{HeaderMap, Response, StatusCode, Uri},
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch};
@@ -43,6 +43,7 @@ impl Answer {
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Request {
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
@@ -125,15 +126,22 @@ impl HttpFar {
         self.state.requests.borrow().clone()
     }
 
-    /// Returns once this many requests have come.
-    pub async fn heard(&self, requests: usize) {
-        let mut seen = self.state.requests.subscribe();
-        seen.wait_for(|seen| seen.len() >= requests).await.expect("the far side runs");
+    /// Returns once this many requests have come, answered or not.
+    pub async fn asked(&self, times: usize) {
+        let mut requests = self.state.requests.subscribe();
+        let asked = requests.wait_for(|requests| requests.len() >= times);
+        tokio::time::timeout(crate::harness::HANG, asked).await.expect("a request").expect("the far side runs");
+    }
+
+    /// The types of the events that came, in order.
+    pub fn event_types(&self) -> Vec<String> {
+        self.requests().iter().map(Request::event_type).collect()
     }
 }
 
-async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    script.requests.send_modify(|requests| requests.push(Request { headers, body }));
+async fn answer(State(script): State<Arc<Script>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let request = Request { path: uri.path().to_owned(), headers, body };
+    script.requests.send_modify(|requests| requests.push(request));
     let mut silent = script.silent.subscribe();
     let _ = silent.wait_for(|silent| !silent).await;
     let next = script.next.lock().expect("the script").pop_front();

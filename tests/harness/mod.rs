@@ -7,7 +7,7 @@ pub mod program;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 use tempfile::TempDir;
 use tillhook::{
@@ -17,9 +17,9 @@ use tillhook::{
     },
     clock::{Clock, ManualClock},
     config::{self, Config, Environment, Source},
-    order::Phase,
+    order::{Phase, SinkName},
     sink::signature::Secret,
-    store::{DeliveryFilter, DeliveryLine, OrderFilter, OrderLine, SinkState, Store, StoredAttempt},
+    store::{DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, SinkState, Store, StoredAttempt},
     till::{
         self, Announcement, TillOrder, Voice,
         sandbox::{Options, Sandbox},
@@ -45,6 +45,8 @@ pub struct App {
     pub till: Sandbox,
     /// A mailbox, a Slack channel and a webhook receiver that behave well.
     pub far: FarSides,
+    /// The configuration up to the sinks.
+    head: String,
     config: Config,
     running: Option<Running>,
     directory: TempDir,
@@ -54,7 +56,7 @@ pub struct App {
 /// What differs from the usual configuration.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
-    /// More keys of the shop.
+    /// More keys of the shop, and tables that follow it.
     pub shop: &'a str,
     /// The sinks.
     pub sinks: &'a str,
@@ -100,49 +102,60 @@ impl App {
         let secret: Secret = WHSEC.parse().expect("a secret");
         let far = FarSides::start(Arc::new(clock.clone()), secret).await.expect("far sides");
         let directory = TempDir::new().expect("a directory");
-        let config = Self::configure(&directory, &till, &far, setup);
-        Self { clock, till, far, config, running: None, directory, finished: false }
+        let head = Self::head(&directory, &till, &far, setup);
+        let config = Self::configure(&directory, &far, &head, setup.sinks);
+        Self { clock, till, far, head, config, running: None, directory, finished: false }
     }
 
-    fn configure(directory: &TempDir, till: &Sandbox, far: &FarSides, setup: Setup<'_>) -> Config {
-        let Setup { shop, sinks, delivery, till_host, smtp } = setup;
+    /// The configuration up to the sinks; it ends inside `[delivery]`.
+    fn head(directory: &TempDir, till: &Sandbox, far: &FarSides, setup: Setup<'_>) -> String {
+        let Setup { shop, delivery, till_host, smtp, .. } = setup;
         let (smtp_addr, smtp_keys) = smtp.unwrap_or((far.mail_addr, ""));
         let till_hosts: Vec<_> = [Some(till.origin()), till_host].into_iter().flatten().collect();
-        let path = directory.path().join("tillhook.toml");
-        let sinks = sinks
-            .replace("MAIL", "type = \"email\"\nto = [\"compta@cabinet-martin.example\"]")
-            .replace("SLACK", &format!("type = \"slack\"\nurl = \"{}\"", far.slack_url))
-            .replace("HTTP", &format!("type = \"http\"\nurl = \"{}\"\nsecret = \"{WHSEC}\"", far.http_url));
-        let text = format!(
+        format!(
             r#"
             [server]
             listen = "127.0.0.1:0"
             public_url = "https://hooks.dupont.example"
             [storage]
             path = "{data}"
-            [shop.dupont]
-            name = "Boulangerie Dupont"
-            token = "{TOKEN}"
-            till_hosts = {till_hosts:?}
-            {shop}
             [smtp]
             host = "127.0.0.1"
             port = {port}
             tls = "none"
             from = "Boulangerie Dupont <caisse@dupont.example>"
             {smtp_keys}
+            [shop.dupont]
+            name = "Boulangerie Dupont"
+            token = "{TOKEN}"
+            till_hosts = {till_hosts:?}
+            {shop}
             [delivery]
             {delivery}
-            {sinks}
             "#,
             data = directory.path().join("data").display(),
             port = smtp_addr.port(),
-        );
-        std::fs::write(&path, text).expect("a configuration file");
+        )
+    }
+
+    fn configure(directory: &TempDir, far: &FarSides, head: &str, sinks: &str) -> Config {
+        let path = directory.path().join("tillhook.toml");
+        let sinks = sinks
+            .replace("MAIL", "type = \"email\"\nto = [\"compta@cabinet-martin.example\"]")
+            .replace("SLACK", &format!("type = \"slack\"\nurl = \"{}\"", far.slack_url))
+            .replace("HTTP", &format!("type = \"http\"\nurl = \"{}\"\nsecret = \"{WHSEC}\"", far.http_url));
+        std::fs::write(&path, format!("{head}{sinks}\n")).expect("a configuration file");
         match config::load(&Source::File(path), &Environment::default()) {
             Ok(loaded) => loaded.config,
             Err(problems) => panic!("the test's configuration is wrong:\n{problems}"),
         }
+    }
+
+    /// Replaces the end of the configuration while the service runs, as SIGHUP does.
+    pub async fn reconfigure(&mut self, sinks: &str) {
+        self.config = Self::configure(&self.directory, &self.far, &self.head, sinks);
+        let reloaded = self.running.as_mut().expect("a running service").reload(&self.config).await;
+        reloaded.unwrap_or_else(|error| panic!("the service does not reload: {error}"));
     }
 
     /// Starts the service on its directory.
@@ -183,7 +196,13 @@ impl App {
 
     /// The till makes a call; returns the status and the JSON of the answer.
     pub async fn call(&self, announcement: &Announcement) -> (u16, Value) {
-        let answer = till::post(announcement, &self.webhook()).await.expect("an answer");
+        self.call_at(TOKEN, announcement).await
+    }
+
+    /// The same at the webhook of another shop.
+    pub async fn call_at(&self, token: &str, announcement: &Announcement) -> (u16, Value) {
+        let url = format!("http://{}/in/{token}", self.service().addr);
+        let answer = till::post(announcement, &url).await.expect("an answer");
         (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
     }
 
@@ -201,14 +220,29 @@ impl App {
 
     /// The till sends a form with these fields.
     pub async fn post_form(&self, fields: &[(&str, &str)]) -> (u16, Value) {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        self.call(&Announcement {
-            method: http::Method::POST,
-            query: None,
-            content_type: Some("application/x-www-form-urlencoded".to_owned()),
-            body: body.into_bytes(),
-        })
-        .await
+        self.call(&form(fields)).await
+    }
+
+    /// The same; returns the word of the answer.
+    pub async fn say(&self, fields: &[(&str, &str)]) -> String {
+        let (status, answer) = self.post_form(fields).await;
+        assert_eq!(status, 200, "the till is answered 200");
+        answer["status"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The till sends this JSON; returns the word of the answer.
+    pub async fn say_json(&self, json: Value) -> String {
+        let body = json.to_string().into_bytes();
+        let content_type = Some("application/json".to_owned());
+        let (status, answer) =
+            self.call(&Announcement { method: http::Method::POST, query: None, content_type, body }).await;
+        assert_eq!(status, 200, "the till is answered 200");
+        answer["status"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What time it is for the service.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Turns the clock, and waits until everything that is due by then is done.
@@ -232,7 +266,7 @@ impl App {
         }
     }
 
-    /// The same with sinks that keep a pace: turns the clock by a second where they are all that is left.
+    /// The same with sinks that keep a pace: turns the clock by two seconds where they are all that is left.
     pub async fn settle_at_pace(&self, paced: &[&str]) {
         loop {
             self.settle_but(paced).await;
@@ -242,7 +276,7 @@ impl App {
                 return;
             }
             if !self.open_deliveries().await.iter().any(|line| line.status == "sending") {
-                self.clock.advance(Duration::from_secs(1));
+                self.clock.advance(Duration::from_secs(2));
             }
             tokio::time::timeout(HANG, commits.changed()).await.expect("a paced sink goes on").expect("a store");
         }
@@ -299,6 +333,39 @@ impl App {
         attempts
     }
 
+    /// Waits for the nth event of a type, and until what follows from it is done; returns its data. An alert is written
+    /// after the attempt that causes it, so a settled outbox does not mean that it is there.
+    pub async fn event(&self, kind: &str, nth: usize) -> Value {
+        let data = self.told(kind, nth).await.swap_remove(nth - 1);
+        self.settle().await;
+        data
+    }
+
+    /// Somebody pauses a sink by hand.
+    pub async fn pause(&self, sink: &str) {
+        let paused = self.store().pause_sink(&name(sink), "by hand", self.clock.now()).await;
+        assert!(paused.expect("the database answers"), "it was running");
+    }
+
+    /// Somebody resumes a sink by hand.
+    pub async fn resume(&self, sink: &str) {
+        let resumed = self.store().resume_sink(&name(sink), self.clock.now()).await;
+        assert!(resumed.expect("the database answers"), "it was paused");
+    }
+
+    /// The status of a sink: `ok`, `failing` or `paused`.
+    pub async fn sink_status(&self, sink: &str) -> String {
+        let lines = self.store().list_sinks().await.expect("the database answers");
+        lines.into_iter().find(|line| line.name == name(sink)).expect("the sink").status
+    }
+
+    /// Every invoice, of the oldest order first.
+    pub async fn invoices(&self) -> Vec<InvoiceLine> {
+        let mut lines = self.store().list_invoices(10_000).await.expect("the database answers");
+        lines.reverse();
+        lines
+    }
+
     /// The deliveries of a sink, oldest first.
     pub async fn deliveries(&self, sink: &str) -> Vec<DeliveryLine> {
         let filter = DeliveryFilter { sink: Some(sink.to_owned()), limit: 10_000, ..DeliveryFilter::default() };
@@ -309,11 +376,13 @@ impl App {
 
     /// The statuses of a sink's deliveries, oldest first; a skipped one with its rule.
     pub async fn statuses(&self, sink: &str) -> Vec<String> {
-        let show = |line: DeliveryLine| match line.skipped_because {
-            Some(rule) => format!("skipped: {rule}"),
-            None => line.status,
-        };
-        self.deliveries(sink).await.into_iter().map(show).collect()
+        self.deliveries(sink).await.into_iter().map(shown).collect()
+    }
+
+    /// The same of the deliveries about one order.
+    pub async fn statuses_of(&self, sink: &str, internal_id: &str) -> Vec<String> {
+        let about = |line: &DeliveryLine| line.internal_id.as_deref() == Some(internal_id);
+        self.deliveries(sink).await.into_iter().filter(about).map(shown).collect()
     }
 
     /// Every order, oldest first.
@@ -371,6 +440,32 @@ impl Drop for App {
     }
 }
 
+fn shown(line: DeliveryLine) -> String {
+    match line.skipped_because {
+        Some(rule) => format!("skipped: {rule}"),
+        None => line.status,
+    }
+}
+
+/// A form as the till sends it.
+pub fn form(fields: &[(&str, &str)]) -> Announcement {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    Announcement {
+        method: http::Method::POST,
+        query: None,
+        content_type: Some("application/x-www-form-urlencoded".to_owned()),
+        body: body.into_bytes(),
+    }
+}
+
+pub fn name(sink: &str) -> SinkName {
+    sink.parse().expect("a name")
+}
+
 pub fn paris() -> TimeZone {
     TimeZone::get("Europe/Paris").expect("a time zone")
+}
+
+pub fn start_time() -> Timestamp {
+    START.parse().expect("a time")
 }

@@ -63,7 +63,8 @@ async fn check(rows: Vec<Row>) {
     let app = App::set_up(Setup { sinks: &sinks, delivery, ..Setup::default() }).await;
     app.announce(&app.till.sell(), Phase::Validated).await;
 
-    let silent: Vec<&str> = far.iter().map(|(name, _)| name.as_str()).filter(|name| expected[*name] == TIME_OUT).collect();
+    let silent: Vec<&str> =
+        far.iter().map(|(name, _)| name.as_str()).filter(|name| expected[*name] == TIME_OUT).collect();
     app.settle_but(&silent).await;
     if !silent.is_empty() {
         for (_, side) in far.iter().filter(|(name, _)| silent.contains(&name.as_str())) {
@@ -106,7 +107,8 @@ async fn told(app: &App) -> BTreeMap<String, &'static str> {
 }
 
 async fn verdict(app: &App, sink: &str, told: &BTreeMap<String, &str>) -> String {
-    let (line, attempts, state) = (app.deliveries(sink).await.remove(0), app.attempts(sink).await, app.sink(sink).await);
+    let (line, attempts, state) =
+        (app.deliveries(sink).await.remove(0), app.attempts(sink).await, app.sink(sink).await);
     let [attempt] = &attempts[..] else { panic!("{sink}: {attempts:?}") };
     assert!(attempt.excerpt.as_ref().is_none_or(|text| text.chars().count() <= 500), "an excerpt is short");
     if line.status == DELIVERED {

@@ -76,7 +76,9 @@ async fn a_get_without_parameters_stores_nothing() {
 async fn a_wrong_token_is_answered_404_with_an_empty_body_whatever_comes_with_it() {
     let app = App::start(CONSOLE).await;
     let short = &TOKEN[..TOKEN.len() - 1];
-    for path in ["/in", "/in/", "/in/wrong", &format!("/in/{short}"), &format!("/in/{TOKEN}x"), &format!("/in/{TOKEN}/x")] {
+    for path in
+        ["/in", "/in/", "/in/wrong", &format!("/in/{short}"), &format!("/in/{TOKEN}x"), &format!("/in/{TOKEN}/x")]
+    {
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
             let answer = ask(&app, method.clone(), path, "type=validated&orderID=1").await;
             assert_eq!(answer.status(), 404, "{method} {path}");
@@ -91,7 +93,9 @@ async fn a_wrong_token_is_answered_404_with_an_empty_body_whatever_comes_with_it
 async fn the_previous_token_is_still_accepted() {
     let app = App::start_with("previous_token = \"the-token-before-0123456789abcdef\"", CONSOLE).await;
     let body = "type=validated&orderID=1&orderInternalID=2&price=3";
-    for (path, status) in [("/in/the-token-before-0123456789abcdef".to_owned(), "stored"), (format!("/in/{TOKEN}"), "duplicate")] {
+    for (path, status) in
+        [("/in/the-token-before-0123456789abcdef".to_owned(), "stored"), (format!("/in/{TOKEN}"), "duplicate")]
+    {
         let answer: serde_json::Value = ask(&app, Method::POST, &path, body).await.json().await.expect("JSON");
         assert_eq!(answer["status"], status);
     }
@@ -109,7 +113,11 @@ async fn a_body_at_the_limit_is_stored_and_one_over_it_is_answered_413() {
     };
     assert_eq!(ask(&app, Method::POST, &path, &body(limit)).await.status(), 200);
     assert_eq!(ask(&app, Method::POST, &path, &body(limit + 1)).await.status(), 413);
-    assert_eq!(ask(&app, Method::POST, &path, &body(limit + 7 * 1024 * 1024)).await.status(), 413, "the answer arrives");
+    assert_eq!(
+        ask(&app, Method::POST, &path, &body(limit + 7 * 1024 * 1024)).await.status(),
+        413,
+        "the answer arrives"
+    );
     assert_eq!(receipts(&app).await, BTreeMap::from([("stored".to_owned(), 1)]));
     app.finish().await;
 }
@@ -130,7 +138,10 @@ async fn a_stored_invoice_is_served_from_the_copy_behind_its_capability() {
     let answer = get(&app, path).await;
     assert_eq!(answer.status(), 200);
     let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
-    assert_eq!((header("content-type"), header("cache-control")), ("application/pdf".to_owned(), "no-store".to_owned()));
+    assert_eq!(
+        (header("content-type"), header("cache-control")),
+        ("application/pdf".to_owned(), "no-store".to_owned())
+    );
     assert_eq!(header("etag"), format!("\"{}\"", invoice["sha256"].as_str().expect("a digest")));
     let bytes = answer.bytes().await.expect("a PDF");
     let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -116,7 +116,8 @@ async fn an_invoice_link_to_a_private_address_is_missing_at_once_and_never_follo
     let links: Vec<String> = links.chain(tricks).collect();
     for (index, link) in links.iter().enumerate() {
         let id = (index + 1).to_string();
-        let fields = [("type", "validated"), ("orderID", &id), ("orderInternalID", &id), ("price", "1"), ("PDFinvoice", link)];
+        let fields =
+            [("type", "validated"), ("orderID", &id), ("orderInternalID", &id), ("price", "1"), ("PDFinvoice", link)];
         assert_eq!(app.post_form(&fields).await.1["status"], "stored", "{link}");
     }
     app.settle().await;

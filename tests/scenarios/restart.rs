@@ -76,19 +76,20 @@ async fn what_waits_holds_or_is_paused_does_so_after_a_restart() {
         app.advance(Duration::from_secs(120)).await;
     }
     assert_eq!(app.statuses("accountant").await[0], "waiting");
-    assert_eq!((app.statuses("held").await, app.statuses("gone").await), (vec!["retrying".into()], vec!["paused".into()]));
+    assert_eq!(
+        (app.statuses("held").await, app.statuses("gone").await),
+        (vec!["retrying".into()], vec!["paused".into()])
+    );
     assert_eq!((held.requests().len(), gone.requests().len()), (1, 1));
     app.advance(Duration::from_secs(300)).await;
-    assert_eq!((app.statuses("accountant").await[0].as_str(), app.statuses("held").await), ("delivered", vec!["delivered".into()]));
-    assert!(app.store().resume_sink(&"gone".parse().expect("a name"), jiff_now(&app)).await.expect("the database"));
+    assert_eq!(
+        (app.statuses("accountant").await[0].as_str(), app.statuses("held").await),
+        ("delivered", vec!["delivered".into()])
+    );
+    app.resume("gone").await;
     app.settle().await;
     assert_eq!(app.statuses("gone").await, ["delivered"]);
     app.finish().await;
-}
-
-fn jiff_now(app: &App) -> jiff::Timestamp {
-    use tillhook::clock::Clock as _;
-    app.clock.now()
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ async fn an_attempt_that_a_stop_cuts_off_is_made_again_as_the_same_message() {
     far.be_silent(true);
     let mut app = App::start(&format!("[sink.erp]\ntype = \"http\"\nurl = \"{}\"\n", far.url())).await;
     app.announce(&app.till.sell(), Phase::Validated).await;
-    far.heard(1).await;
+    far.asked(1).await;
     app.halt().await;
     far.be_silent(false);
     app.boot().await;

@@ -109,9 +109,8 @@ const SINKS: &str = r#"
 "#;
 
 /// Every sink, and how many deliveries of it there must be before the log is read.
-const NAMES: &[&str] = &[
-    "mail", "good", "refusing", "chat", "gone", "bot", "closed", "broken", "nowhere", "private", "tls", "folder",
-];
+const NAMES: &[&str] =
+    &["mail", "good", "refusing", "chat", "gone", "bot", "closed", "broken", "nowhere", "private", "tls", "folder"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_of_everything_holds_no_secret_when_the_mail_server_takes_the_mails() {
@@ -188,7 +187,10 @@ async fn sell_and_babble(till: &Sandbox, webhook: &str) -> Vec<String> {
         post("text/CanaryBody", "CanaryBody \0 CanaryBody"),
         post("multipart/form-data; boundary=CanaryBody", "--CanaryBody\r\nCanaryBody"),
         post("application/x-www-form-urlencoded", "type=CanaryType&customer=CanaryBody"),
-        post("application/x-www-form-urlencoded", "type=validated&orderInternalID=9999&price=CanaryBody&PDFinvoice=https%3A%2F%2Fcanary-host.invalid%2FCanaryLink"),
+        post(
+            "application/x-www-form-urlencoded",
+            "type=validated&orderInternalID=9999&price=CanaryBody&PDFinvoice=https%3A%2F%2Fcanary-host.invalid%2FCanaryLink",
+        ),
     ];
     for announcement in &babble {
         assert_eq!(till::post(announcement, webhook).await.expect("an answer").status, 200);

@@ -95,6 +95,23 @@ async fn a_sink_shows_what_it_would_send() {
 }
 
 #[tokio::test]
+async fn a_mail_is_shown_as_its_reader_sees_it() {
+    let mail = "[smtp]\nhost = \"mx.example\"\nport = 465\nfrom = \"Dupont <caisse@dupont.example>\"\n\
+                [sink.letters]\ntype = \"email\"\nto = [\"a@cabinet.example\", \"b@cabinet.example\"]\n";
+    let office = Office::open_with(mail).await;
+    office.order("dupont", "41", "1").await;
+    let said = office.ok("render letters --order 41").await;
+    let (head, text) = said.split_once("\n\n").unwrap();
+    let expected = "\
+From: Dupont <caisse@dupont.example>
+To: a@cabinet.example, b@cabinet.example
+Subject: Facture 41 – 43,80 € TTC – Boulangerie Dupont";
+    assert_eq!(head, expected);
+    assert!(text.contains("43,80"), "{text}");
+    assert!(office.ok("render letters --order 41 --html").await.trim_start().starts_with("<!"), "HTML alone");
+}
+
+#[tokio::test]
 async fn a_quarantined_call_is_shown_read_again_or_dismissed() {
     let office = Office::open().await;
     office.call("dupont", "price=secret-price").await;

@@ -59,9 +59,14 @@ on = []
 
 impl Office {
     pub async fn open() -> Self {
+        Self::open_with("").await
+    }
+
+    /// The same with `more` at the end of the configuration.
+    pub async fn open_with(more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tillhook.toml");
-        fs::write(&path, CONFIG.replace("DIR", dir.path().to_str().unwrap())).unwrap();
+        fs::write(&path, (CONFIG.to_owned() + more).replace("DIR", dir.path().to_str().unwrap())).unwrap();
         let config = load(&Source::File(path), &Environment::default()).unwrap().config;
         let clock = ManualClock::new("2026-11-21T13:05:00Z".parse().unwrap());
         let clock: Arc<dyn Clock> = Arc::new(clock);

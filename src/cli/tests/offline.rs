@@ -5,7 +5,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::Office;
 use crate::{
-    cli::{Cli, Exit, exit_of, find, sink_test},
+    cli::{Cli, Exit, args::Command, exit_of, find, sink_test, verify},
     sink::signature,
 };
 
@@ -36,7 +36,6 @@ fn a_command_that_makes_no_sense_is_refused() {
         "orders list --limit 0",
         "sinks recover erp",
         "verify body.json",
-        "verify body.json --secret whsec_short --headers h",
         "send-test --phase paid",
         "digest send x",
     ] {
@@ -82,13 +81,17 @@ fn a_signature_is_checked_from_options_or_from_a_file_of_headers() {
     .unwrap();
     let check = |options: &str, now: Timestamp| {
         let words = format!("tillhook verify {} --secret {secret} {options}", body.display());
-        let crate::cli::args::Command::Verify(call) = Cli::try_parse_from(words.split(' ')).unwrap().command else {
+        let Command::Verify(call) = Cli::try_parse_from(words.split(' ')).unwrap().command else {
             panic!("another command")
         };
         let mut out = Vec::new();
-        let exit = crate::cli::verify::run(&call, now, &mut out).unwrap();
+        let exit = verify::run(&call, now, &mut out).unwrap();
         (exit, String::from_utf8(out).unwrap())
     };
+    let short = Cli::try_parse_from(["tillhook", "verify", "body.json", "--secret", "whsec_short", "--headers", "h"]);
+    let Command::Verify(short) = short.unwrap().command else { panic!("another command") };
+    let refusal = verify::run(&short, now, &mut Vec::new()).unwrap_err();
+    assert_eq!((exit_of(&refusal), refusal.to_string().contains("whsec_short")), (Exit::Usage, false));
     let given = format!("--id evt_1 --timestamp {at} --signature {signed}");
     let genuine = (Exit::Ok, "genuine: signed with this secret, and whole\n".to_owned());
     assert_eq!(check(&given, now), genuine);
