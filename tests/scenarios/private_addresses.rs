@@ -121,7 +121,7 @@ async fn an_invoice_link_to_a_private_address_is_missing_at_once_and_never_follo
         assert_eq!(app.post_form(&fields).await.1["status"], "stored", "{link}");
     }
     app.settle().await;
-    let invoices = app.store().list_invoices(1000).await.expect("the database answers");
+    let invoices = app.invoices().await;
     let unrefused: Vec<_> = invoices.iter().filter(|line| line.status != "missing").collect();
     assert!(unrefused.is_empty(), "{unrefused:#?}");
     assert_eq!(app.data_of("invoice.missing").await.len(), invoices.len());
@@ -151,7 +151,7 @@ async fn a_till_that_redirects_to_a_private_address_is_not_followed_there() {
         app.settle().await;
     }
     assert_eq!(till.requests().len(), targets.len(), "each link was followed as far as the till");
-    let invoices = app.store().list_invoices(1000).await.expect("the database answers");
+    let invoices = app.invoices().await;
     assert!(invoices.iter().all(|line| line.status == "pending" && line.sha256.is_none()), "{invoices:#?}");
     assert!(!inside.was_called().await, "no connection was made");
     app.finish().await;
@@ -191,10 +191,10 @@ async fn a_name_that_leads_to_a_private_address_is_blocked_and_told_at_once() {
     app.announce(&app.till.sell(), tillhook::order::Phase::Validated).await;
     app.settle().await;
     assert_eq!(app.told("sink.failing", 2 * NAMES.len()).await.len(), 2 * NAMES.len());
-    for index in 0..NAMES.len() {
+    for (index, host) in NAMES.iter().enumerate() {
         for kind in ["http", "slack"] {
             let attempts = app.attempts(&format!("{kind}-{index}")).await;
-            assert_eq!(attempts[0].reason.as_deref(), Some("blocked"), "{}", NAMES[index]);
+            assert_eq!(attempts[0].reason.as_deref(), Some("blocked"), "{host}");
             assert!(attempts[0].excerpt.as_deref().is_some_and(|text| text.contains("delivery.allow_private")));
         }
     }

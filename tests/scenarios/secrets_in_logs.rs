@@ -102,7 +102,7 @@ const SINKS: &str = r#"
     url = "http://localhost.canary-host.invalid:9/CanaryPath"
     [sink.tls]
     type = "http"
-    url = "https://BROKEN/CanaryPath?key=CanaryQuery"
+    url = "https://GOOD/CanaryPath?key=CanaryQuery"
     [sink.folder]
     type = "folder"
     path = "/nonexistent/CanaryPath"
