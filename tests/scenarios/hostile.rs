@@ -184,10 +184,13 @@ fn a_mail_is_ours_alone(mail: &Mail) {
     assert!(mail.attachments[0].bytes.starts_with(b"%PDF-"));
 }
 
-/// Slack takes `<…>` for a link, a mention or a call to everybody; we write none.
+/// Slack takes `<…>` for a link, a mention or a call to everybody; we write none. Nor is anything hidden in a line.
 fn nothing_is_addressed_in(value: &Value) {
     match value {
-        Value::String(text) => assert!(!text.contains(['<', '>']) && text.chars().count() <= 3_000, "{text}"),
+        Value::String(text) => {
+            assert!(!text.contains(['<', '>']) && text.chars().count() <= 3_000, "{text}");
+            assert!(!text.contains(['\0', '\r', '\u{1b}', '\u{202e}', '\u{2066}', '\u{2028}', '\u{feff}']), "{text:?}");
+        }
         Value::Array(list) => list.iter().for_each(nothing_is_addressed_in),
         Value::Object(map) => map.values().for_each(nothing_is_addressed_in),
         _ => {}
