@@ -59,6 +59,9 @@ pub enum StoreError {
     /// The disk is full. Nothing of this call is on disk.
     #[error("the disk is full")]
     Full,
+    /// Another program kept the database to itself for longer than we wait. Nothing of this call is on disk.
+    #[error("another program keeps the database busy")]
+    Busy,
     /// The store is shutting down.
     #[error("the database is closed")]
     Closed,
@@ -67,17 +70,19 @@ pub enum StoreError {
     Corrupt(String),
 }
 
-/// SQLite's code for a full disk (<https://sqlite.org/rescode.html#full>).
-const SQLITE_FULL: &str = "13";
+/// SQLite's codes for a full disk and for a lock that another program holds (<https://sqlite.org/rescode.html>). The low
+/// byte of an extended code is the plain one.
+const SQLITE_FULL: u32 = 13;
+const SQLITE_BUSY: u32 = 5;
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if let sqlx::Error::Database(cause) = &error
-            && cause.code().as_deref() == Some(SQLITE_FULL)
-        {
-            return Self::Full;
+        let code = error.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
+        match code.map(|code| code & 0xff) {
+            Some(SQLITE_FULL) => Self::Full,
+            Some(SQLITE_BUSY) => Self::Busy,
+            _ => Self::Database(error.to_string()),
         }
-        Self::Database(error.to_string())
     }
 }
 

@@ -254,7 +254,7 @@ async fn transact(conn: &mut SqliteConnection, group: &mut Group) -> Result<(), 
     Ok(())
 }
 
-/// Whether another try of each job alone may help: not where the disk is the reason.
+/// Whether another try of each job alone may help: not where the disk, or another program, is the reason.
 fn worth_taking_apart(error: &StoreError) -> bool {
-    !matches!(error, StoreError::Full | StoreError::Closed)
+    !matches!(error, StoreError::Full | StoreError::Busy | StoreError::Closed)
 }

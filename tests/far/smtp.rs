@@ -157,6 +157,13 @@ impl SmtpServer {
         self.log.0.borrow().offered.clone()
     }
 
+    /// The Message-ID of every mail that came to the dot, whatever it answered.
+    pub fn message_ids(&self) -> Vec<String> {
+        let id =
+            |mail: &Caught| mail.data.lines().find_map(|line| line.strip_prefix("Message-ID: ").map(str::to_owned));
+        self.offered().iter().filter_map(id).collect()
+    }
+
     /// What it was told, command by command, without the mails.
     pub fn commands(&self) -> Vec<String> {
         self.log.0.borrow().commands.clone()

@@ -3,7 +3,8 @@
 //! A test ends with [`App::finish`], which fails when deliveries are left over that the test did not account for; a test
 //! that forgets to call it fails as well.
 
-#![allow(dead_code, reason = "the harness can do more than each test asks of it")]
+
+pub mod program;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -418,6 +419,12 @@ impl App {
         let mut lines = self.store().list_deliveries(&filter, self.clock.now()).await.expect("the database answers");
         lines.retain(|line| !matches!(line.status.as_str(), "delivered" | "skipped" | "dead"));
         lines
+    }
+
+    /// Ends the test of a service that does not start.
+    pub fn give_up(mut self) {
+        assert!(self.running.is_none(), "it did start");
+        self.finished = true;
     }
 
     /// Ends the test: every delivery is over.

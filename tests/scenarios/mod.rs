@@ -1,5 +1,11 @@
 //! What happens to the whole service: a day's sales, outages, far sides that lie, customers with hostile names.
 
 mod answers;
+mod dialogues;
+mod door;
 mod forty_orders;
+mod hostile;
 mod outage;
+mod private_addresses;
+mod restart;
+mod secrets_in_logs;

@@ -3,6 +3,8 @@
 //! A customer may be called `Zoé\r\nBcc: x@evil.example`, a product may turn its line around with a bidi control, and a
 //! mail server's refusal names the customer it refuses.
 
+use crate::sink::words::{breaks_line, is_hidden};
+
 /// What stands in for an address that nobody should read.
 const ADDRESS: &str = "[address]";
 
@@ -40,17 +42,6 @@ pub(super) fn quote(text: &str) -> String {
         Some((end, _)) => format!("{}…", &quote[..end]),
         None => quote,
     }
-}
-
-/// Whether a reader, or a mail program, may take the character for a line's end or a column.
-fn breaks_line(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-/// C0, C1, bidi controls, and the byte order mark: what changes how a text is read without being seen.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -149,10 +149,11 @@ fn fit(mut pieces: Vec<String>, between: &str) -> String {
     pieces.join(between)
 }
 
-/// A text from elsewhere: on one line, clipped, and escaped as Slack asks (`&`, `<` and `>` only).
+/// A text from elsewhere: on one line, without what would turn that line around unseen, clipped, and escaped as Slack
+/// asks (`&`, `<` and `>` only).
 fn piece(text: &str) -> String {
-    let mut clipped: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_PIECE + 1).collect();
+    let line = text.chars().map(|c| if words::breaks_line(c) { ' ' } else { c }).filter(|c| !words::is_hidden(*c));
+    let mut clipped: String = line.take(LONGEST_PIECE + 1).collect();
     if clipped.chars().count() > LONGEST_PIECE {
         clipped = clipped.chars().take(LONGEST_PIECE - 1).chain(['…']).collect();
     }

@@ -108,6 +108,17 @@ pub fn warning(warning: Warning, locale: Locale) -> &'static str {
     }
 }
 
+/// Whether a reader, or a mail program, may take the character for a line's end or a column.
+pub fn breaks_line(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// C0, C1, bidi controls, and the byte order mark: what changes how a text is read without being seen.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 /// The sign that people know; `None` where the code is clearer.
 fn symbol(currency: &Currency) -> Option<&'static str> {
     Some(match currency.code() {
