@@ -3,7 +3,7 @@
 //! | paragraph | file |
 //! |---|---|
 //! | §5 Identity, Equality, State, Receipts, Cash box, Reading | `identity`, `equality`, `state`, `receipts`, `cash_box`, `reading` |
-//! | §5 `per_order`, Deliveries, Tests, Invoice | `per_order`, `deliveries`, `test_orders`, `invoice` |
+//! | §5 `per_order`, Deliveries, Tests, Invoice | `per_order`, `deliveries`, `pauses`, `test_orders`, `invoice` |
 //! | §6, the alerts | `alerts` |
 //! | §7, what an HTTP answer means | `http_sink` |
 //! | §8, what a mail server's answer means | `email_sink` |
@@ -28,11 +28,17 @@ mod equality;
 mod http_sink;
 mod identity;
 mod invoice;
+mod pauses;
 mod per_order;
 mod reading;
 mod receipts;
 mod state;
 mod test_orders;
+
+/// A sink that gets each event, at a far side that does as it is told.
+fn erp(far: &HttpFar) -> String {
+    format!("alerts = []\n[sink.erp]\ntype = \"http\"\nurl = \"{}\"\n", far.url())
+}
 
 /// Keys of a sink that gives a delivery up after one retry.
 const MORTAL: &str = "retry = [\"10s\"]\npause_after = \"9s\"\n";
