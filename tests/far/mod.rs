@@ -1,6 +1,5 @@
 //! Far sides that do as a test says: what lies outside this machine, played by a script on a real socket.
 
-
 pub mod http;
 pub mod raw;
 pub mod smtp;

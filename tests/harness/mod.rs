@@ -3,7 +3,6 @@
 //! A test ends with [`App::finish`], which fails when deliveries are left over that the test did not account for; a test
 //! that forgets to call it fails as well.
 
-
 pub mod program;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

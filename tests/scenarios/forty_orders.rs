@@ -158,7 +158,12 @@ async fn every_invoice_was_fetched_once_and_mailed_as_it_is(
     assert_eq!(app.till.downloads().len(), 40);
     assert!(app.till.downloads().values().all(|times| *times == 1), "{:?}", app.till.downloads());
     let mails = app.far.mail.mails();
-    assert_eq!(mails.len(), 40);
+    assert_eq!(
+        mails.len(),
+        40,
+        "{:?}",
+        mails.iter().map(|mail| (&mail.subject, mail.attachments.len())).collect::<Vec<_>>()
+    );
     for (order, twin) in orders.iter().zip(twins) {
         let original = reqwest::get(twin.pdf_url.as_deref().expect("a link")).await.expect("a PDF");
         let original = original.bytes().await.expect("a PDF");
