@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{
     Lane, Outbox,
+    health::{Ended, Health},
     schedule::{self, History},
 };
 use crate::{
@@ -21,16 +22,6 @@ const WRITE_AGAIN: Duration = Duration::from_secs(1);
 /// How much of an answer is kept.
 const EXCERPT: usize = 500;
 
-/// What an attempt says of its sink.
-pub(super) struct Ended {
-    /// Why it failed; `None`: it did not.
-    pub failure: Option<SinkError>,
-    /// The delivery was given up.
-    pub dead: bool,
-    /// This very attempt paused the sink.
-    pub paused: bool,
-}
-
 /// Attempts a delivery that was started, or that could not even be made (`failure`), and writes down how it ended.
 pub(super) async fn attempt(
     outbox: Outbox,
@@ -38,7 +29,7 @@ pub(super) async fn attempt(
     candidate: Candidate,
     payload: Option<Payload>,
     failure: Option<SinkError>,
-) -> Ended {
+) {
     let at = outbox.clock.now();
     let result = match (failure, payload) {
         (Some(error), _) => Err(error),
@@ -47,7 +38,7 @@ pub(super) async fn attempt(
     };
     let finished = conclude(&outbox, &lane, &candidate, at, &result);
     log(&lane, &candidate, &finished);
-    write(&outbox, finished, &result).await
+    write(&outbox, &lane, finished, &result).await;
 }
 
 async fn hand_over(
@@ -139,18 +130,18 @@ fn conclude(
 }
 
 /// Writes how it ended, again and again until it is on disk: the far side may have the message, so that must not be lost.
-async fn write(outbox: &Outbox, finished: Finished, result: &Result<Receipt, SinkError>) -> Ended {
-    let dead = finished.verdict == Verdict::Dead;
+async fn write(outbox: &Outbox, lane: &Lane, finished: Finished, result: &Result<Receipt, SinkError>) {
+    let ended = match result {
+        Ok(_) => Ended::Delivered,
+        Err(error) if error.needs_a_person() || finished.verdict == Verdict::Dead => Ended::NeedsAPerson,
+        Err(_) => Ended::Failed,
+    };
     loop {
-        match outbox.store.finish(finished.clone()).await {
-            Ok(paused) => {
-                return Ended { failure: result.as_ref().err().cloned(), dead, paused };
-            }
-            Err(error) => {
-                tracing::error!(delivery.id = %finished.id, error = %error, "an attempt could not be written down; trying again");
-                outbox.clock.sleep(WRITE_AGAIN).await;
-            }
-        }
+        let (policy, now) = (outbox.recorder.policy(), finished.attempt.ended_at);
+        let health = Health { policy, pause_after: lane.pause_after, ended, now };
+        let Err(error) = outbox.store.finish(finished.clone(), health).await else { return };
+        tracing::error!(delivery.id = %finished.id, error = %error, "an attempt could not be written down; trying again");
+        outbox.clock.sleep(WRITE_AGAIN).await;
     }
 }
 

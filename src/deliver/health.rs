@@ -1,15 +1,17 @@
 //! When a person has to know that a sink is in trouble, and that it is over. Once an outage (contract §6).
+//!
+//! The decision is made inside the transaction that writes an attempt, so a crash cannot come between a delivery that is
+//! given up and whoever has to know.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::{Lane, Outbox, attempt::Ended};
 use crate::{
-    order::{EventType, SinkName},
-    record::Alert,
-    store::{SinkState, StoreError},
+    order::EventType,
+    record::{Alert, Policy},
+    store::{Changes, Review, SinkState},
 };
 
 /// A sink is failing after that many failed attempts in a row …
@@ -18,59 +20,77 @@ pub const FAILING_ATTEMPTS: u32 = 3;
 /// … over at least that long.
 pub const FAILING_FOR: Duration = Duration::from_mins(10);
 
-/// Looks at how an attempt ended, pauses the sink where it has failed for too long, and tells whoever is to know.
-pub(super) async fn review(outbox: &Outbox, lane: &Lane, ended: &Ended) -> Result<(), StoreError> {
-    let Some(state) = outbox.store.sink_state(&lane.name).await? else { return Ok(()) };
-    let Some(error) = &ended.failure else {
-        return if state.told_at.is_some() {
-            tell(outbox, EventType::SinkRecovered, &state, "it works again").await
-        } else {
-            Ok(())
-        };
-    };
-    let now = outbox.clock.now();
-    let failing_for = failing_for(&state, now);
-    let last = state.last_error.clone().unwrap_or_default();
-    if ended.paused {
-        return tell(outbox, EventType::SinkPaused, &state, &last).await;
-    }
-    if failing_for >= lane.pause_after && state.paused.is_none() {
-        let because = format!("it has failed for {} h: {last}", failing_for.as_secs() / 3600);
-        if outbox.store.pause_sink(&lane.name, &because, now).await? {
-            return tell(outbox, EventType::SinkPaused, &state, &because).await;
+/// What an attempt says of its sink.
+pub(super) struct Health {
+    /// Who is told.
+    pub policy: Arc<Policy>,
+    /// How long the sink may fail before it is paused.
+    pub pause_after: Duration,
+    /// How the attempt ended.
+    pub ended: Ended,
+    /// When it ended.
+    pub now: Timestamp,
+}
+
+/// How an attempt ended, as far as its sink is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Well.
+    Delivered,
+    /// Badly, and somebody has to know at once: trying again will not help, or the delivery was given up.
+    NeedsAPerson,
+    /// Badly, as far sides do at times.
+    Failed,
+}
+
+/// What there is to tell of a sink.
+pub(super) struct News {
+    kind: EventType,
+    reason: String,
+}
+
+impl Review for Health {
+    type News = News;
+
+    fn news(&self, state: &SinkState, paused: bool) -> Option<News> {
+        let last = || state.last_error.clone().unwrap_or_default();
+        if self.ended == Ended::Delivered {
+            let news = News { kind: EventType::SinkRecovered, reason: "it works again".to_owned() };
+            return state.told_at.map(|_| news);
         }
+        if paused {
+            return Some(News { kind: EventType::SinkPaused, reason: last() });
+        }
+        let failing_for = failing_for(state, self.now);
+        if failing_for >= self.pause_after && state.paused.is_none() {
+            let reason = format!("it has failed for {} h: {}", failing_for.as_secs() / 3600, last());
+            return Some(News { kind: EventType::SinkPaused, reason });
+        }
+        let series = state.failures >= FAILING_ATTEMPTS && failing_for >= FAILING_FOR;
+        let untold = state.told_at.is_none() && (self.ended == Ended::NeedsAPerson || series);
+        untold.then(|| News { kind: EventType::SinkFailing, reason: last() })
     }
-    let series = state.failures >= FAILING_ATTEMPTS && failing_for >= FAILING_FOR;
-    if state.told_at.is_none() && (error.needs_a_person() || ended.dead || series) {
-        return tell(outbox, EventType::SinkFailing, &state, &last).await;
+
+    fn pauses<'a>(&self, news: &'a News) -> Option<&'a str> {
+        (news.kind == EventType::SinkPaused).then_some(&news.reason)
     }
-    Ok(())
+
+    fn tell(&self, state: &SinkState, news: News, waiting: u64, dead: u64) -> Changes {
+        let facts = json!({
+            "sink": state.sink, "reason": news.reason, "since": state.failing_since, "waiting": waiting, "dead": dead,
+        });
+        let alert = Alert {
+            kind: news.kind,
+            shop: None,
+            about: Some(state.sink.clone()),
+            facts: facts.as_object().cloned().unwrap_or_default(),
+            marks_told: Some(news.kind != EventType::SinkRecovered),
+        };
+        alert.into_changes(&self.policy, self.now)
+    }
 }
 
 fn failing_for(state: &SinkState, now: Timestamp) -> Duration {
     let since = state.failing_since.unwrap_or(now);
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
-}
-
-async fn tell(outbox: &Outbox, kind: EventType, state: &SinkState, reason: &str) -> Result<(), StoreError> {
-    let facts = facts(outbox, &state.sink, state.failing_since, reason).await?;
-    let alert = Alert {
-        kind,
-        shop: None,
-        about: Some(state.sink.clone()),
-        facts,
-        marks_told: Some(kind != EventType::SinkRecovered),
-    };
-    outbox.recorder.raise(alert).await
-}
-
-async fn facts(
-    outbox: &Outbox,
-    sink: &SinkName,
-    since: Option<Timestamp>,
-    reason: &str,
-) -> Result<Map<String, Value>, StoreError> {
-    let (waiting, dead) = outbox.store.backlog(sink).await?;
-    let facts = json!({ "sink": sink, "reason": reason, "since": since, "waiting": waiting, "dead": dead });
-    Ok(facts.as_object().cloned().unwrap_or_default())
 }

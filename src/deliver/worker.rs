@@ -6,11 +6,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Lane, Outbox,
-    attempt::{self, Ended},
-    health, prepare,
-};
+use super::{Lane, Outbox, attempt, prepare};
 use crate::store::{Candidate, Started, StoreError};
 
 /// How often to look although nothing was heard: the command line is another process.
@@ -38,7 +34,7 @@ pub async fn run(outbox: Outbox, lane: Lane, shutdown: CancellationToken) {
         let wake_at = wake_at.unwrap_or(now + POLL).min(now + POLL);
         tokio::select! {
             () = shutdown.cancelled() => break,
-            Some(done) = worker.under_way.join_next() => worker.review(done).await,
+            Some(done) = worker.under_way.join_next() => worker.look_at(done),
             _ = commits.changed() => {}
             () = worker.outbox.clock.sleep_until(wake_at) => {}
         }
@@ -49,7 +45,7 @@ pub async fn run(outbox: Outbox, lane: Lane, shutdown: CancellationToken) {
 struct Worker {
     outbox: Outbox,
     lane: Lane,
-    under_way: JoinSet<Ended>,
+    under_way: JoinSet<()>,
     /// The far side's pace.
     not_before: Option<Timestamp>,
 }
@@ -104,13 +100,9 @@ impl Worker {
         Ok(())
     }
 
-    async fn review(&self, done: Result<Ended, tokio::task::JoinError>) {
-        let Ok(ended) = done else {
+    fn look_at(&self, done: Result<(), tokio::task::JoinError>) {
+        if done.is_err() {
             tracing::error!(sink.name = %self.lane.name, "an attempt ended without a result; it is made again at the next start");
-            return;
-        };
-        if let Err(error) = health::review(&self.outbox, &self.lane, &ended).await {
-            tracing::error!(sink.name = %self.lane.name, error = %error, "the state of a sink could not be told; trying again at its next attempt");
         }
     }
 
@@ -120,7 +112,7 @@ impl Worker {
         tokio::pin!(grace);
         while !self.under_way.is_empty() {
             tokio::select! {
-                Some(done) = self.under_way.join_next() => self.review(done).await,
+                Some(done) = self.under_way.join_next() => self.look_at(done),
                 () = &mut grace => return,
             }
         }

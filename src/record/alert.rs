@@ -10,7 +10,7 @@ use crate::{
     order::{EventId, EventType, ShopId, SinkName},
     route::Rule,
     sink::Purpose,
-    store::{Intake, Keys, NewEvent, View},
+    store::{Changes, Intake, Keys, NewEvent, View},
 };
 
 /// Something that a person has to know.
@@ -28,6 +28,34 @@ pub struct Alert {
     pub marks_told: Option<bool>,
 }
 
+impl Alert {
+    /// The event and its deliveries, for whoever writes them together with something else.
+    pub fn into_changes(self, policy: &Policy, now: Timestamp) -> Changes {
+        let mut view = View::default();
+        self.plan(&mut view, policy, now);
+        view.into_changes()
+    }
+
+    fn plan(&self, view: &mut View, policy: &Policy, now: Timestamp) {
+        let shop = self.shop.as_ref().and_then(|id| policy.shops.get(id));
+        let event = NewEvent {
+            id: EventId::new(now),
+            kind: self.kind,
+            shop: shop.map(|policy| (policy.shop.id.clone(), policy.shop.name.clone())),
+            order: None,
+            at: now,
+            test: false,
+            data: Value::Object(self.facts.clone()).to_string(),
+        };
+        let told: Vec<Rule> =
+            policy.rules.iter().filter(|rule| Some(&rule.sink) != self.about.as_ref()).cloned().collect();
+        tell(view, &told, event);
+        if let (Some(sink), Some(told)) = (&self.about, self.marks_told) {
+            view.told_of_sink(sink.clone(), told.then_some(now));
+        }
+    }
+}
+
 pub(super) struct Raised {
     pub alert: Alert,
     pub policy: Arc<Policy>,
@@ -42,22 +70,7 @@ impl Intake for Raised {
     }
 
     fn plan(&self, view: &mut View) {
-        let shop = self.alert.shop.as_ref().and_then(|id| self.policy.shops.get(id));
-        let event = NewEvent {
-            id: EventId::new(self.now),
-            kind: self.alert.kind,
-            shop: shop.map(|policy| (policy.shop.id.clone(), policy.shop.name.clone())),
-            order: None,
-            at: self.now,
-            test: false,
-            data: Value::Object(self.alert.facts.clone()).to_string(),
-        };
-        let told: Vec<Rule> =
-            self.policy.rules.iter().filter(|rule| Some(&rule.sink) != self.alert.about.as_ref()).cloned().collect();
-        tell(view, &told, event);
-        if let (Some(sink), Some(told)) = (&self.alert.about, self.alert.marks_told) {
-            view.told_of_sink(sink.clone(), told.then_some(self.now));
-        }
+        self.alert.plan(view, &self.policy, self.now);
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{KnownInvoice, KnownOrder, StoreError, StoredFile, micros};
+use super::{KnownInvoice, KnownOrder, StoredFile, micros};
 use crate::{
     order::{DeliveryId, EventId, EventType, Fingerprint, OrderKey, Phase, ReceiptId, ShopId, SinkName},
     sink::Purpose,
@@ -150,7 +150,7 @@ impl NewDelivery {
 }
 
 /// Writes everything, inside the caller's transaction.
-pub(super) async fn apply(conn: &mut SqliteConnection, changes: Changes) -> Result<(), StoreError> {
+pub(super) async fn apply(conn: &mut SqliteConnection, changes: Changes) -> Result<(), sqlx::Error> {
     insert(conn, RECEIPTS, &changes.receipts, |row, receipt| {
         row.push_bind(receipt.id.to_string())
             .push_bind(receipt.shop.as_str().to_owned())
@@ -210,7 +210,7 @@ async fn insert<T>(
     into: &'static str,
     rows: &[T],
     bind: impl Fn(&mut Tuple<'_>, &T),
-) -> Result<(), StoreError> {
+) -> Result<(), sqlx::Error> {
     for rows in rows.chunks(ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new(into);
         query.push_values(rows, |mut tuple, row| bind(&mut tuple, row));
@@ -219,7 +219,7 @@ async fn insert<T>(
     Ok(())
 }
 
-async fn save_orders(conn: &mut SqliteConnection, orders: &[&SavedOrder]) -> Result<(), StoreError> {
+async fn save_orders(conn: &mut SqliteConnection, orders: &[&SavedOrder]) -> Result<(), sqlx::Error> {
     for orders in orders.chunks(ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new(ORDERS);
         query.push_values(orders, |mut tuple, saved| {
@@ -263,7 +263,7 @@ fn delivery_row(row: &mut Tuple<'_>, delivery: &NewDelivery) {
 }
 
 /// What most commits do not have.
-async fn apply_rare(conn: &mut SqliteConnection, changes: &Changes) -> Result<(), StoreError> {
+async fn apply_rare(conn: &mut SqliteConnection, changes: &Changes) -> Result<(), sqlx::Error> {
     for (shop, kind, digest, event, at) in &changes.notices {
         sqlx::query("INSERT OR REPLACE INTO notice (shop, kind, digest, event_id, at) VALUES ($1, $2, $3, $4, $5)")
             .bind(shop.as_str())

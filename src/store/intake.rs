@@ -90,5 +90,5 @@ pub(super) async fn apply_all(
     for intake in intakes {
         intake.plan(&mut view);
     }
-    changes::apply(conn, view.into_changes()).await
+    Ok(changes::apply(conn, view.into_changes()).await?)
 }

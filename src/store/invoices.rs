@@ -195,7 +195,7 @@ fn invoice_row(row: &SqliteRow) -> Result<InvoiceRow, StoreError> {
 }
 
 /// Writes how fetching ended and lets the deliveries go that waited for it, inside the caller's transaction.
-pub(super) async fn apply_ends(conn: &mut SqliteConnection, changes: &Changes) -> Result<(), StoreError> {
+pub(super) async fn apply_ends(conn: &mut SqliteConnection, changes: &Changes) -> Result<(), sqlx::Error> {
     for (order, file, at) in &changes.arrived {
         sqlx::query(
             "INSERT INTO invoice (order_key, shop, status, first_seen_at, wait_until, sha256, bytes, filename, path,
@@ -229,7 +229,7 @@ pub(super) async fn apply_ends(conn: &mut SqliteConnection, changes: &Changes) -
     Ok(())
 }
 
-async fn release_waiting(conn: &mut SqliteConnection, order: OrderKey, at: Timestamp) -> Result<(), StoreError> {
+async fn release_waiting(conn: &mut SqliteConnection, order: OrderKey, at: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE delivery SET invoice_until = $2, due_at = max(settle_until, $2), version = version + 1
          WHERE order_key = $1 AND status = 'pending' AND invoice_until > $2",

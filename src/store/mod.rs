@@ -31,7 +31,7 @@ pub use invoices::{DueInvoice, FetchFailure, InvoiceRow, StoredFile};
 pub use listing::{
     DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, QuarantineLine, ReceiptOutcome, SinkLine,
 };
-pub use outbox::{AttemptRow, Candidate, Finished, Started, Verdict};
+pub use outbox::{AttemptRow, Candidate, Finished, Review, Started, Verdict};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
 pub use sinks::SinkState;
@@ -130,10 +130,11 @@ impl Store {
     }
 
     /// Runs `work` in the writer's next transaction. It may be run more than once; only the last run is committed.
-    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, sqlx::Error>> + Send + 'static,
+        E: Into<StoreError> + 'static,
+        F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     {
         self.inner.writer.write(work).await
     }

@@ -4,13 +4,14 @@
 //! with its body frozen, but only where nothing changed it meanwhile. After the attempt it is *finished*. A row that is
 //! found `sending` when the service starts was in flight when the last one died.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, SqliteExecutor, sqlite::SqliteRow};
 
 use super::{
-    InvoiceRow, Store, StoreError, StoredEvent, StoredFile, from_json, micros, parse, timestamp,
+    Changes, InvoiceRow, SinkState, Store, StoreError, StoredEvent, StoredFile, changes, from_json, micros, parse,
+    sinks, timestamp,
     view::{invoice_status, purpose},
 };
 use crate::{
@@ -130,6 +131,21 @@ pub struct AttemptRow {
     pub excerpt: Option<String>,
 }
 
+/// What follows from an attempt for people, decided inside the transaction that writes it.
+pub trait Review: Send + Sync + 'static {
+    /// Something that a person has to know.
+    type News: Send;
+
+    /// What there is to tell, of a sink as it is after the attempt; `paused`: this very attempt paused it.
+    fn news(&self, state: &SinkState, paused: bool) -> Option<Self::News>;
+
+    /// Why the sink is to be paused, if it is.
+    fn pauses<'a>(&self, news: &'a Self::News) -> Option<&'a str>;
+
+    /// The alert, with how many deliveries of the sink wait and how many are dead.
+    fn tell(&self, state: &SinkState, news: Self::News, waiting: u64, dead: u64) -> Changes;
+}
+
 const CANDIDATES: &str = "
     SELECT d.id, d.version, d.order_key, d.purpose, d.payload, d.attempts, d.retries, d.first_attempt_at,
            e.seq, e.id, e.type, e.shop, e.shop_name, e.order_key, e.at, e.test, e.data,
@@ -213,29 +229,39 @@ impl Store {
                         sending.push(started.id);
                     }
                 }
-                Ok(sending)
+                Ok::<_, sqlx::Error>(sending)
             })
         })
         .await
     }
 
-    /// Writes how an attempt ended, with its line in the log, and what that says of the sink. Returns whether this
-    /// attempt was the one that paused the sink. Atomic.
+    /// Writes how an attempt ended, with its line in the log, what that says of the sink, and what `review` makes of it:
+    /// who is told of an outage is on disk with the attempt that showed it. Atomic.
     ///
     /// # Errors
     /// When nothing of it is on disk.
-    pub async fn finish(&self, finished: Finished) -> Result<bool, StoreError> {
-        let finished = std::sync::Arc::new(finished);
+    pub async fn finish<R: Review>(&self, finished: Finished, review: R) -> Result<(), StoreError> {
+        let work = Arc::new((finished, review));
         self.write(move |conn| {
-            let finished = finished.clone();
+            let work = work.clone();
             Box::pin(async move {
-                log_attempt(conn, &finished).await?;
-                finish_delivery(conn, &finished).await?;
-                finish_sink(conn, &finished).await?;
-                match &finished.pause {
-                    Some(because) => pause(conn, &finished, because).await,
-                    None => Ok(false),
+                let (finished, review) = &*work;
+                log_attempt(conn, finished).await?;
+                finish_delivery(conn, finished).await?;
+                if !finish_sink(conn, finished).await? {
+                    return Ok(());
                 }
+                let paused = match &finished.pause {
+                    Some(because) => pause(conn, finished, because).await?,
+                    None => false,
+                };
+                let Some(state) = sinks::state(&mut *conn, &finished.sink).await? else { return Ok(()) };
+                let Some(news) = review.news(&state, paused) else { return Ok(()) };
+                if let Some(because) = review.pauses(&news) {
+                    pause(conn, finished, because).await?;
+                }
+                let (waiting, dead) = backlog(&mut *conn, &finished.sink).await?;
+                Ok::<_, StoreError>(changes::apply(conn, review.tell(&state, news, waiting, dead)).await?)
             })
         })
         .await
@@ -274,14 +300,7 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn backlog(&self, sink: &SinkName) -> Result<(u64, u64), StoreError> {
-        let (waiting, dead): (i64, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM delivery WHERE sink = $1 AND open = 1),
-                    (SELECT count(*) FROM delivery WHERE sink = $1 AND status = 'dead')",
-        )
-        .bind(sink.as_str())
-        .fetch_one(self.readers())
-        .await?;
-        Ok((waiting.unsigned_abs(), dead.unsigned_abs()))
+        Ok(backlog(self.readers(), sink).await?)
     }
 
     /// Whether nothing is due at `now`, nothing is in flight, and no link is to be followed; paused and held sinks do
@@ -438,12 +457,13 @@ async fn finish_delivery(conn: &mut SqliteConnection, finished: &Finished) -> Re
     query.execute(conn).await.map(drop)
 }
 
-async fn finish_sink(conn: &mut SqliteConnection, finished: &Finished) -> Result<(), sqlx::Error> {
+/// Returns whether that changed anything: a success after a success does not.
+async fn finish_sink(conn: &mut SqliteConnection, finished: &Finished) -> Result<bool, sqlx::Error> {
     let sink = finished.sink.as_str().to_owned();
     let query = if matches!(finished.verdict, Verdict::Delivered { .. }) {
         sqlx::query(
             "UPDATE sink_state SET failures = 0, failing_since = NULL, last_error = NULL
-             WHERE sink = $1 AND (failures > 0 OR failing_since IS NOT NULL)",
+             WHERE sink = $1 AND (failures > 0 OR failing_since IS NOT NULL OR told_at IS NOT NULL)",
         )
         .bind(sink)
     } else {
@@ -457,7 +477,7 @@ async fn finish_sink(conn: &mut SqliteConnection, finished: &Finished) -> Result
         .bind(finished.attempt.excerpt.clone())
         .bind(finished.hold_until.map(micros))
     };
-    query.execute(conn).await.map(drop)
+    query.execute(conn).await.map(|done| done.rows_affected() > 0)
 }
 
 async fn pause(conn: &mut SqliteConnection, finished: &Finished, because: &str) -> Result<bool, sqlx::Error> {
@@ -468,4 +488,15 @@ async fn pause(conn: &mut SqliteConnection, finished: &Finished, because: &str) 
         .execute(conn)
         .await
         .map(|done| done.rows_affected() == 1)
+}
+
+async fn backlog<'e>(executor: impl SqliteExecutor<'e>, sink: &SinkName) -> Result<(u64, u64), sqlx::Error> {
+    let (waiting, dead): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM delivery WHERE sink = $1 AND open = 1),
+                (SELECT count(*) FROM delivery WHERE sink = $1 AND status = 'dead')",
+    )
+    .bind(sink.as_str())
+    .fetch_one(executor)
+    .await?;
+    Ok((waiting.unsigned_abs(), dead.unsigned_abs()))
 }

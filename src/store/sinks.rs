@@ -1,7 +1,7 @@
 //! What is known of a sink beyond its configuration: pauses, outages, waits that the far side asked for.
 
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, SqliteExecutor, sqlite::SqliteRow};
 
 use super::{Store, StoreError, micros, parse, timestamp};
 use crate::order::SinkName;
@@ -66,12 +66,7 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn sink_state(&self, sink: &SinkName) -> Result<Option<SinkState>, StoreError> {
-        let row = sqlx::query(
-            "SELECT sink, paused_at, paused_because, failures, failing_since, told_at, held_until, last_error
-             FROM sink_state WHERE sink = $1",
-        );
-        let row = row.bind(sink.as_str()).fetch_optional(self.readers()).await?;
-        row.as_ref().map(sink_state).transpose()
+        state(self.readers(), sink).await
     }
 
     /// Stops attempts. Keeps an earlier pause and its reason. Returns whether it was running. Atomic.
@@ -146,6 +141,19 @@ async fn wake(
     .execute(conn)
     .await
     .map(|done| done.rows_affected())
+}
+
+/// The state of a sink as this connection sees it.
+pub(super) async fn state<'e>(
+    executor: impl SqliteExecutor<'e>,
+    sink: &SinkName,
+) -> Result<Option<SinkState>, StoreError> {
+    let row = sqlx::query(
+        "SELECT sink, paused_at, paused_because, failures, failing_since, told_at, held_until, last_error
+         FROM sink_state WHERE sink = $1",
+    );
+    let row = row.bind(sink.as_str()).fetch_optional(executor).await?;
+    row.as_ref().map(sink_state).transpose()
 }
 
 fn sink_state(row: &SqliteRow) -> Result<SinkState, StoreError> {

@@ -217,7 +217,8 @@ impl View {
         self.changes.given_up.push((key, reason, at));
     }
 
-    pub(super) fn into_changes(self) -> Changes {
+    /// Everything that was decided.
+    pub fn into_changes(self) -> Changes {
         self.changes
     }
 

@@ -7,6 +7,8 @@
 //! **Invariant:** after any error the connection is thrown away. A connection whose COMMIT failed says Ok for ever after
 //! while nothing reaches the disk (sqlx, SQLite trap 2).
 
+use std::marker::PhantomData;
+
 use futures_util::future::BoxFuture;
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -39,7 +41,7 @@ enum Message {
 
 /// Something to do inside a transaction; it may be done again after a rollback.
 trait Job: Send {
-    fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+    fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Tells whoever waits how it ended. Called once, after the commit.
     fn answer(self: Box<Self>, result: Result<(), StoreError>);
 }
@@ -63,13 +65,14 @@ impl Writer {
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
-    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, sqlx::Error>> + Send + 'static,
+        E: Into<StoreError> + 'static,
+        F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     {
         let (reply, outcome) = oneshot::channel();
-        self.send(Message::Job(Box::new(Closure { work, value: None, reply }))).await?;
+        self.send(Message::Job(Box::new(Closure { work, value: None, reply, _error: PhantomData }))).await?;
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -91,20 +94,22 @@ impl Writer {
     }
 }
 
-struct Closure<T, F> {
+struct Closure<T, E, F> {
     work: F,
     value: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
+    _error: PhantomData<fn() -> E>,
 }
 
-impl<T, F> Job for Closure<T, F>
+impl<T, E, F> Job for Closure<T, E, F>
 where
     T: Send + 'static,
-    F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, sqlx::Error>> + Send,
+    E: Into<StoreError>,
+    F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, E>> + Send,
 {
-    fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), sqlx::Error>> {
+    fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            self.value = Some((self.work)(conn).await?);
+            self.value = Some((self.work)(conn).await.map_err(Into::into)?);
             Ok(())
         })
     }

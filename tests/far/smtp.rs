@@ -165,6 +165,7 @@ impl SmtpServer {
     }
 
     /// What it was told, command by command, without the mails.
+    #[allow(dead_code, reason = "the mail sink's own tests use this file too")]
     pub fn commands(&self) -> Vec<String> {
         self.log.0.borrow().commands.clone()
     }

@@ -71,6 +71,9 @@ async fn an_hour_of(trouble: Trouble) {
         }
         None => HttpFar::start_at(addr).await,
     };
+    // What is on its way ends first: a clock that is turned meanwhile would call it timed out.
+    let on_its_way = async || app.deliveries("down").await.iter().any(|line| line.status == "sending");
+    app.until("no attempt is under way", async || !on_its_way().await).await;
     let before = far.requests().len();
     for _ in 0..4 {
         // Longer than any wait that an hour's failures lead to.

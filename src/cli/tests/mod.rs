@@ -147,7 +147,7 @@ impl Office {
             excerpt: (!delivered).then(|| "connection refused".to_owned()),
         };
         let finished = Finished { id: candidate.id, sink, verdict, attempt, hold_until: None, pause: None };
-        self.desk.store.finish(finished).await.unwrap();
+        self.desk.store.finish(finished, Untold).await.unwrap();
         candidate.id
     }
 }
@@ -162,4 +162,23 @@ pub(super) fn without_ids(text: &str) -> String {
         rest = id.trim_start_matches(|c: char| c.is_ascii_hexdigit());
     }
     kept + rest
+}
+
+/// Nobody is told of how an attempt ended.
+struct Untold;
+
+impl crate::store::Review for Untold {
+    type News = ();
+
+    fn news(&self, _: &crate::store::SinkState, _: bool) -> Option<()> {
+        None
+    }
+
+    fn pauses<'a>(&self, (): &'a ()) -> Option<&'a str> {
+        None
+    }
+
+    fn tell(&self, _: &crate::store::SinkState, (): (), _: u64, _: u64) -> crate::store::Changes {
+        crate::store::Changes::default()
+    }
 }
