@@ -46,6 +46,8 @@ pub struct Request {
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// What it was answered; `None` while, or where, it was not.
+    pub answered: Option<u16>,
 }
 
 impl Request {
@@ -140,12 +142,17 @@ impl HttpFar {
 }
 
 async fn answer(State(script): State<Arc<Script>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let request = Request { path: uri.path().to_owned(), headers, body };
-    script.requests.send_modify(|requests| requests.push(request));
+    let request = Request { path: uri.path().to_owned(), headers, body, answered: None };
+    let mut place = 0;
+    script.requests.send_modify(|requests| {
+        place = requests.len();
+        requests.push(request);
+    });
     let mut silent = script.silent.subscribe();
     let _ = silent.wait_for(|silent| !silent).await;
     let next = script.next.lock().expect("the script").pop_front();
     let answer = next.unwrap_or_else(|| script.otherwise.lock().expect("the script").clone());
+    script.requests.send_modify(|requests| requests[place].answered = Some(answer.status));
     let mut response = Response::builder().status(StatusCode::from_u16(answer.status).expect("a status"));
     for (name, value) in answer.headers {
         response = response.header(name, value);
