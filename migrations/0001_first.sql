@@ -4,7 +4,7 @@
 -- Every call of the till, whatever became of it. `body` is personal data and is pruned first.
 CREATE TABLE receipt (
     seq          INTEGER PRIMARY KEY,
-    id           TEXT NOT NULL UNIQUE,
+    id           TEXT NOT NULL,
     shop         TEXT NOT NULL,
     received_at  INTEGER NOT NULL,
     method       TEXT NOT NULL,
@@ -18,6 +18,8 @@ CREATE TABLE receipt (
     resolution   TEXT,
     resolved_at  INTEGER
 ) STRICT;
+-- Only what is quarantined is ever looked for.
+CREATE UNIQUE INDEX receipt_by_id ON receipt (id) WHERE outcome = 'quarantined';
 CREATE INDEX receipt_quarantine ON receipt (seq) WHERE outcome = 'quarantined' AND resolution IS NULL;
 
 -- An order; the till's two numbers for it may both come late, so it has a key of its own.
@@ -69,7 +71,7 @@ CREATE TABLE event (
     data      TEXT NOT NULL
 ) STRICT;
 CREATE INDEX event_by_order ON event (order_key, seq) WHERE order_key IS NOT NULL;
-CREATE INDEX event_by_time ON event (at);
+-- Ids begin with their time, so the index of `id` also finds what happened since a point in time.
 
 -- The outbox. `open` is 1 until the delivery is delivered, skipped or dead; the two partial indexes stay as small as the backlog.
 CREATE TABLE delivery (
@@ -105,7 +107,8 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_due ON delivery (sink, due_at, seq) WHERE open = 1;
 CREATE INDEX delivery_lane ON delivery (lane, seq) WHERE open = 1;
 CREATE INDEX delivery_by_order ON delivery (order_key, seq) WHERE order_key IS NOT NULL;
-CREATE INDEX delivery_by_event ON delivery (event_id);
+-- What is about an order is found by the order.
+CREATE INDEX delivery_by_event ON delivery (event_id) WHERE order_key IS NULL;
 CREATE INDEX delivery_dead ON delivery (sink, seq) WHERE status = 'dead';
 
 CREATE TABLE attempt (

@@ -118,7 +118,7 @@ impl Recorder {
     /// # Errors
     /// When it is not on disk.
     pub async fn recover(&self, rule: Rule, event: StoredEvent) -> Result<bool, StoreError> {
-        if event.order_key.is_none() && self.store.was_told(&rule.sink, event.id).await? {
+        if event.order_key.is_none() && self.store.was_told(&rule.sink, &event).await? {
             return Ok(false);
         }
         self.store.take_in(fan_out::Recovered { rule, event, now: self.clock.now() }).await
@@ -130,7 +130,7 @@ impl Recorder {
     /// What the database says.
     pub async fn would_recover(&self, rule: &Rule, event: &StoredEvent) -> Result<bool, StoreError> {
         let shop = event.shop.as_ref().map(|(id, _)| id);
-        if event.kind.is_alert() || !rule.admits(shop) || self.store.was_told(&rule.sink, event.id).await? {
+        if event.kind.is_alert() || !rule.admits(shop) || self.store.was_told(&rule.sink, event).await? {
             return Ok(false);
         }
         match event.order_key {

@@ -13,8 +13,9 @@ use crate::{
     sink::Purpose,
 };
 
-/// How many rows a statement inserts at the most: SQLite allows 32,766 values.
-const ROWS: usize = 1000;
+/// How many rows a statement inserts. A few fixed numbers, because each makes another text that has to be prepared and is
+/// then kept; the largest stays far below the 32,766 values that SQLite allows.
+const ROWS: [usize; 5] = [128, 32, 8, 2, 1];
 
 /// Everything that one commit writes.
 #[derive(Default)]
@@ -211,7 +212,7 @@ async fn insert<T>(
     rows: &[T],
     bind: impl Fn(&mut Tuple<'_>, &T),
 ) -> Result<(), sqlx::Error> {
-    for rows in rows.chunks(ROWS) {
+    for rows in pieces(rows) {
         let mut query = QueryBuilder::<Sqlite>::new(into);
         query.push_values(rows, |mut tuple, row| bind(&mut tuple, row));
         query.build().execute(&mut *conn).await?;
@@ -219,8 +220,18 @@ async fn insert<T>(
     Ok(())
 }
 
+/// Cuts rows into pieces of the lengths in [`ROWS`].
+fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let length = ROWS.into_iter().find(|length| *length <= rows.len())?;
+        let (piece, rest) = rows.split_at(length);
+        rows = rest;
+        Some(piece)
+    })
+}
+
 async fn save_orders(conn: &mut SqliteConnection, orders: &[&SavedOrder]) -> Result<(), sqlx::Error> {
-    for orders in orders.chunks(ROWS) {
+    for orders in pieces(orders) {
         let mut query = QueryBuilder::<Sqlite>::new(ORDERS);
         query.push_values(orders, |mut tuple, saved| {
             let order = &saved.order;
@@ -314,12 +325,15 @@ async fn apply_rare(conn: &mut SqliteConnection, changes: &Changes) -> Result<()
             .await?;
     }
     for (receipt, resolution, at) in &changes.resolved {
-        sqlx::query("UPDATE receipt SET resolution = $2, resolved_at = $3 WHERE id = $1 AND resolution IS NULL")
-            .bind(receipt.to_string())
-            .bind(*resolution)
-            .bind(micros(*at))
-            .execute(&mut *conn)
-            .await?;
+        sqlx::query(
+            "UPDATE receipt SET resolution = $2, resolved_at = $3
+             WHERE id = $1 AND outcome = 'quarantined' AND resolution IS NULL",
+        )
+        .bind(receipt.to_string())
+        .bind(*resolution)
+        .bind(micros(*at))
+        .execute(&mut *conn)
+        .await?;
     }
     Ok(())
 }

@@ -28,8 +28,6 @@ pub struct DeliveryFilter {
     pub status: Option<String>,
     /// Of this order (an [`crate::order::OrderKey`]) alone.
     pub order: Option<String>,
-    /// Of this event alone.
-    pub event: Option<String>,
     /// At the most so many.
     pub limit: u32,
 }
@@ -188,12 +186,9 @@ impl Store {
             " AS shown FROM delivery d LEFT JOIN sink_state s ON s.sink = d.sink
             LEFT JOIN customer_order o ON o.key = d.order_key WHERE 1 = 1",
         );
-        for (column, value) in [
-            (" AND d.id = ", &filter.id),
-            (" AND d.sink = ", &filter.sink),
-            (" AND d.order_key = ", &filter.order),
-            (" AND d.event_id = ", &filter.event),
-        ] {
+        for (column, value) in
+            [(" AND d.id = ", &filter.id), (" AND d.sink = ", &filter.sink), (" AND d.order_key = ", &filter.order)]
+        {
             if let Some(value) = value {
                 query.push(column).push_bind(value.clone());
             }

@@ -130,9 +130,11 @@ impl Store {
     pub async fn events_since(&self, at: Timestamp, after: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
         let rows = sqlx::query(
             "SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
-             WHERE at >= $1 AND seq > $2 ORDER BY seq LIMIT $3",
+             WHERE id >= $1 AND at >= $2 AND seq > $3 ORDER BY seq LIMIT $4",
         );
-        let rows = rows.bind(micros(at)).bind(after).bind(limit).fetch_all(self.readers()).await?;
+        // An id begins with its millisecond, so the index of ids finds the first one.
+        let earliest = format!("evt_{:012x}", at.as_millisecond().max(0));
+        let rows = rows.bind(earliest).bind(micros(at)).bind(after).bind(limit).fetch_all(self.readers()).await?;
         rows.iter().map(|row| event(row, 0)).collect()
     }
 
@@ -153,12 +155,22 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn was_told(&self, sink: &SinkName, event: EventId) -> Result<bool, StoreError> {
-        let told: i64 = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM delivery WHERE event_id = $1 AND sink = $2)")
-            .bind(event.to_string())
+    pub async fn was_told(&self, sink: &SinkName, event: &StoredEvent) -> Result<bool, StoreError> {
+        // Two texts, because each has an index of its own.
+        let query = match event.order_key {
+            Some(order) => sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM delivery WHERE event_id = $1 AND sink = $2 AND order_key = $3)",
+            )
+            .bind(event.id.to_string())
             .bind(sink.as_str())
-            .fetch_one(self.readers())
-            .await?;
+            .bind(order.to_string()),
+            None => sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM delivery WHERE event_id = $1 AND sink = $2 AND order_key IS NULL)",
+            )
+            .bind(event.id.to_string())
+            .bind(sink.as_str()),
+        };
+        let told: i64 = query.fetch_one(self.readers()).await?;
         Ok(told == 1)
     }
 
