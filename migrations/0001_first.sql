@@ -109,6 +109,7 @@ CREATE INDEX delivery_lane ON delivery (lane, seq) WHERE open = 1;
 CREATE INDEX delivery_by_order ON delivery (order_key, seq) WHERE order_key IS NOT NULL;
 -- What is about an order is found by the order.
 CREATE INDEX delivery_by_event ON delivery (event_id) WHERE order_key IS NULL;
+CREATE INDEX delivery_other_lane ON delivery (lane, seq) WHERE order_key IS NULL;
 CREATE INDEX delivery_dead ON delivery (sink, seq) WHERE status = 'dead';
 
 CREATE TABLE attempt (
@@ -162,3 +163,9 @@ CREATE TABLE invoice (
 ) STRICT;
 CREATE INDEX invoice_due ON invoice (next_attempt_at) WHERE status = 'pending';
 CREATE INDEX invoice_by_sha256 ON invoice (sha256) WHERE sha256 IS NOT NULL;
+
+-- One row that /readyz changes, to know that the disk still takes a write.
+CREATE TABLE probe (
+    id    INTEGER PRIMARY KEY,
+    times INTEGER NOT NULL
+) STRICT;

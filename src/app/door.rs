@@ -1,11 +1,16 @@
 //! What stands behind the door: decoding, recording, and the invoice archive.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 use crate::{
+    clock::Clock,
     decode::{self, Input},
+    deliver::Outbox,
+    invoice::Archive,
     receive::{Accept, Acceptance, Call, Document, Status, Unavailable},
     record::{self, Origin, Outcome, Raw, Recorder, Unread},
     store::Store,
@@ -13,9 +18,23 @@ use crate::{
 
 /// The service as the door sees it.
 pub(super) struct Inside {
-    pub store: Store,
-    pub recorder: Recorder,
-    pub directory: PathBuf,
+    store: Store,
+    recorder: Recorder,
+    clock: Arc<dyn Clock>,
+    archive: Archive,
+    directory: PathBuf,
+    last_probe: Mutex<Option<(Timestamp, Result<(), String>)>>,
+}
+
+/// How long an answer of `/readyz` holds: each one costs a write that is synced, and anyone may ask.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+impl Inside {
+    /// The service whose invoices are below `directory`.
+    pub fn new(outbox: &Outbox, directory: PathBuf) -> Self {
+        let Outbox { store, recorder, clock, archive, .. } = outbox.clone();
+        Self { store, recorder, clock, archive, directory, last_probe: Mutex::default() }
+    }
 }
 
 #[async_trait]
@@ -39,23 +58,33 @@ impl Accept for Inside {
     }
 
     async fn ready(&self) -> Result<(), String> {
-        self.store.probe().await.map_err(|error| {
+        let mut last = self.last_probe.lock().await;
+        let now = self.clock.now();
+        if let Some((at, found)) = &*last
+            && now.duration_since(*at).unsigned_abs() < PROBE_EVERY
+        {
+            return found.clone();
+        }
+        let found = self.store.probe().await.map_err(|error| {
             tracing::error!(error = %error, "the service is not ready");
             "the database cannot be written; see the log".to_owned()
-        })
+        });
+        *last = Some((now, found.clone()));
+        found
     }
 
     async fn invoice(&self, capability: &str) -> Option<Document> {
-        match self.store.invoice_by_capability(capability).await {
-            Ok(file) => file.map(|file| Document {
-                path: self.directory.join(&file.path),
-                sha256: file.sha256,
-                filename: file.filename,
-            }),
+        let file = match self.store.invoice_by_capability(capability).await {
+            Ok(file) => file?,
             Err(error) => {
                 tracing::error!(error = %error, "an invoice could not be looked up");
-                None
+                return None;
             }
+        };
+        if let Err(error) = self.archive.verify(&file.path, &file.sha256).await {
+            tracing::error!(error = %error, "an invoice in the archive is not what was stored; it is not served");
+            return None;
         }
+        Some(Document { path: self.directory.join(&file.path), sha256: file.sha256, filename: file.filename })
     }
 }

@@ -114,10 +114,16 @@ impl Running {
         let lanes = assemble::lanes(config, &self.clock)?;
         self.store.declare_sinks(lanes.keys().cloned().collect(), self.clock.now()).await?;
         self.workers.end().await;
-        self.store.recover_interrupted(self.clock.now()).await?;
+        // From here on there is no way back, and the workers must start again whatever happens.
+        if let Err(error) = self.store.recover_interrupted(self.clock.now()).await {
+            tracing::error!(error = %error, "attempts that the reload cut off are made again only after the next start");
+        }
         self.recorder.reload(assemble::policy(config));
         self.credentials.store(Arc::new(assemble::credentials(config)));
-        self.outbox = assemble::outbox(config, self.store.clone(), self.clock.clone(), self.recorder.clone());
+        // The data directory stays until the next start, and the archive with it.
+        let archive = self.outbox.archive.clone();
+        let outbox = assemble::outbox(config, self.store.clone(), self.clock.clone(), self.recorder.clone());
+        self.outbox = Outbox { archive, ..outbox };
         self.workers = Group::new();
         self.start_workers(config, lanes.into_values());
         Ok(())
@@ -144,11 +150,7 @@ impl Running {
     fn open_door(&mut self, config: &Config, listener: TcpListener) {
         let limits =
             Limits { body_bytes: usize::try_from(config.server.body_limit).unwrap_or(usize::MAX), ..Limits::default() };
-        let inside = Inside {
-            store: self.store.clone(),
-            recorder: self.recorder.clone(),
-            directory: config.storage.path.clone(),
-        };
+        let inside = Inside::new(&self.outbox, config.storage.path.clone());
         let router = receive::router(Arc::new(inside), self.credentials.clone(), limits);
         let router = also_below(config.server.public_url.as_ref(), router);
         let stop = self.door.stop.clone();

@@ -137,10 +137,13 @@ impl Signals {
 }
 
 fn tell_what_needs_a_restart(old: &Config, new: &Config) {
+    // The door's own path is laid at the start.
+    let path = |config: &Config| config.server.public_url.as_ref().map(|url| url.path().to_owned());
     for (key, changed) in [
         ("server.listen", old.server.listen != new.server.listen),
         ("server.body_limit", old.server.body_limit != new.server.body_limit),
         ("storage.path", old.storage.path != new.storage.path),
+        ("server.public_url", path(old) != path(new)),
     ] {
         if changed {
             tracing::warn!(config.key = key, "this change takes effect at the next start only");

@@ -15,7 +15,10 @@ use url::Url;
 
 use super::problem::hint;
 
-/// A duration such as `"30s"`, `"5m"` or `"90d"`; a day has 24 hours here.
+/// No wait is longer: what is meant to be for ever would overflow the calendar.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+
+/// A duration such as `"30s"`, `"5m"` or `"90d"`, of at most a year; a day has 24 hours here.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Interval(Duration);
@@ -27,9 +30,12 @@ impl TryFrom<String> for Interval {
         let span: Option<Span> = text.parse().ok();
         let duration = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
         let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
-        duration
-            .map(Self)
-            .ok_or_else(|| format!("`{text}` is not a duration: use one such as \"30s\", \"5m\", \"24h\" or \"7d\""))
+        let duration = duration
+            .ok_or_else(|| format!("`{text}` is not a duration: use one such as \"30s\", \"5m\", \"24h\" or \"7d\""))?;
+        if duration > LONGEST {
+            return Err(format!("`{text}` is too long: use at most \"366d\""));
+        }
+        Ok(Self(duration))
     }
 }
 

@@ -33,7 +33,12 @@ pub(super) async fn attempt(
     let at = outbox.clock.now();
     let result = match (failure, payload) {
         (Some(error), _) => Err(error),
-        (None, Some(payload)) => hand_over(&outbox, &lane, &candidate, payload, at).await,
+        (None, Some(payload)) => {
+            let handing_over = AssertUnwindSafe(hand_over(&outbox, &lane, &candidate, payload, at)).catch_unwind();
+            handing_over
+                .await
+                .unwrap_or_else(|_| Err(SinkError::retry(Reason::Panic, "the attempt failed by a bug in tillhook")))
+        }
         (None, None) => Err(SinkError::reject(Reason::Local, "there is no message")),
     };
     let finished = conclude(&outbox, &lane, &candidate, at, &result);
@@ -58,9 +63,8 @@ async fn hand_over(
         payload,
         attachments,
     };
-    let sending = AssertUnwindSafe(lane.sink.send(&delivery)).catch_unwind();
     tokio::select! {
-        result = sending => result.unwrap_or_else(|_| Err(SinkError::retry(Reason::Panic, "the attempt failed by a bug in tillhook"))),
+        result = lane.sink.send(&delivery) => result,
         () = outbox.clock.sleep(lane.timeout) => {
             let waited = format!("no answer within {} s", lane.timeout.as_secs());
             Err(SinkError::retry(Reason::TimeOut, waited))

@@ -52,11 +52,12 @@ pub(super) struct News {
 impl Review for Health {
     type News = News;
 
-    fn news(&self, state: &SinkState, paused: bool) -> Option<News> {
+    fn news(&self, state: &SinkState, paused: bool, retrying: bool) -> Option<News> {
         let last = || state.last_error.clone().unwrap_or_default();
         if self.ended == Ended::Delivered {
             let news = News { kind: EventType::SinkRecovered, reason: "it works again".to_owned() };
-            return state.told_at.map(|_| news);
+            // One message that is refused again and again, between others that are taken, is one outage.
+            return state.told_at.filter(|_| !retrying).map(|_| news);
         }
         if paused {
             return Some(News { kind: EventType::SinkPaused, reason: last() });

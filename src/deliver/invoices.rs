@@ -3,13 +3,19 @@
 //! A second download is probably stamped DUPLICATA, so a link is followed until it gives a PDF and never again. Links are
 //! followed a few at a time; one that fails is tried again for a week, then the invoice is missing and someone is told.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
 
+use bytes::Bytes;
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outbox, attempt::random, worker::POLL};
+use super::{
+    Outbox,
+    attempt::random,
+    worker::{GRACE, POLL},
+};
 use crate::{
     invoice,
     order::{OrderKey, ShopId},
@@ -23,6 +29,9 @@ pub const CONCURRENCY: usize = 4;
 
 /// How long a download may take.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long to wait before a PDF that could not be kept is put away again.
+const KEEP_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long to wait before a link is followed again; the last wait is repeated until [`GIVE_UP_AFTER`].
 pub const RETRY: [Duration; 6] = [
@@ -65,6 +74,13 @@ pub async fn run(outbox: Outbox, hosts: HostsOf, shutdown: CancellationToken) {
             () = outbox.clock.sleep_until(wake_at) => {}
         }
     }
+    wind_up(under_way).await;
+}
+
+/// Lets downloads that are under way end: what is cut off is downloaded again, and then stamped DUPLICATA.
+async fn wind_up(mut under_way: JoinSet<OrderKey>) {
+    let rest = async { while under_way.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(GRACE, rest).await;
 }
 
 async fn launch(
@@ -76,6 +92,10 @@ async fn launch(
     let now = outbox.clock.now();
     let due = outbox.store.due_invoices(now, u32::try_from(2 * CONCURRENCY).unwrap_or(u32::MAX)).await?;
     for invoice in due {
+        // A shop that is no longer configured has no hosts, and no name to keep its invoice under.
+        if outbox.recorder.shop(&invoice.shop).is_none() {
+            continue;
+        }
         if under_way.len() == CONCURRENCY {
             break;
         }
@@ -83,7 +103,8 @@ async fn launch(
             let (outbox, hosts) = (outbox.clone(), hosts(&invoice.shop));
             under_way.spawn(async move {
                 let order = invoice.order;
-                if let Err(error) = fetch(&outbox, &hosts, invoice).await {
+                let fetching = AssertUnwindSafe(fetch(&outbox, &hosts, invoice)).catch_unwind();
+                if let Err(error) = fetching.await.unwrap_or(Err(StoreError::Bug)) {
                     tracing::error!(error = %error, "how fetching an invoice ended could not be written; it is made again");
                     outbox.clock.sleep(RETRY[0]).await;
                 }
@@ -97,10 +118,10 @@ async fn launch(
 /// Follows one link and records how that ended.
 async fn fetch(outbox: &Outbox, hosts: &[TillHost], due: DueInvoice) -> Result<(), StoreError> {
     let reason = match invoice::fetch(hosts, &due.url, TIMEOUT).await {
-        Ok(bytes) => match keep(outbox, &due, bytes).await {
-            Ok(()) => return Ok(()),
-            Err(reason) => reason,
-        },
+        Ok(bytes) => {
+            keep(outbox, &due, bytes).await;
+            return Ok(());
+        }
         Err(refused) if refused.is_final() => return give_up(outbox, &due, refused.to_string()).await,
         Err(failed) => failed.to_string(),
     };
@@ -111,16 +132,24 @@ async fn fetch(outbox: &Outbox, hosts: &[TillHost], due: DueInvoice) -> Result<(
     tracing::warn!(invoice.attempt = due.attempts + 1, invoice.reason = %reason, "an invoice could not be fetched yet");
     let wait = RETRY[(due.attempts as usize).min(RETRY.len() - 1)];
     let again_at = (now + wait + wait * (random() % 100) / 1000).min(due.first_seen_at + GIVE_UP_AFTER);
-    outbox.store.invoice_failed(due.order, FetchFailure { reason, again_at }).await
+    outbox.store.invoice_failed(due.order, FetchFailure { url: due.url, reason, again_at }).await
 }
 
 async fn give_up(outbox: &Outbox, due: &DueInvoice, reason: String) -> Result<(), StoreError> {
     tracing::error!(invoice.attempt = due.attempts + 1, invoice.reason = %reason, "an invoice cannot be had; see `tillhook invoices list`");
-    outbox.recorder.invoice_ended(due.order, Arrival::Missing(reason)).await
+    outbox.recorder.invoice_ended(due.order, Arrival::Missing { url: due.url.clone(), reason }).await
 }
 
 /// Puts a PDF into the archive, then into the database: a file without a row is harmless, a row without a file is not.
-async fn keep(outbox: &Outbox, due: &DueInvoice, bytes: bytes::Bytes) -> Result<(), String> {
+/// Tries until both took it: a second download would be stamped DUPLICATA.
+async fn keep(outbox: &Outbox, due: &DueInvoice, bytes: Bytes) {
+    while let Err(error) = try_to_keep(outbox, due, bytes.clone()).await {
+        tracing::error!(error = %error, "an invoice that was fetched could not be kept yet; trying again");
+        outbox.clock.sleep(KEEP_AGAIN).await;
+    }
+}
+
+async fn try_to_keep(outbox: &Outbox, due: &DueInvoice, bytes: Bytes) -> Result<(), String> {
     let file = file(outbox, due.order, bytes).await?;
     let stored = outbox.recorder.invoice_ended(due.order, Arrival::Stored(file)).await;
     stored.map_err(|error| error.to_string())
@@ -130,7 +159,7 @@ async fn keep(outbox: &Outbox, due: &DueInvoice, bytes: bytes::Bytes) -> Result<
 ///
 /// # Errors
 /// What went wrong, for people.
-pub async fn file(outbox: &Outbox, order: OrderKey, bytes: bytes::Bytes) -> Result<StoredFile, String> {
+pub async fn file(outbox: &Outbox, order: OrderKey, bytes: Bytes) -> Result<StoredFile, String> {
     let stored = outbox.store.order(order).await.map_err(|error| error.to_string())?;
     let stored = stored.ok_or("the order is not in the database")?;
     let policy = outbox.recorder.shop(&stored.shop).ok_or("the shop is no longer configured")?;

@@ -9,7 +9,7 @@ use crate::{
     record::Recorder,
     route::PerOrder,
     sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread},
-    store::{Candidate, InvoiceRow, Started, StoreError, StoredEvent},
+    store::{Candidate, InvoiceRow, Started, StoreError, StoredEvent, corrupt},
 };
 
 /// What making a message has to know beyond the delivery.
@@ -131,8 +131,7 @@ fn tells_the_present(lane: &Lane, purpose: Purpose) -> bool {
 
 /// An event as it was recorded.
 pub(crate) fn event(stored: &StoredEvent) -> Result<Event, StoreError> {
-    let data =
-        EventData::from_json(stored.kind, &stored.data).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let data = EventData::from_json(stored.kind, &stored.data).map_err(|error| corrupt(&error))?;
     Ok(Event {
         id: stored.id,
         kind: stored.kind,

@@ -209,7 +209,9 @@ impl Order {
             (Some(parts), Some(whole)) if !parts.is_empty() => {
                 let slack = (ROUNDING_PER_LINE * Decimal::from(parts.len())).max(Decimal::new(1, 2));
                 let sum = parts.iter().try_fold(Decimal::ZERO, |sum, part| sum.checked_add(part.value()));
-                sum.is_some_and(|sum| (sum - whole.value()).abs() > slack)
+                // Signs are left out: a refund may list what was sold.
+                let apart = sum.and_then(|sum| sum.abs().checked_sub(whole.value().abs()));
+                apart.is_some_and(|apart| apart.abs() > slack)
             }
             _ => false,
         };

@@ -1,7 +1,5 @@
 //! Alerts: events that reach the sinks named in `alerts`, whatever their `on`.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -10,7 +8,7 @@ use crate::{
     order::{EventId, EventType, ShopId, SinkName},
     route::Rule,
     sink::Purpose,
-    store::{Changes, Intake, Keys, NewEvent, View},
+    store::{Changes, NewEvent, View},
 };
 
 /// Something that a person has to know.
@@ -53,24 +51,6 @@ impl Alert {
         if let (Some(sink), Some(told)) = (&self.about, self.marks_told) {
             view.told_of_sink(sink.clone(), told.then_some(now));
         }
-    }
-}
-
-pub(super) struct Raised {
-    pub alert: Alert,
-    pub policy: Arc<Policy>,
-    pub now: Timestamp,
-}
-
-impl Intake for Raised {
-    type Outcome = ();
-
-    fn keys(&self) -> Keys {
-        Keys::default()
-    }
-
-    fn plan(&self, view: &mut View) {
-        self.alert.plan(view, &self.policy, self.now);
     }
 }
 

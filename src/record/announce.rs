@@ -260,7 +260,7 @@ impl Announced {
     ) -> (Outcome, Option<EventId>) {
         let Some((shop, name, digest)) = self.notice() else { return (Outcome::Quarantined, None) };
         if let Some((event, at)) = view.notice(&shop, &name, &digest)
-            && (self.is_known_for_good() || self.now < at + SAME_NOTICE_WITHIN)
+            && (self.is_known_for_good() || at.duration_since(self.now).unsigned_abs() < SAME_NOTICE_WITHIN)
         {
             return (Outcome::Duplicate, Some(event));
         }

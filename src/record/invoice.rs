@@ -8,7 +8,7 @@ use super::{Policy, alert, fan_out};
 use crate::{
     order::{EventData, EventId, EventType},
     sink::Purpose,
-    store::{Intake, Keys, NewDelivery, NewEvent, StoredFile, StoredOrder, View},
+    store::{GivenUp, Intake, Keys, NewDelivery, NewEvent, StoredFile, StoredOrder, View},
 };
 
 /// How the search for an invoice ended.
@@ -16,8 +16,13 @@ use crate::{
 pub enum Arrival {
     /// The PDF is in the archive.
     Stored(StoredFile),
-    /// It cannot be had, because of that.
-    Missing(String),
+    /// This link does not give it, because of that.
+    Missing {
+        /// The link.
+        url: String,
+        /// What happened, for people.
+        reason: String,
+    },
 }
 
 pub(super) struct Ended {
@@ -44,9 +49,11 @@ impl Intake for Ended {
                 fan_out::order_event(view, &self.policy.rules, &event, self.is_complete(view));
                 view.add_event(event);
             }
-            Arrival::Missing(reason) => {
-                view.invoice_given_up(order, reason.clone(), self.now);
-                alert::tell(view, &self.policy.rules, self.event(EventType::InvoiceMissing));
+            Arrival::Missing { url, reason } => {
+                let given_up = GivenUp { order, url: url.clone(), reason: reason.clone(), at: self.now };
+                if view.invoice_given_up(given_up) {
+                    alert::tell(view, &self.policy.rules, self.event(EventType::InvoiceMissing));
+                }
             }
         }
     }

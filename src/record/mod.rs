@@ -88,18 +88,16 @@ impl Recorder {
         call: Call,
         decoded: Result<Notification, impl Into<Unread>>,
     ) -> Result<Acceptance, StoreError> {
-        let (decoded, policy) = (decoded.map_err(Into::into), self.policy.load_full());
-        let intake = announce::Announced::new(call, decoded, policy, self.clock.now());
-        self.store.take_in(intake).await
-    }
-
-    /// Records an alert and the deliveries that follow from it.
-    ///
-    /// # Errors
-    /// When it is not on disk.
-    pub async fn raise(&self, alert: Alert) -> Result<(), StoreError> {
-        let intake = alert::Raised { alert, policy: self.policy.load_full(), now: self.clock.now() };
-        self.store.take_in(intake).await
+        let decoded = decoded.map_err(Into::into);
+        let plan = |call, decoded| announce::Announced::new(call, decoded, self.policy.load_full(), self.clock.now());
+        match self.store.take_in(plan(call.clone(), decoded)).await {
+            // Nothing is refused for its content, not even for what it does to us.
+            Err(StoreError::Bug) => {
+                let reason = "tillhook failed over this body; please report it, and reprocess it after an upgrade";
+                self.store.take_in(plan(call, Err(reason.to_owned().into()))).await
+            }
+            taken => taken,
+        }
     }
 
     /// Records how the search for an order's invoice ended: the waiting deliveries go, those that went without it are

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{KnownInvoice, KnownOrder, StoredFile, micros};
+use super::{GivenUp, KnownInvoice, KnownOrder, StoredFile, micros};
 use crate::{
     order::{DeliveryId, EventId, EventType, Fingerprint, OrderKey, Phase, ReceiptId, ShopId, SinkName},
     sink::Purpose,
@@ -30,7 +30,7 @@ pub struct Changes {
     pub(super) merges: Vec<DeliveryMerge>,
     pub(super) invoices: HashMap<OrderKey, (ShopId, KnownInvoice)>,
     pub(super) arrived: Vec<(OrderKey, StoredFile, Timestamp)>,
-    pub(super) given_up: Vec<(OrderKey, String, Timestamp)>,
+    pub(super) given_up: Vec<GivenUp>,
     pub(super) told: Vec<(SinkName, Option<Timestamp>)>,
 }
 

@@ -144,15 +144,25 @@ fn prepare(directory: &Path, file: &Path) -> Result<File, OpenError> {
     if let Some(kind) = network_file_system(directory) {
         return Err(OpenError::Network { path: directory.to_owned(), kind });
     }
-    let private = |path: &Path| OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    let lock = private(&directory.join("tillhook.lock")).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(directory.to_owned())),
-        Err(TryLockError::Error(cause)) => return Err(failed(cause)),
-    }
+    let lock = lock(directory)?;
     private(file).map_err(failed)?;
     Ok(lock)
+}
+
+/// Opens a file that only we can read, and makes it where it is not there.
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Takes the lock that a service holds for as long as it runs.
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let failed = |cause| OpenError::Directory { path: directory.to_owned(), cause };
+    let lock = private(&directory.join("tillhook.lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(cause)) => Err(failed(cause)),
+    }
 }
 
 /// The kind of network file system that holds `directory`, by the longest matching mount point.
@@ -174,7 +184,7 @@ async fn refuse_old_sqlite(conn: &mut SqliteConnection) -> Result<(), OpenError>
     if (next(), next(), next()) < OLDEST_SQLITE { Err(OpenError::OldSqlite(version)) } else { Ok(()) }
 }
 
-/// Migrates for a command too: a database behind the program has no service of this version running on it.
+/// A command migrates only where no service runs: an older one must not find its tables changed.
 async fn refuse_other_schema(directory: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
     let stored: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
         .fetch_one(&mut *conn)
@@ -183,7 +193,10 @@ async fn refuse_other_schema(directory: &Path, conn: &mut SqliteConnection) -> R
     let ours = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     match stored {
         Some(version) if version > ours => Err(OpenError::Newer { path: directory.to_owned(), version }),
-        Some(version) if version < ours => MIGRATIONS.run(conn).await.map_err(|error| refused(directory, error)),
+        Some(version) if version < ours => {
+            let _lock = lock(directory)?;
+            MIGRATIONS.run(conn).await.map_err(|error| refused(directory, error))
+        }
         Some(_) => Ok(()),
         None => Err(OpenError::Absent(directory.to_owned())),
     }

@@ -39,10 +39,25 @@ pub struct StoredFile {
 /// Why a link did not give a PDF this time.
 #[derive(Clone, Debug)]
 pub struct FetchFailure {
+    /// The link; another one may have come meanwhile.
+    pub url: String,
     /// What happened, for people.
     pub reason: String,
     /// When to try again.
     pub again_at: Timestamp,
+}
+
+/// A link that gave no PDF and is not followed any more.
+#[derive(Clone, Debug)]
+pub struct GivenUp {
+    /// The order.
+    pub order: OrderKey,
+    /// The link; where another one has come meanwhile, that one is still followed.
+    pub url: String,
+    /// What happened, for people.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// All that is known of an order's invoice.
@@ -104,11 +119,12 @@ impl Store {
             Box::pin(async move {
                 sqlx::query(
                     "UPDATE invoice SET attempts = attempts + 1, last_error = $2, next_attempt_at = $3
-                     WHERE order_key = $1 AND status = 'pending'",
+                     WHERE order_key = $1 AND status = 'pending' AND url IS $4",
                 )
                 .bind(order.to_string())
                 .bind(failure.reason)
                 .bind(micros(failure.again_at))
+                .bind(failure.url)
                 .execute(conn)
                 .await
                 .map(drop)
@@ -215,13 +231,14 @@ pub(super) async fn apply_ends(conn: &mut SqliteConnection, changes: &Changes) -
         .await?;
         release_waiting(conn, *order, *at).await?;
     }
-    for (order, reason, at) in &changes.given_up {
+    for GivenUp { order, url, reason, at } in &changes.given_up {
         sqlx::query(
             "UPDATE invoice SET status = 'missing', attempts = attempts + 1, last_error = $2, next_attempt_at = NULL
-             WHERE order_key = $1 AND status <> 'stored'",
+             WHERE order_key = $1 AND status <> 'stored' AND url IS $3",
         )
         .bind(order.to_string())
         .bind(reason)
+        .bind(url)
         .execute(&mut *conn)
         .await?;
         release_waiting(conn, *order, *at).await?;
@@ -229,10 +246,12 @@ pub(super) async fn apply_ends(conn: &mut SqliteConnection, changes: &Changes) -
     Ok(())
 }
 
+/// Lets the messages go that waited, and has every one that is being made without the invoice made anew.
 async fn release_waiting(conn: &mut SqliteConnection, order: OrderKey, at: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE delivery SET invoice_until = $2, due_at = max(settle_until, $2), version = version + 1
-         WHERE order_key = $1 AND status = 'pending' AND invoice_until > $2",
+        "UPDATE delivery SET version = version + 1, invoice_until = min(invoice_until, $2),
+             due_at = CASE WHEN status = 'pending' THEN max(settle_until, min(invoice_until, $2)) ELSE due_at END
+         WHERE order_key = $1 AND open = 1 AND payload IS NULL AND status <> 'sending'",
     )
     .bind(order.to_string())
     .bind(micros(at))

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, SavedOrder};
 pub use connect::{Access, OpenError};
 pub use intake::{Intake, Keys, Numbered};
-pub use invoices::{DueInvoice, FetchFailure, InvoiceRow, StoredFile};
+pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
 pub use listing::{
     DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, QuarantineLine, ReceiptOutcome, SinkLine,
 };
@@ -65,6 +65,9 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the database is closed")]
     Closed,
+    /// We panicked over it. Nothing of this call is on disk.
+    #[error("a bug in tillhook was contained")]
+    Bug,
     /// What is stored cannot be read back.
     #[error("a stored value cannot be read: {0}")]
     Corrupt(String),
@@ -93,7 +96,7 @@ impl Store {
     /// Says what to do when the directory cannot be used, another service runs on it, or the schema is newer.
     pub async fn open(directory: &Path, access: Access) -> Result<Self, OpenError> {
         let connect::Opened { writer, connect, readers, lock } = connect::open(directory, access).await?;
-        let writer = writer::Writer::start(writer, connect);
+        let writer = writer::Writer::start(writer, connect, access == Access::Service);
         Ok(Self { inner: Arc::new(Inner { writer, readers, _lock: lock }) })
     }
 
@@ -108,12 +111,14 @@ impl Store {
         self.inner.readers.close().await;
     }
 
-    /// Whether the database can be written: commits a transaction that leaves no row.
+    /// Whether the database can be written: commits a transaction that changes a row.
     ///
     /// # Errors
     /// What the database says.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        const PROBE: &str = "UPDATE sink_state SET failures = failures WHERE sink = ''";
+        // A row that changes: a commit of nothing would succeed on a full disk.
+        const PROBE: &str =
+            "INSERT INTO probe (id, times) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET times = times + 1";
         self.write(|conn| Box::pin(async move { sqlx::query(PROBE).execute(conn).await.map(drop) })).await
     }
 
@@ -165,5 +170,10 @@ pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) ->
 
 /// Reads a JSON column back.
 pub(crate) fn from_json<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, StoreError> {
-    serde_json::from_str(json).map_err(|error| StoreError::Corrupt(error.to_string()))
+    serde_json::from_str(json).map_err(|error| corrupt(&error))
+}
+
+/// Where JSON cannot be read, without what stands there: that may be a customer.
+pub(crate) fn corrupt(error: &serde_json::Error) -> StoreError {
+    StoreError::Corrupt(format!("{:?} at line {}, column {}", error.classify(), error.line(), error.column()))
 }

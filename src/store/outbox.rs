@@ -136,8 +136,9 @@ pub trait Review: Send + Sync + 'static {
     /// Something that a person has to know.
     type News: Send;
 
-    /// What there is to tell, of a sink as it is after the attempt; `paused`: this very attempt paused it.
-    fn news(&self, state: &SinkState, paused: bool) -> Option<Self::News>;
+    /// What there is to tell, of a sink as it is after the attempt; `paused`: this very attempt paused it; `retrying`: a
+    /// message that failed is still to be sent again.
+    fn news(&self, state: &SinkState, paused: bool, retrying: bool) -> Option<Self::News>;
 
     /// Why the sink is to be paused, if it is.
     fn pauses<'a>(&self, news: &'a Self::News) -> Option<&'a str>;
@@ -256,7 +257,8 @@ impl Store {
                     None => false,
                 };
                 let Some(state) = sinks::state(&mut *conn, &finished.sink).await? else { return Ok(()) };
-                let Some(news) = review.news(&state, paused) else { return Ok(()) };
+                let retrying = is_retrying(conn, &finished.sink).await?;
+                let Some(news) = review.news(&state, paused, retrying) else { return Ok(()) };
                 if let Some(because) = review.pauses(&news) {
                     pause(conn, finished, because).await?;
                 }
@@ -499,4 +501,11 @@ async fn backlog<'e>(executor: impl SqliteExecutor<'e>, sink: &SinkName) -> Resu
     .fetch_one(executor)
     .await?;
     Ok((waiting.unsigned_abs(), dead.unsigned_abs()))
+}
+
+async fn is_retrying(conn: &mut SqliteConnection, sink: &SinkName) -> Result<bool, sqlx::Error> {
+    const RETRYING: &str =
+        "SELECT EXISTS (SELECT 1 FROM delivery WHERE sink = $1 AND open = 1 AND status = 'retrying')";
+    let retrying: i64 = sqlx::query_scalar(RETRYING).bind(sink.as_str()).fetch_one(conn).await?;
+    Ok(retrying == 1)
 }

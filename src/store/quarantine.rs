@@ -118,9 +118,14 @@ impl Store {
     /// What the database says.
     pub async fn is_overtaken(&self, id: DeliveryId) -> Result<bool, StoreError> {
         let overtaken: i64 = sqlx::query_scalar(
+            // Two halves, because each has an index of its own.
             "SELECT EXISTS (SELECT 1 FROM delivery d JOIN delivery later
-                            ON later.sink = d.sink AND later.order_key IS d.order_key AND later.lane = d.lane
-                            WHERE d.id = $1 AND later.seq > d.seq AND later.status IN ('sending', 'delivered'))",
+                            ON later.order_key = d.order_key AND later.lane = d.lane
+                            WHERE d.id = $1 AND later.seq > d.seq AND later.status IN ('sending', 'delivered'))
+                 OR EXISTS (SELECT 1 FROM delivery d JOIN delivery later
+                            ON later.order_key IS NULL AND later.lane = d.lane
+                            WHERE d.id = $1 AND d.order_key IS NULL AND later.seq > d.seq
+                              AND later.status IN ('sending', 'delivered'))",
         )
         .bind(id.to_string())
         .fetch_one(self.readers())
@@ -172,10 +177,13 @@ impl Store {
                     "UPDATE delivery SET status = 'retrying', open = 1, version = version + 1, retries = 0,
                          first_attempt_at = NULL, due_at = $2
                      WHERE sink = $1 AND status = 'dead'
-                       AND ($3 OR NOT EXISTS (SELECT 1 FROM delivery later
-                           WHERE later.sink = delivery.sink AND later.order_key IS delivery.order_key
-                             AND later.lane = delivery.lane AND later.seq > delivery.seq
-                             AND later.status IN ('sending', 'delivered')))",
+                       AND ($3 OR NOT (EXISTS (SELECT 1 FROM delivery later
+                               WHERE later.order_key = delivery.order_key AND later.lane = delivery.lane
+                                 AND later.seq > delivery.seq AND later.status IN ('sending', 'delivered'))
+                           OR EXISTS (SELECT 1 FROM delivery later
+                               WHERE delivery.order_key IS NULL AND later.order_key IS NULL
+                                 AND later.lane = delivery.lane AND later.seq > delivery.seq
+                                 AND later.status IN ('sending', 'delivered'))))",
                 )
                 .bind(sink)
                 .bind(micros(now))

@@ -212,9 +212,13 @@ impl View {
         self.changes.arrived.push((key, file, at));
     }
 
-    /// Writes that an order's invoice cannot be had, and lets waiting deliveries go.
-    pub fn invoice_given_up(&mut self, key: OrderKey, reason: String, at: Timestamp) {
-        self.changes.given_up.push((key, reason, at));
+    /// Writes that a link gives no invoice, and lets waiting deliveries go. Returns whether it is still the order's link.
+    pub fn invoice_given_up(&mut self, given_up: super::GivenUp) -> bool {
+        let current = self.invoices.get(&given_up.order).is_some_and(|known| known.url.as_ref() == Some(&given_up.url));
+        if current {
+            self.changes.given_up.push(given_up);
+        }
+        current
     }
 
     /// Everything that was decided.

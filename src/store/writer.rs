@@ -7,9 +7,9 @@
 //! **Invariant:** after any error the connection is thrown away. A connection whose COMMIT failed says Ok for ever after
 //! while nothing reaches the disk (sqlx, SQLite trap 2).
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, panic::AssertUnwindSafe};
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -47,10 +47,11 @@ trait Job: Send {
 }
 
 impl Writer {
-    pub fn start(conn: SqliteConnection, options: SqliteConnectOptions) -> Self {
+    /// Begins to write. `tidies_up`: the log is brought back to nothing at the end, which a command leaves to the service.
+    pub fn start(conn: SqliteConnection, options: SqliteConnectOptions, tidies_up: bool) -> Self {
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let commits = watch::Sender::new(0);
-        let worker = Worker { conn: Some(conn), options, commits: commits.clone() };
+        let worker = Worker { conn: Some(conn), options, commits: commits.clone(), tidies_up };
         tokio::spawn(worker.run(inbox));
         Self { jobs, commits }
     }
@@ -125,6 +126,7 @@ struct Worker {
     conn: Option<SqliteConnection>,
     options: SqliteConnectOptions,
     commits: watch::Sender<u64>,
+    tidies_up: bool,
 }
 
 /// The jobs of one commit. Intakes go first, all in one go.
@@ -179,7 +181,9 @@ impl Worker {
                 }
                 Some(Message::Close(reply)) => {
                     inbox.close();
-                    let _ = self.checkpoint().await;
+                    if self.tidies_up {
+                        let _ = self.checkpoint().await;
+                    }
                     if let Some(conn) = self.conn.take() {
                         let _ = conn.close().await;
                     }
@@ -212,6 +216,8 @@ impl Worker {
             let result = self.commit(&mut single).await;
             match result {
                 Ok(()) => self.commits.send_modify(|count| *count += 1),
+                // A job that cannot be done says nothing of the disk.
+                Err(StoreError::Corrupt(_) | StoreError::Bug) => {}
                 Err(_) => failures += 1,
             }
             single.answer(&result);
@@ -223,7 +229,8 @@ impl Worker {
             Some(conn) => conn,
             None => self.options.connect().await?,
         };
-        match transact(&mut conn, group).await {
+        let done = AssertUnwindSafe(transact(&mut conn, group)).catch_unwind().await;
+        match done.unwrap_or(Err(StoreError::Bug)) {
             Ok(()) => {
                 self.conn = Some(conn);
                 Ok(())

@@ -159,6 +159,8 @@ async fn when_storing_fails_the_till_is_answered_503_and_readyz_says_so_until_it
     let app = App::start(CONSOLE).await;
     assert_eq!(get(&app, "/readyz").await.status(), 200);
 
+    // An answer of /readyz holds for a second.
+    app.clock.advance(Duration::from_secs(2));
     // Another program keeps the database for itself, longer than we are ready to wait for it.
     let file = app.data().join("tillhook.db");
     let mut other = SqliteConnectOptions::new().filename(file).connect().await.expect("a connection");
@@ -175,6 +177,7 @@ async fn when_storing_fails_the_till_is_answered_503_and_readyz_says_so_until_it
     other.close().await.expect("closed");
 
     assert!(app.orders().await.is_empty(), "what was answered 503 is not there");
+    app.clock.advance(Duration::from_secs(2));
     assert_eq!(get(&app, "/readyz").await.status(), 200);
     let again: serde_json::Value = ask(&app, Method::POST, &path, body).await.json().await.expect("JSON");
     assert_eq!(again["status"], "stored");

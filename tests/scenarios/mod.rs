@@ -6,6 +6,7 @@ mod door;
 mod forty_orders;
 mod hostile;
 mod outage;
+mod poison;
 mod private_addresses;
 mod restart;
 mod secrets_in_logs;

@@ -170,7 +170,7 @@ struct Untold;
 impl crate::store::Review for Untold {
     type News = ();
 
-    fn news(&self, _: &crate::store::SinkState, _: bool) -> Option<()> {
+    fn news(&self, _: &crate::store::SinkState, _: bool, _: bool) -> Option<()> {
         None
     }
 
