@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
-use super::{Policy, Raw, Requeued, ShopPolicy, alert, fan_out, identity};
+use super::{
+    Policy, Raw, Requeued, ShopPolicy, alert,
+    fan_out::{self, Standing},
+    identity,
+};
 use crate::{
     order::{
         CashBoxNotice, EventData, EventId, EventType, Fingerprint, InvoiceStatus, Moment, Notification, Order,
@@ -179,7 +183,9 @@ impl Announced {
             Phase::Validated => EventType::OrderValidated,
             Phase::Terminated => EventType::OrderTerminated,
         };
+        let before = (order.timeline.state(), order.timeline.merged());
         order.timeline.hear(notice.phase, notice.content.clone());
+        let changed = before != (order.timeline.state(), order.timeline.merged());
         order.internal_id = order.internal_id.or_else(|| notice.content.internal_id.clone());
         order.order_id = order.order_id.or_else(|| notice.content.order_id.clone());
 
@@ -189,9 +195,9 @@ impl Announced {
         let event = self.event(policy, kind, Some(order.key), notice.test, &data);
         view.announce(order.key, notice.phase, said, event.id);
         self.see_link(view, policy, order.key, notice);
-        let complete = order.timeline.is_complete();
+        let standing = Standing { complete: order.timeline.is_complete(), changed };
         view.save_order(order, event.id, self.now);
-        fan_out::order_event(view, &self.policy.rules, &event, complete);
+        fan_out::order_event(view, &self.policy.rules, &event, standing);
         let id = event.id;
         view.add_event(event);
         (Outcome::Stored, Some(id))

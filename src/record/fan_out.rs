@@ -2,7 +2,8 @@
 //!
 //! - `each`: every selected event is a message.
 //! - `once`: one message an order, ever; later events merge into it while it was not attempted, and are skipped after.
-//! - `follow`: the same, but what changes after the first attempt is a message of its own, behind the first in its lane.
+//! - `follow`: the same, but what changes the order after the first attempt is a message of its own, behind the first in
+//!   its lane; an announcement that comes late and says nothing new is merged.
 //!   (A body is frozen at its first attempt, so a change can merge only before that.)
 
 use jiff::Timestamp;
@@ -17,11 +18,20 @@ use crate::{
 /// Why a row is there that tells nothing: another message of the order tells it.
 pub(super) const MERGED: &str = "merged";
 
-/// Enqueues what the rules want of an event about an order. `complete`: both announcements are in.
-pub(super) fn order_event(view: &mut View, rules: &[Rule], event: &NewEvent, complete: bool) {
+/// How an order stands after an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// Both announcements are in.
+    pub complete: bool,
+    /// The event changed what can be told of the order. An announcement that comes late may say nothing new.
+    pub changed: bool,
+}
+
+/// Enqueues what the rules want of an event about an order.
+pub(super) fn order_event(view: &mut View, rules: &[Rule], event: &NewEvent, standing: Standing) {
     let shop = event.shop.as_ref().map(|(id, _)| id);
     for rule in rules.iter().filter(|rule| rule.admits(shop)) {
-        order_event_for(view, rule, event, complete);
+        order_event_for(view, rule, event, standing);
     }
 }
 
@@ -33,7 +43,7 @@ pub(super) fn plain_event(view: &mut View, rules: &[Rule], event: &NewEvent) {
     }
 }
 
-fn order_event_for(view: &mut View, rule: &Rule, event: &NewEvent, complete: bool) {
+fn order_event_for(view: &mut View, rule: &Rule, event: &NewEvent, Standing { complete, changed }: Standing) {
     let Some(order) = event.order else { return };
     if rule.per_order == PerOrder::Each {
         if rule.selects(event.kind) {
@@ -46,7 +56,7 @@ fn order_event_for(view: &mut View, rule: &Rule, event: &NewEvent, complete: boo
         Position::Nothing if rule.begins(event.kind) => begin(view, rule, event, order, complete),
         Position::Nothing => {}
         Position::NotAttempted(waiting) => merge(view, rule, event, &waiting, complete),
-        Position::Told(first) if rule.selects(event.kind) && rule.per_order == PerOrder::Follow => {
+        Position::Told(first) if rule.selects(event.kind) && rule.per_order == PerOrder::Follow && changed => {
             let change = NewDelivery { thread_of: Some(first), ..delivery(rule, event, Purpose::Change, event.at) };
             view.add_delivery(change);
         }
@@ -194,7 +204,10 @@ impl Intake for Recovered {
             stored.order_key.and_then(|key| view.order(key)).is_some_and(|order| order.timeline.is_complete());
         let before = view.planned_deliveries();
         match stored.order_key {
-            Some(_) => order_event(view, std::slice::from_ref(&self.rule), &event, complete),
+            Some(_) => {
+                let standing = Standing { complete, changed: true };
+                order_event(view, std::slice::from_ref(&self.rule), &event, standing);
+            }
             None => plain_event(view, std::slice::from_ref(&self.rule), &event),
         }
         view.planned_deliveries() > before

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Policy, alert, fan_out};
+use super::{
+    Policy, alert,
+    fan_out::{self, Standing},
+};
 use crate::{
     order::{EventData, EventId, EventType},
     sink::Purpose,
@@ -46,7 +49,8 @@ impl Intake for Ended {
                 view.invoice_arrived(order, file.clone(), self.now);
                 let event = self.event(EventType::InvoiceStored);
                 self.follow_up(view, &event);
-                fan_out::order_event(view, &self.policy.rules, &event, self.is_complete(view));
+                let standing = Standing { complete: self.is_complete(view), changed: true };
+                fan_out::order_event(view, &self.policy.rules, &event, standing);
                 view.add_event(event);
             }
             Arrival::Missing { url, reason } => {

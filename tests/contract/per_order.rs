@@ -337,3 +337,16 @@ async fn what_only_keeps_from_being_first_may_be_told_when_it_no_longer_does() {
     assert_eq!(far.requests()[0].json()["data"]["total"], "50.00");
     app.finish().await;
 }
+
+#[tokio::test]
+async fn follow_is_silent_about_an_announcement_that_comes_late_and_changes_nothing() {
+    let app = App::start("[sink.team]\nSLACK\n").await;
+    let order = app.till.sell();
+    app.announce(&order, Phase::Terminated).await;
+    app.settle().await;
+    app.clock.advance(Duration::from_secs(2));
+    app.announce(&order, Phase::Validated).await;
+    app.settle().await;
+    assert_eq!(app.statuses("team").await, ["delivered", "skipped: merged"]);
+    app.finish().await;
+}
