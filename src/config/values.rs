@@ -18,7 +18,7 @@ use super::problem::hint;
 /// A duration such as `"30s"`, `"5m"` or `"90d"`; a day has 24 hours here.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Interval(Duration);
+pub(super) struct Interval(pub(super) Duration);
 
 impl TryFrom<String> for Interval {
     type Error = String;
