@@ -51,7 +51,7 @@ pub enum Command {
     Config(Config),
     /// Act as the till: send a test order to the webhook
     #[command(after_help = "Example: tillhook send-test --phase both\n\n\
-                            What it sends is marked as a test, and left out of digests and exports.")]
+                            What it sends is marked as a test.")]
     SendTest(SendTest),
     /// Make secrets
     #[command(subcommand)]

@@ -136,6 +136,26 @@ mod tests {
     }
 
     #[test]
+    fn a_mail_password_in_the_clear_is_advised_against_unless_it_stays_on_this_machine() {
+        let told = |host: &str, rest: &str| {
+            let shop = "[shop.a]\ntoken = \"0123456789abcdef\"\n";
+            let smtp = format!("[smtp]\nhost = \"{host}\"\nport = 25\nfrom = \"a@example.com\"\n{rest}");
+            checked(&format!("{shop}{smtp}")).1
+        };
+        let password = "username = \"u\"\npassword = \"SECRET\"\n";
+        let open = format!("tls = \"none\"\n{password}");
+        let advice = told("smtp.example.com", &open);
+        assert!(advice.contains("advice: `smtp.tls` is \"none\": the password goes") && advice.contains("toml:7:7\n"));
+        assert!(advice.contains("port 465") && advice.contains("port 587") && !advice.contains("SECRET"), "{advice}");
+        for host in ["localhost", "127.0.0.1", "::1"] {
+            assert!(!told(host, &open).contains("unencrypted"), "{host}");
+        }
+        for rest in ["tls = \"none\"\n", &format!("tls = \"starttls\"\n{password}")] {
+            assert!(!told("smtp.example.com", rest).contains("unencrypted"), "{rest}");
+        }
+    }
+
+    #[test]
     fn the_schema_is_one_json_object() {
         let mut out = Vec::new();
         schema(&mut out).unwrap();

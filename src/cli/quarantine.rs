@@ -187,7 +187,7 @@ async fn read_again(desk: &Desk, body: QuarantinedBody) -> anyhow::Result<Result
 async fn dismiss(id: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let id = find::quarantined(desk, id).await?;
     if desk.store.dismiss(id, desk.now()).await? {
-        writeln!(out, "{id} is out of quarantine; its body goes when its time is up (storage.keep_raw)")?;
+        writeln!(out, "{id} is out of quarantine")?;
     } else {
         writeln!(out, "{id} was out of quarantine already")?;
     }

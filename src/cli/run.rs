@@ -43,7 +43,9 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Serve => serve::run(&source, &environment).await,
         Command::Demo(wanted) => demo::run(&wanted).await,
         Command::Init(init) => init::run(&init.path, init.force, out),
-        Command::Url(wanted) => url::run(&load(&source, &environment)?.config, wanted.shop.as_deref(), out),
+        Command::Url(wanted) => {
+            url::run(&load(&source, &environment)?.config, wanted.shop.as_deref(), out, &mut io::stderr())
+        }
         Command::Config(Config::Check) => config::check(&source, &environment, out),
         Command::Config(Config::Show) => config::show(&source, &environment, out),
         Command::Config(Config::Schema) => config::schema(out),

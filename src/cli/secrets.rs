@@ -5,7 +5,7 @@ use std::io::Write;
 use secrecy::ExposeSecret;
 
 use super::Exit;
-use crate::config::{new_secret, new_token};
+use crate::{config::new_token, sink::signature::new_secret};
 
 /// Prints a new Standard Webhooks secret, or with `token` the secret part of a webhook address.
 ///

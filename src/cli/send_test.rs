@@ -4,13 +4,12 @@ use std::{io::Write, sync::Arc};
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::{Exit, Stop, find, healthcheck::reachable};
+use super::{Exit, Stop, find, url::webhook_url};
 use crate::{
     clock::Clock,
-    config::{Config, Server, ShopConfig},
+    config::{Config, ShopConfig},
     order::Phase,
     till::{self, Answer, Voice},
 };
@@ -68,7 +67,7 @@ pub async fn run(
     let zone = shop.map_or_else(TimeZone::system, |(_, shop)| shop.shop.timezone.clone());
     let address = match (&wanted.to, shop) {
         (Some(to), _) => to.clone(),
-        (None, Some((config, shop))) => address(&config.server, shop),
+        (None, Some((config, shop))) => webhook_url(&config.server, shop),
         (None, None) => return Err(Stop::with_fix(Exit::Usage, "there is nowhere to send to", "give --to URL")),
     };
     let now = clock.now();
@@ -108,15 +107,6 @@ fn shop<'a>(config: &'a Config, name: Option<&str>) -> anyhow::Result<&'a ShopCo
             ))
         }
     }
-}
-
-/// The public address, so that a proxy before the service is tried too; without one, this machine's.
-fn address(server: &Server, shop: &ShopConfig) -> String {
-    let base = match &server.public_url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("http://{}", reachable(server.listen)),
-    };
-    format!("{base}/in/{}", shop.token.expose_secret())
 }
 
 /// The answer of the service; of another program no more than its number, because its words may be anything.

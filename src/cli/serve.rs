@@ -10,7 +10,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Exit, url::webhook_url};
+use super::{
+    Exit,
+    url::{out_of_reach, webhook_url},
+};
 use crate::{
     app::{self, Running, StartError},
     clock::SystemClock,
@@ -55,6 +58,9 @@ pub fn tell_new_address(loaded: &Loaded) {
     for shop in loaded.config.shops.values() {
         eprintln!("A webhook address was made for this till; it is a secret, and `tillhook url` prints it again:");
         eprintln!("  {}", webhook_url(&loaded.config.server, shop));
+    }
+    if let Some(note) = out_of_reach(&loaded.config.server) {
+        eprintln!("{note}");
     }
 }
 

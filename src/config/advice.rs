@@ -1,8 +1,9 @@
 //! What works but should be known: what `config check` says beyond problems.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, net::IpAddr, os::unix::fs::PermissionsExt};
 
 use super::{Loaded, Place, Problem};
+use crate::sink::email::Tls;
 
 /// Permission bits of everyone but the owner.
 const OTHERS: u32 = 0o077;
@@ -34,8 +35,25 @@ pub fn advice(loaded: &Loaded) -> Vec<Problem> {
             advice.push(Problem::new(what, at(key), "name something in it, or remove it for the default"));
         }
     }
+    advice.extend(readable_password(loaded));
     advice.extend(readable_secrets(loaded));
     advice
+}
+
+/// A password that whoever is on the way to the mail server may read.
+fn readable_password(loaded: &Loaded) -> Option<Problem> {
+    let smtp = loaded.config.smtp.as_ref()?;
+    if smtp.tls != Tls::None || smtp.password.is_none() || is_this_machine(&smtp.host) {
+        return None;
+    }
+    let fix = "write `tls = \"implicit\"` with port 465, or `tls = \"starttls\"` with port 587";
+    let what = "`smtp.tls` is \"none\": the password goes to the mail server unencrypted";
+    Some(Problem::new(what, loaded.origin_of("smtp.tls").cloned(), fix))
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
 /// A secret written in a file that others may read.

@@ -80,10 +80,27 @@ pub fn load(source: &Source, environment: &Environment) -> Result<Loaded, Proble
     let config = build::build(&mut root, &defaults, &mut report);
     match config {
         Some(config) if report.problems.is_empty() => {
+            report.warnings.extend(forgotten_token(&config));
             Ok(Loaded { config, warnings: report.warnings, settings: show::settings(&root), file, generated_token })
         }
         _ => Err(report.into_problems()),
     }
+}
+
+/// The token that was made for a start without configuration, where the till may still use it and no shop has it.
+fn forgotten_token(config: &Config) -> Option<Problem> {
+    let kept = secret::kept_token(&config.storage.path)?;
+    let accepted = config.shops.values().flat_map(|shop| [Some(&shop.token), shop.previous_token.as_ref()]).flatten();
+    if accepted.into_iter().any(|token| token.expose_secret() == kept.expose_secret()) {
+        return None;
+    }
+    let file = secret::token_file(&config.storage.path);
+    let file = file.display();
+    let what = "the address that was printed at the first start is no longer accepted";
+    let fix = format!(
+        "add `previous_token = {{ file = \"{file}\" }}` to the shop until the till has the new address, then delete {file}"
+    );
+    Some(Problem::new(what, None, fix))
 }
 
 /// The file to read, where there is one.

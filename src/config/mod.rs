@@ -40,7 +40,7 @@ pub use environment::Environment;
 pub use load::{Loaded, Source, load};
 pub use problem::{Place, Problem, Problems};
 pub use schema::schema;
-pub use secret::{ensure_token, new_secret, new_token};
+pub use secret::{ensure_token, new_token};
 pub use show::{Setting, show};
 
 use crate::{
@@ -141,7 +141,7 @@ pub struct Delivery {
     #[serde(deserialize_with = "values::intervals")]
     #[schemars(with = "Vec<values::Interval>")]
     pub retry: Vec<Duration>,
-    /// How long one attempt may take; where not set, "15s", and "5m" for e-mail.
+    /// How long one attempt may take; where not set, "15s". E-mail keeps its "5m" where that is longer.
     #[serde(default, deserialize_with = "values::optional_interval")]
     #[schemars(with = "Option<values::Interval>")]
     pub timeout: Option<Duration>,

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::{Engine, engine::general_purpose};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     schema,
 };
 
-/// The length of a secret that we make, in bytes: 256 bits.
+/// The length of a token that we make, in bytes: 256 bits.
 const LENGTH: usize = 32;
 
 /// The shortest token that is accepted, in characters.
@@ -34,21 +34,9 @@ const TOKEN_FILE: &str = "token";
 /// # Errors
 /// When the system has no randomness to give.
 pub fn new_token() -> io::Result<SecretString> {
-    Ok(general_purpose::URL_SAFE_NO_PAD.encode(random()?).into())
-}
-
-/// A new Standard Webhooks secret (`whsec_…`): 256 random bits.
-///
-/// # Errors
-/// When the system has no randomness to give.
-pub fn new_secret() -> io::Result<SecretString> {
-    Ok(format!("whsec_{}", general_purpose::STANDARD.encode(random()?)).into())
-}
-
-fn random() -> io::Result<[u8; LENGTH]> {
     let mut bytes = [0; LENGTH];
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(bytes)
+    Ok(URL_SAFE_NO_PAD.encode(bytes).into())
 }
 
 /// The token kept in the data directory `dir`, and whether it was made just now. Directory and file are created for
@@ -68,11 +56,21 @@ pub fn ensure_token(dir: &Path) -> io::Result<(SecretString, bool)> {
             Ok((token, true))
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let token = without_newline(std::fs::read_to_string(&path)?);
-            if is_token(&token) { Ok((token.into(), false)) } else { Err(io::ErrorKind::InvalidData.into()) }
+            let token = read_token(&path)?;
+            token.map(|token| (token, false)).ok_or_else(|| io::ErrorKind::InvalidData.into())
         }
         Err(error) => Err(error),
     }
+}
+
+/// The token kept in the data directory `dir`, where there is a usable one.
+pub(super) fn kept_token(dir: &Path) -> Option<SecretString> {
+    read_token(&token_file(dir)).ok().flatten()
+}
+
+fn read_token(path: &Path) -> io::Result<Option<SecretString>> {
+    let token = without_newline(std::fs::read_to_string(path)?);
+    Ok(is_token(&token).then(|| token.into()))
 }
 
 /// Where the data directory `dir` keeps the token.
@@ -194,6 +192,29 @@ mod tests {
         assert!(is_token(&token(&first)));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&data), mode(&data.join("token"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_configuration_that_drops_the_token_of_the_first_start_is_warned_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let (token, _) = ensure_token(dir.path()).unwrap();
+        let kept = dir.path().join("token");
+        let warnings = |shop: &str| {
+            let file = dir.path().join("tillhook.toml");
+            let storage = dir.path().display();
+            fs::write(&file, format!("[storage]\npath = \"{storage}\"\n[shop.a]\n{shop}\n")).unwrap();
+            load(&Source::File(file), &Environment::default()).unwrap().warnings
+        };
+        let another = "token = \"0123456789abcdef\"";
+        let [warning] = &warnings(another)[..] else { panic!("one warning") };
+        assert_eq!(warning.what, "the address that was printed at the first start is no longer accepted");
+        let fix = format!("previous_token = {{ file = \"{}\" }}", kept.display());
+        assert!(warning.fix.contains(&fix) && !warning.fix.contains(token.expose_secret()), "{}", warning.fix);
+
+        assert_eq!(warnings("token = { file = \"token\" }"), []);
+        assert_eq!(warnings(&format!("{another}\n{fix}")), []);
+        fs::remove_file(kept).unwrap();
+        assert_eq!(warnings(another), []);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Reads a sink's table: the keys that every sink has, and those of its kind, which its kind reads itself.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::{
@@ -9,8 +11,13 @@ use super::{
     read::Section,
     schema,
     tables::SinkTable,
+    values::Interval,
 };
-use crate::{order::SinkName, route::Rule, sink::Options};
+use crate::{
+    order::SinkName,
+    route::Rule,
+    sink::{Options, TIMEOUT},
+};
 
 /// Keys of a sink that are those of `[delivery]` where it has none of its own.
 const INHERITED: &[&str] = &["retry", "timeout", "concurrency", "pause_after"];
@@ -70,15 +77,23 @@ fn part<'a>(section: &Section<'_>, entries: Vec<Entry>, defaults: &'a Table) -> 
 }
 
 fn inherited(defaults: &Table, delivery: &Table, options: Option<&Options>) -> Table {
-    let mut below = defaults.clone();
-    let shared = INHERITED.iter().filter_map(|key| delivery.get(key)).filter(|entry| entry.node.text() != Some(""));
-    below.lay_over(&Table(shared.cloned().collect()));
     // Where the options cannot be read the sink is not built, and these two only keep the rest readable.
     let per_order = options.map_or("each", Options::default_per_order);
-    let timeout = options.map_or(0, |options| options.default_timeout().as_secs());
-    let of_kind = [("per_order", per_order.to_owned()), ("timeout", format!("{timeout}s"))];
+    let timeout = options.map_or(Duration::ZERO, Options::default_timeout);
+    let mut below = defaults.clone();
+    let shared = INHERITED.iter().filter_map(|key| delivery.get(key)).filter(|entry| entry.node.text() != Some(""));
+    let shared = shared.filter(|entry| entry.key != "timeout" || !hurries(entry, timeout));
+    below.lay_over(&Table(shared.cloned().collect()));
+    let of_kind = [("per_order", per_order.to_owned()), ("timeout", format!("{}s", timeout.as_secs()))];
     below.lay_over(&Table(of_kind.map(|(key, text)| default(key, text)).into()));
     below
+}
+
+/// Whether `[delivery]` grants less time than a kind needs that asks for more than others: a mail given up while its
+/// server still takes it is sent twice.
+fn hurries(granted: &Entry, needed: Duration) -> bool {
+    let granted = granted.node.text().and_then(|text| Interval::try_from(text.to_owned()).ok());
+    needed > TIMEOUT && granted.is_some_and(|granted| granted.0 < needed)
 }
 
 fn default(key: &str, text: String) -> Entry {

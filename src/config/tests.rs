@@ -308,9 +308,26 @@ fn a_sink_takes_what_it_does_not_say_from_delivery_and_from_its_kind() {
     assert!(
         sink.rule.selects(order::EventType::OrderTerminated) && !sink.rule.selects(order::EventType::InvoiceStored)
     );
-    assert_eq!(mail(&[("TILLHOOK_DELIVERY__TIMEOUT", "20s")]).timeout, Duration::from_secs(20));
     let loaded = file.load(&[]).unwrap();
     assert!(matches!(loaded.origin_of("sink.mail.concurrency"), Some(Place::File { line: 4, .. })));
+}
+
+#[test]
+fn delivery_s_timeout_never_hurries_a_mail_and_a_sink_s_own_always_wins() {
+    let file = written(&format!(
+        "{SHOP}[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.mail]\ntype = \"email\"\n\
+         to = [\"a@example.com\"]\n[sink.out]\ntype = \"stdout\"\n"
+    ));
+    let (shared, own) = ("TILLHOOK_DELIVERY__TIMEOUT", "TILLHOOK_SINK__MAIL__TIMEOUT");
+    for (set, expected) in [
+        (&[(shared, "5s")][..], [300, 5]),
+        (&[(shared, "10m")], [600, 600]),
+        (&[(shared, "5s"), (own, "20s")], [20, 5]),
+        (&[(own, "10m")], [600, 15]),
+    ] {
+        let sinks = file.load(set).unwrap().config.sinks;
+        assert!(sinks.values().map(|sink| sink.timeout.as_secs()).eq(expected), "{set:?}");
+    }
 }
 
 #[test]

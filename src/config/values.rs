@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 /// A duration such as `"30s"`, `"5m"` or `"90d"`, of at most a year; a day has 24 hours here.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Interval(Duration);
+pub(super) struct Interval(pub(super) Duration);
 
 impl TryFrom<String> for Interval {
     type Error = String;

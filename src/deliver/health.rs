@@ -46,7 +46,10 @@ pub(super) enum Ended {
 /// What there is to tell of a sink.
 pub(super) struct News {
     kind: EventType,
+    /// What the far side said last; empty where all is well.
     reason: String,
+    /// Why the sink is paused, as the command line shows it.
+    pause: Option<String>,
 }
 
 impl Review for Health {
@@ -55,25 +58,25 @@ impl Review for Health {
     fn news(&self, state: &SinkState, paused: bool, retrying: bool) -> Option<News> {
         let last = || state.last_error.clone().unwrap_or_default();
         if self.ended == Ended::Delivered {
-            let news = News { kind: EventType::SinkRecovered, reason: "it works again".to_owned() };
+            let news = News { kind: EventType::SinkRecovered, reason: String::new(), pause: None };
             // One message that is refused again and again, between others that are taken, is one outage.
             return state.told_at.filter(|_| !retrying).map(|_| news);
         }
         if paused {
-            return Some(News { kind: EventType::SinkPaused, reason: last() });
+            return Some(News { kind: EventType::SinkPaused, reason: last(), pause: Some(last()) });
         }
         let failing_for = failing_for(state, self.now);
         if failing_for >= self.pause_after && state.paused.is_none() {
-            let reason = format!("it has failed for {} h: {}", failing_for.as_secs() / 3600, last());
-            return Some(News { kind: EventType::SinkPaused, reason });
+            let pause = Some(format!("it has failed for {} h: {}", failing_for.as_secs() / 3600, last()));
+            return Some(News { kind: EventType::SinkPaused, reason: last(), pause });
         }
         let series = state.failures >= FAILING_ATTEMPTS && failing_for >= FAILING_FOR;
         let untold = state.told_at.is_none() && (self.ended == Ended::NeedsAPerson || series);
-        untold.then(|| News { kind: EventType::SinkFailing, reason: last() })
+        untold.then(|| News { kind: EventType::SinkFailing, reason: last(), pause: None })
     }
 
     fn pauses<'a>(&self, news: &'a News) -> Option<&'a str> {
-        (news.kind == EventType::SinkPaused).then_some(&news.reason)
+        news.pause.as_deref()
     }
 
     fn tell(&self, state: &SinkState, news: News, waiting: u64, dead: u64) -> Changes {

@@ -225,7 +225,17 @@ impl EventData {
         }
     }
 
-    /// Reads back what [`EventData::to_json`] wrote, by the event's type.
+    /// The text of [`EventData::to_json`] with the customer in full, as it is kept.
+    pub fn to_text(&self) -> String {
+        let text = match self {
+            Self::Order(order) => serde_json::to_string(order),
+            Self::CashBox(notice) => serde_json::to_string(notice),
+            Self::Facts(facts) => serde_json::to_string(facts),
+        };
+        text.unwrap_or_default()
+    }
+
+    /// Reads back what [`EventData::to_text`] wrote, by the event's type.
     ///
     /// # Errors
     /// When the JSON is not of the shape that the type has.

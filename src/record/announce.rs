@@ -91,6 +91,8 @@ pub(super) struct Announced {
     call: Call,
     decoded: Result<Notification, Unread>,
     policy: Arc<Policy>,
+    /// What an announcement says, in short; made before its turn, because the writer has only one.
+    said: Option<Fingerprint>,
     receipt: ReceiptId,
     now: Timestamp,
 }
@@ -101,7 +103,11 @@ impl Announced {
             Origin::Till => ReceiptId::new(now),
             Origin::Quarantine(requeued) => requeued.receipt,
         };
-        Self { call, decoded, policy, receipt, now }
+        let said = match &decoded {
+            Ok(Notification::Order(notice)) => Some(notice.content.fingerprint()),
+            _ => None,
+        };
+        Self { call, decoded, policy, said, receipt, now }
     }
 
     /// When the till called.
@@ -168,7 +174,7 @@ impl Intake for Announced {
 
 impl Announced {
     fn order(&self, view: &mut View, policy: &ShopPolicy, notice: &OrderNotice) -> (Outcome, Option<EventId>) {
-        let said = notice.content.fingerprint();
+        let Some(said) = self.said else { return (Outcome::Quarantined, None) };
         let known = identity::find(view, &policy.shop.id, notice).cloned();
         if let Some(order) = &known
             && let Some(event) = view.announced(order.key, notice.phase, said)
@@ -306,7 +312,7 @@ impl Announced {
             order,
             at: self.now,
             test,
-            data: data.to_json(true).to_string(),
+            data: data.to_text(),
         }
     }
 

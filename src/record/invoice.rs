@@ -90,7 +90,7 @@ impl Ended {
             order: Some(self.stored.key),
             at: self.now,
             test: self.stored.test,
-            data: EventData::Order(Box::new(self.stored.order.clone())).to_json(true).to_string(),
+            data: EventData::Order(Box::new(self.stored.order.clone())).to_text(),
         }
     }
 }

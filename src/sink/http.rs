@@ -195,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn a_call_is_the_event_signed_with_both_secrets() {
         let far_side = FarSide::start().await;
-        let [new, old] = [new_secret(), new_secret()];
+        let [new, old] = [(); 2].map(|()| new_secret().expect("randomness"));
         let erp = sink(
             "http",
             &format!(

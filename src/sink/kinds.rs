@@ -56,8 +56,8 @@ pub enum Attach {
     Invoice,
 }
 
-/// How long an attempt may take where the configuration does not say.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long an attempt may take where neither the configuration nor the kind says.
+pub const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What the options of one kind of sink know about it.
 pub trait Kind: JsonSchema {

@@ -38,7 +38,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use kinds::{Attach, BuildError, Context, Kind, Options, build};
+pub use kinds::{Attach, BuildError, Context, Kind, Options, TIMEOUT, build};
 pub use till_host::{Admission, TillHost, TillHostError};
 pub use verdict::{Reason, SinkError};
 

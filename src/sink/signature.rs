@@ -2,7 +2,7 @@
 //!
 //! A subscriber that knows the secret can tell that a call is ours, is whole, and is not an old one sent again.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, io, str::FromStr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -83,10 +83,13 @@ impl fmt::Debug for Secret {
 }
 
 /// A fresh secret of 32 random bytes.
-pub fn new_secret() -> SecretString {
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn new_secret() -> io::Result<SecretString> {
     let mut key = [0; 32];
-    getrandom::fill(&mut key).expect("the system hands out random bytes");
-    format!("{PREFIX}{}", STANDARD.encode(key)).into()
+    getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(format!("{PREFIX}{}", STANDARD.encode(key)).into())
 }
 
 /// Checks that a call was signed with one of `secrets` within `tolerance` of `now`. Takes as long for a wrong signature
@@ -124,7 +127,7 @@ mod tests {
     const BODY: &[u8] = br#"{"total":"43.80"}"#;
 
     fn secret() -> (Secret, String) {
-        let text = new_secret().expose_secret().to_owned();
+        let text = new_secret().expect("randomness").expose_secret().to_owned();
         (text.parse().expect("a secret"), text)
     }
 

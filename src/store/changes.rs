@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::json;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{GivenUp, KnownInvoice, KnownOrder, StoredFile, micros};
@@ -242,7 +241,7 @@ async fn save_orders(conn: &mut SqliteConnection, orders: &[&SavedOrder]) -> Res
                 .push_bind(order.internal_id.clone())
                 .push_bind(order.order_id.clone())
                 .push_bind(order.timeline.state().as_str())
-                .push_bind(json!(order.timeline).to_string())
+                .push_bind(serde_json::to_string(&order.timeline).unwrap_or_default())
                 .push_bind(saved.last_event.to_string())
                 .push_bind(micros(order.received_at))
                 .push_bind(micros(saved.updated_at));

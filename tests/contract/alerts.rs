@@ -181,10 +181,16 @@ async fn a_sink_that_fails_for_as_long_as_pause_after_is_paused_its_queue_kept_a
     app.advance(Duration::from_mins(72)).await;
     let data = app.event("sink.paused", 1).await;
     assert_eq!((&data["sink"], &data["waiting"]), (&"erp".into(), &1.into()));
+    let paused = app.sink("erp").await.paused.expect("a pause").1;
+    assert_eq!(
+        Some(paused.as_str()),
+        data["reason"].as_str().map(|last| format!("it has failed for 1 h: {last}")).as_deref()
+    );
     assert_eq!(app.statuses("erp").await, ["paused"]);
     far.always(Answer::status(200));
     app.resume("erp").await;
-    app.event("sink.recovered", 1).await;
+    let data = app.event("sink.recovered", 1).await;
+    assert_eq!(data["reason"], "", "nothing is wrong any more");
     assert_eq!(told(&app), ["sink.failing", "sink.paused", "sink.recovered"]);
     app.finish().await;
 }

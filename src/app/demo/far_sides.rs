@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_far_side_gets_is_told_and_can_be_read_in_the_inbox() {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let secret = new_secret().expose_secret().parse().expect("a secret");
+        let secret = new_secret().expect("randomness").expose_secret().parse().expect("a secret");
         let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
         let mut sides = FarSides::start(clock, secret).await.expect("far sides");
         let mut call = Announcement {

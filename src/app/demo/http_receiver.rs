@@ -125,7 +125,7 @@ mod tests {
     async fn a_call_is_taken_when_its_signature_is_right_and_shown_either_way() {
         let (sender, mut arrivals) = mpsc::unbounded_channel();
         let bell = Bell { clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)), sender };
-        let secret: Secret = new_secret().expose_secret().parse().expect("a secret");
+        let secret: Secret = new_secret().expect("randomness").expose_secret().parse().expect("a secret");
         let listener = loopback().await.expect("a port");
         let receiver = HttpReceiver::start(listener, bell, secret.clone()).expect("a receiver");
 

@@ -23,6 +23,7 @@ use crate::{
     app::{self, Running},
     clock::{Clock, SystemClock},
     config::{self, Config, Environment, Source},
+    sink::signature::new_secret,
     till::sandbox::{Options as TillOptions, Sandbox, seller::Announced},
 };
 
@@ -48,7 +49,7 @@ pub struct Options {
 pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let zone = TimeZone::get("Europe/Paris").context("the time zones are built in")?;
-    let secret = config::new_secret()?;
+    let secret = new_secret()?;
     let key = secret.expose_secret().parse().context("a fresh secret is well-formed")?;
     let mut far = FarSides::start(clock.clone(), key).await?;
     let till = TillOptions { seed: options.seed, zone: zone.clone(), clock: clock.clone() };

@@ -6,6 +6,9 @@ use serde_json::Value;
 use super::{date_time, money, order_name, pick};
 use crate::order::{CashBoxNotice, Event, EventData, EventType, Locale, Moment, Shop};
 
+/// What a far side or the decoder said, as it said it: in no language that we choose.
+const TECHNICAL_DETAIL: (&str, &str, &str) = ("Détail technique", "Technical detail", "reason");
+
 /// An event in plain words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertText {
@@ -81,7 +84,7 @@ impl Facts<'_> {
             },
             EventType::TillUnreadable => self.text(
                 say("Un appel de la caisse est illisible".into(), "A call of the till cannot be read".into()),
-                self.lines(&[("Type", "Type", "type"), ("Motif", "Reason", "reason")]),
+                self.lines(&[("Type", "Type", "type"), TECHNICAL_DETAIL]),
                 say(
                     "L'appel est conservé. Lancez `tillhook quarantine list`, puis comparez avec les ventes de la caisse.".into(),
                     "The call is kept. Run `tillhook quarantine list`, then compare with the till's sales.".into(),
@@ -96,7 +99,7 @@ impl Facts<'_> {
                 ),
             ),
             EventType::TillSilent => self.text(
-                say("La caisse ne dit plus rien".into(), "The till says nothing any more".into()),
+                say("La caisse n'envoie plus rien".into(), "The till says nothing any more".into()),
                 self.lines(&[("Depuis", "Since", "since")]),
                 say(
                     "Si elle vend, vérifiez-y l'adresse d'appel : `tillhook url` l'affiche.".into(),
@@ -113,7 +116,7 @@ impl Facts<'_> {
             ),
             EventType::TillUnknown => AlertText {
                 title: say("La caisse a envoyé un appel inconnu".into(), "The till sent an unknown call".into()),
-                lines: self.lines(&[("Type", "Type", "type"), ("Motif", "Reason", "reason")]),
+                lines: self.lines(&[("Type", "Type", "type"), TECHNICAL_DETAIL]),
                 what_to_do: None,
             },
             EventType::TestPing => AlertText {
@@ -175,7 +178,7 @@ impl Facts<'_> {
 
     fn outage(&self) -> Vec<String> {
         self.lines(&[
-            ("Motif", "Reason", "reason"),
+            TECHNICAL_DETAIL,
             ("Depuis", "Since", "since"),
             ("En attente", "Waiting", "waiting"),
             ("Abandonnés", "Given up", "dead"),
@@ -250,7 +253,10 @@ mod tests {
             json!({ "sink": "team", "reason": "gone", "since": "2026-11-21T13:00:00Z", "waiting": 12, "dead": 0 });
         let text = alert_text(&event(EventType::SinkPaused, facts), None, Locale::En);
         assert_eq!(text.title, "Deliveries to “team” are paused");
-        assert_eq!(text.lines, ["Reason: gone", "Since: 21 Nov 2026 at 13:00 UTC", "Waiting: 12", "Given up: 0"]);
+        assert_eq!(
+            text.lines,
+            ["Technical detail: gone", "Since: 21 Nov 2026 at 13:00 UTC", "Waiting: 12", "Given up: 0"]
+        );
         assert!(text.what_to_do.is_some_and(|advice| advice.contains("`tillhook sinks resume team`")));
     }
 

@@ -89,7 +89,7 @@ pub fn delivery_method(method: &DeliveryMethod, locale: Locale) -> String {
         "counter" => pick(locale, "vente au comptoir", "counter sale"),
         "relay_point" => pick(locale, "point relais", "relay point"),
         "shipped" => pick(locale, "à expédier", "to be shipped"),
-        _ => return format!("{} {}", pick(locale, "mode de livraison", "delivery method"), method.code),
+        _ => return format!("{} {}", pick(locale, "mode de remise", "delivery method"), method.code),
     };
     word.to_owned()
 }
@@ -97,11 +97,17 @@ pub fn delivery_method(method: &DeliveryMethod, locale: Locale) -> String {
 /// What does not add up about an order.
 pub fn warning(warning: Warning, locale: Locale) -> &'static str {
     match warning {
-        Warning::VatSumMismatch => pick(locale, "les lignes de TVA ne font pas la TVA", "the VAT lines do not add up"),
-        Warning::ItemsSumMismatch => pick(locale, "les articles ne font pas le total", "the items do not add up"),
-        Warning::RefundSignMismatch => {
-            pick(locale, "le signe du total ne va pas avec un remboursement", "the total's sign does not suit a refund")
+        Warning::VatSumMismatch => {
+            pick(locale, "le détail de la TVA ne correspond pas à son total", "the VAT lines do not add up")
         }
+        Warning::ItemsSumMismatch => {
+            pick(locale, "la somme des articles ne correspond pas au total", "the items do not add up")
+        }
+        Warning::RefundSignMismatch => pick(
+            locale,
+            "le signe du total ne correspond pas au type (vente ou remboursement)",
+            "the total's sign does not fit a sale or refund as announced",
+        ),
         Warning::OrderNumberGap => {
             pick(locale, "le numéro précédent n'est pas arrivé", "the number before has not arrived")
         }

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::order::CashBoxNotice;
+use crate::{
+    order::{CashBoxNotice, State},
+    sink::words,
+};
 
 /// Subject and text of a mail: what a reader without HTML sees.
 fn read(letter: &Letter) -> String {
@@ -77,6 +80,17 @@ fn subjects_are_as_the_contract_has_them() {
     let mut test = fr;
     test.event.test = true;
     assert_eq!(subject(&test), "[TEST] Facture 20261121042 – 43,80 € TTC – Boulangerie Dupont");
+}
+
+#[test]
+fn a_refund_that_was_paid_is_called_the_same_as_in_chat() {
+    let mut paid = refund();
+    paid.state = State::Paid;
+    for (locale, title) in [(Locale::Fr, "Remboursement"), (Locale::En, "Refund")] {
+        let said = format!("{title} {}", words::order_state(&paid, locale));
+        let (_, letter) = render(&first(locale, paid.clone()));
+        assert!(letter.text.contains(&said), "{said}: {}", letter.text);
+    }
 }
 
 #[test]
