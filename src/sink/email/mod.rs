@@ -1,7 +1,7 @@
 //! Sales by e-mail: the options of a mail sink, and the mail server that all of them share.
 //!
-//! A mail is composed once ([`compose`]), frozen as a [`letter::Letter`], and handed over as often as it takes
-//! ([`smtp`]). Its Message-ID is made of the delivery's id, so every copy of it is the same mail.
+//! A mail is composed once (`compose`), frozen as a `letter::Letter`, and handed over as often as it takes
+//! (`smtp`). Its Message-ID is made of the delivery's id, so every copy of it is the same mail.
 //!
 //! **Invariant:** no address outside of the options is ever written to; a customer's is none of them.
 
