@@ -34,7 +34,10 @@ mod verify;
 pub use args::Cli;
 pub use run::run;
 
-use crate::config::Problems;
+use crate::{
+    app::{StartError, assemble::UnusableSink},
+    config::Problems,
+};
 
 /// How a command ended; the number is the process's exit code (contract §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +84,8 @@ impl Stop {
 
 /// The exit code of a command that ended with an error.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
-    if error.is::<Problems>() {
+    let unusable = matches!(error.downcast_ref(), Some(StartError::Sink(_))) || error.is::<UnusableSink>();
+    if error.is::<Problems>() || unusable {
         Exit::Usage
     } else {
         error.downcast_ref().map_or(Exit::Failed, |stop: &Stop| stop.exit)

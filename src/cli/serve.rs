@@ -105,7 +105,7 @@ impl Signals {
     async fn reload_until_stop(
         &mut self,
         mut running: Running,
-        mut config: Config,
+        started: Config,
         load: impl Fn() -> Result<Loaded, crate::config::Problems>,
     ) -> Running {
         loop {
@@ -130,8 +130,7 @@ impl Signals {
             };
             match reloaded {
                 Ok(()) => {
-                    tell_what_needs_a_restart(&config, &fresh.config);
-                    config = fresh.config;
+                    tell_what_needs_a_restart(&started, &fresh.config);
                     tracing::info!("the new configuration is in effect");
                 }
                 Err(error) => {
