@@ -31,6 +31,11 @@ impl Timeline {
         });
     }
 
+    /// The JSON of both phases, as it is kept.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// Whether the phase was heard of.
     pub fn knows(&self, phase: Phase) -> bool {
         match phase {

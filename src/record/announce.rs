@@ -5,17 +5,13 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
-use super::{
-    Policy, Raw, Requeued, ShopPolicy, alert,
-    fan_out::{self, Standing},
-    identity,
-};
+use super::{Policy, Raw, Requeued, ShopPolicy, alert, fan_out, heard::Heard, identity};
 use crate::{
     order::{
-        CashBoxNotice, EventData, EventId, EventType, Fingerprint, InvoiceStatus, Moment, Notification, Order,
-        OrderKey, OrderNotice, Phase, ReceiptId, ShopId, UnknownNotice,
+        CashBoxNotice, EventData, EventId, EventType, Fingerprint, InvoiceStatus, Notification, OrderKey, OrderNotice,
+        ReceiptId, ShopId, UnknownNotice,
     },
-    store::{Intake, Keys, KnownInvoice, KnownOrder, NewEvent, NewReceipt, Numbered, View},
+    store::{Intake, Keys, KnownInvoice, NewEvent, NewReceipt, Numbered, View},
 };
 
 /// How long an identical opening, undated closing, or call of an unknown type is taken for the same one (contract §5, Cash box).
@@ -91,10 +87,16 @@ pub(super) struct Announced {
     call: Call,
     decoded: Result<Notification, Unread>,
     policy: Arc<Policy>,
-    /// What an announcement says, in short; made before its turn, because the writer has only one.
-    said: Option<Fingerprint>,
+    /// What an announcement says, made before its turn, because the writer has only one.
+    said: Option<Said>,
     receipt: ReceiptId,
     now: Timestamp,
+}
+
+/// What an announcement of an order says, in short and, should the order be new, in full.
+struct Said {
+    content: Fingerprint,
+    first: Heard,
 }
 
 impl Announced {
@@ -103,11 +105,15 @@ impl Announced {
             Origin::Till => ReceiptId::new(now),
             Origin::Quarantine(requeued) => requeued.receipt,
         };
-        let said = match &decoded {
-            Ok(Notification::Order(notice)) => Some(notice.content.fingerprint()),
-            _ => None,
-        };
-        Self { call, decoded, policy, said, receipt, now }
+        let mut announced = Self { call, decoded, policy, said: None, receipt, now };
+        announced.said = announced.say();
+        announced
+    }
+
+    fn say(&self) -> Option<Said> {
+        let (Ok(Notification::Order(notice)), Some(shop)) = (&self.decoded, self.shop()) else { return None };
+        let first = Heard::first(notice, shop, self.received_at(), self.now);
+        Some(Said { content: notice.content.fingerprint(), first })
     }
 
     /// When the till called.
@@ -174,51 +180,28 @@ impl Intake for Announced {
 
 impl Announced {
     fn order(&self, view: &mut View, policy: &ShopPolicy, notice: &OrderNotice) -> (Outcome, Option<EventId>) {
-        let Some(said) = self.said else { return (Outcome::Quarantined, None) };
+        let Some(said) = &self.said else { return (Outcome::Quarantined, None) };
         let known = identity::find(view, &policy.shop.id, notice).cloned();
         if let Some(order) = &known
-            && let Some(event) = view.announced(order.key, notice.phase, said)
+            && let Some(event) = view.announced(order.key, notice.phase, said.content)
         {
             // The link is no part of what a call says, so a repeat may bring the one that works.
             self.see_link(view, policy, order.key, notice);
             return (Outcome::Duplicate, Some(event));
         }
-        let mut order = known.unwrap_or_else(|| self.found(policy, notice));
-        let kind = match notice.phase {
-            phase if order.timeline.knows(phase) => EventType::OrderUpdated,
-            Phase::Validated => EventType::OrderValidated,
-            Phase::Terminated => EventType::OrderTerminated,
+        let heard = match known {
+            Some(order) => Heard::next(order, notice, policy, self.received_at()),
+            None => said.first.clone(),
         };
-        let before = (order.timeline.state(), order.timeline.merged());
-        order.timeline.hear(notice.phase, notice.content.clone());
-        let changed = before != (order.timeline.state(), order.timeline.merged());
-        order.internal_id = order.internal_id.or_else(|| notice.content.internal_id.clone());
-        order.order_id = order.order_id.or_else(|| notice.content.order_id.clone());
-
-        let received = Moment::new(whole_second(self.received_at()), &policy.shop.timezone);
-        let snapshot = Order::new(&order.timeline, policy.shop.currency, received);
-        let data = EventData::Order(Box::new(snapshot));
-        let event = self.event(policy, kind, Some(order.key), notice.test, &data);
-        view.announce(order.key, notice.phase, said, event.id);
-        self.see_link(view, policy, order.key, notice);
-        let standing = Standing { complete: order.timeline.is_complete(), changed };
-        view.save_order(order, event.id, self.now);
-        fan_out::order_event(view, &self.policy.rules, &event, standing);
+        let key = heard.order.key;
+        let event = self.event(policy, heard.kind, Some(key), notice.test, heard.data);
+        view.announce(key, notice.phase, said.content, event.id);
+        self.see_link(view, policy, key, notice);
+        view.save_order(heard.order, heard.timeline, event.id, self.now);
+        fan_out::order_event(view, &self.policy.rules, &event, heard.standing);
         let id = event.id;
         view.add_event(event);
         (Outcome::Stored, Some(id))
-    }
-
-    fn found(&self, policy: &ShopPolicy, notice: &OrderNotice) -> KnownOrder {
-        KnownOrder {
-            key: OrderKey::new(self.now),
-            shop: policy.shop.id.clone(),
-            test: notice.test,
-            internal_id: notice.content.internal_id.clone(),
-            order_id: notice.content.order_id.clone(),
-            timeline: Default::default(),
-            received_at: self.received_at(),
-        }
     }
 
     /// The first link is fetched; another one is used only while nothing is stored.
@@ -276,7 +259,7 @@ impl Announced {
         {
             return (Outcome::Duplicate, Some(event));
         }
-        let event = self.event(policy, kind, None, false, data);
+        let event = self.event(policy, kind, None, false, data.to_text());
         view.save_notice(shop, &name, digest, event.id, self.now);
         fan_out::plain_event(view, &self.policy.rules, &event);
         let id = event.id;
@@ -291,7 +274,7 @@ impl Announced {
             facts.insert("type".to_owned(), json!(unread.kind));
             facts.insert("receipt_id".to_owned(), json!(self.receipt));
             facts.insert("reason".to_owned(), json!(unread.reason));
-            let event = self.event(policy, EventType::TillUnreadable, None, false, &EventData::Facts(facts));
+            let event = self.event(policy, EventType::TillUnreadable, None, false, EventData::Facts(facts).to_text());
             alert::tell(view, &self.policy.rules, event);
         }
         (Outcome::Quarantined, None)
@@ -303,7 +286,7 @@ impl Announced {
         kind: EventType,
         order: Option<OrderKey>,
         test: bool,
-        data: &EventData,
+        data: String,
     ) -> NewEvent {
         NewEvent {
             id: EventId::new(self.now),
@@ -312,7 +295,7 @@ impl Announced {
             order,
             at: self.now,
             test,
-            data: data.to_text(),
+            data,
         }
     }
 
@@ -336,9 +319,4 @@ impl Announced {
             reason: self.decoded.as_ref().err().map(|unread| unread.reason.clone()),
         });
     }
-}
-
-/// The contract's dates carry no fractions.
-fn whole_second(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }

@@ -1,7 +1,7 @@
 //! Accept exactly once: one commit with the raw bytes, the event, the order and its deliveries.
 //!
 //! This is where contract §5 lives: which order a call is about (`identity.rs`), whether it says anything new
-//! (`announce.rs`), and which messages follow from it (`fan_out.rs`). All of it is decided inside the writer's
+//! (`announce.rs`, `heard.rs`), and which messages follow from it (`fan_out.rs`). All of it is decided inside the writer's
 //! transaction, on what the database knows at that moment.
 //!
 //! **Invariant:** nothing here waits, asks the network, or looks at a clock; a plan is the same however often it is made
@@ -10,10 +10,16 @@
 mod alert;
 mod announce;
 mod fan_out;
+mod heard;
 mod identity;
 mod invoice;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -88,16 +94,20 @@ impl Recorder {
         call: Call,
         decoded: Result<Notification, impl Into<Unread>>,
     ) -> Result<Acceptance, StoreError> {
-        let decoded = decoded.map_err(Into::into);
-        let plan = |call, decoded| announce::Announced::new(call, decoded, self.policy.load_full(), self.clock.now());
-        match self.store.take_in(plan(call.clone(), decoded)).await {
+        match self.take_in(call.clone(), decoded.map_err(Into::into)).await {
             // Nothing is refused for its content, not even for what it does to us.
             Err(StoreError::Bug) => {
                 let reason = "tillhook failed over this body; please report it, and reprocess it after an upgrade";
-                self.store.take_in(plan(call, Err(reason.to_owned().into()))).await
+                self.take_in(call, Err(reason.to_owned().into())).await
             }
             taken => taken,
         }
+    }
+
+    async fn take_in(&self, call: Call, decoded: Result<Notification, Unread>) -> Result<Acceptance, StoreError> {
+        let announced = || announce::Announced::new(call, decoded, self.policy.load_full(), self.clock.now());
+        let announced = catch_unwind(AssertUnwindSafe(announced)).map_err(|_| StoreError::Bug)?;
+        self.store.take_in(announced).await
     }
 
     /// Records how the search for an order's invoice ended: the waiting deliveries go, those that went without it are

@@ -63,6 +63,8 @@ pub struct NewReceipt {
 pub struct SavedOrder {
     /// The order.
     pub order: KnownOrder,
+    /// Both phases, as JSON.
+    pub timeline: String,
     /// The event whose data is its snapshot of now.
     pub last_event: EventId,
     /// When it changed.
@@ -241,7 +243,7 @@ async fn save_orders(conn: &mut SqliteConnection, orders: &[&SavedOrder]) -> Res
                 .push_bind(order.internal_id.clone())
                 .push_bind(order.order_id.clone())
                 .push_bind(order.timeline.state().as_str())
-                .push_bind(serde_json::to_string(&order.timeline).unwrap_or_default())
+                .push_bind(saved.timeline.clone())
                 .push_bind(saved.last_event.to_string())
                 .push_bind(micros(order.received_at))
                 .push_bind(micros(saved.updated_at));

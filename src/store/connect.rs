@@ -33,6 +33,13 @@ const READERS: u32 = 4;
 /// Above this size the write-ahead log is cut back after a checkpoint.
 const WAL_LIMIT: &str = "16777216";
 
+/// After how many pages of log (4 KiB each) a commit also moves them into the database. Pages that many commits change,
+/// those of the indexes above all, are moved once instead of every time.
+const CHECKPOINT_PAGES: &str = "3000";
+
+/// KiB of pages that the writer keeps at hand.
+const WRITER_CACHE: &str = "-8192";
+
 /// File systems on which SQLite's locks cannot be trusted.
 const NETWORK_FILE_SYSTEMS: &[&str] = &["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p"];
 
@@ -108,7 +115,7 @@ pub(super) async fn open(directory: &Path, access: Access) -> Result<Opened, Ope
         Access::Command => return Err(OpenError::Absent(directory.to_owned())),
     };
     let failed = |cause| OpenError::Database { path: directory.to_owned(), cause };
-    let connect = options(&file);
+    let connect = options(&file).pragma("cache_size", WRITER_CACHE);
     let mut writer = connect.connect().await.map_err(failed)?;
     refuse_old_sqlite(&mut writer).await?;
     match access {
@@ -131,6 +138,7 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("journal_size_limit", WAL_LIMIT)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("trusted_schema", "OFF")
         .pragma("secure_delete", "ON")
         .disable_statement_logging()

@@ -136,10 +136,11 @@ impl View {
         self.changes.resolved.push((id, resolution, at));
     }
 
-    /// Writes an order as it now stands.
-    pub fn save_order(&mut self, order: KnownOrder, last_event: EventId, now: Timestamp) {
+    /// Writes an order as it now stands. `timeline` is the text of its timeline.
+    pub fn save_order(&mut self, order: KnownOrder, timeline: String, last_event: EventId, now: Timestamp) {
         self.index(&order);
-        self.changes.orders.insert(order.key, SavedOrder { order: order.clone(), last_event, updated_at: now });
+        let saved = SavedOrder { order: order.clone(), timeline, last_event, updated_at: now };
+        self.changes.orders.insert(order.key, saved);
         self.orders.insert(order.key, order);
     }
 

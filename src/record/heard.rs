@@ -1,0 +1,67 @@
+//! An order after it heard a call: how it stands, and the texts that are written of it.
+//!
+//! Making the texts is the costly part of taking in a call and the writer has only one turn at a time, so a call is heard
+//! by a fresh order before its turn; only a call about an order that is known is heard again in its turn.
+
+use jiff::Timestamp;
+
+use super::{ShopPolicy, fan_out::Standing};
+use crate::{
+    order::{EventData, EventType, Moment, Order, OrderKey, OrderNotice, Phase},
+    store::KnownOrder,
+};
+
+#[derive(Clone)]
+pub(super) struct Heard {
+    pub order: KnownOrder,
+    pub kind: EventType,
+    pub standing: Standing,
+    /// The snapshot, as the event carries it.
+    pub data: String,
+    /// Both phases, as the order's row keeps them.
+    pub timeline: String,
+}
+
+impl Heard {
+    /// What a call means for an order that nobody heard of before.
+    pub fn first(notice: &OrderNotice, policy: &ShopPolicy, received_at: Timestamp, now: Timestamp) -> Self {
+        let order = KnownOrder {
+            key: OrderKey::new(now),
+            shop: policy.shop.id.clone(),
+            test: notice.test,
+            internal_id: None,
+            order_id: None,
+            timeline: Default::default(),
+            received_at,
+        };
+        Self::next(order, notice, policy, received_at)
+    }
+
+    /// What a call means for an order as it stood before.
+    pub fn next(mut order: KnownOrder, notice: &OrderNotice, policy: &ShopPolicy, received_at: Timestamp) -> Self {
+        let kind = match notice.phase {
+            phase if order.timeline.knows(phase) => EventType::OrderUpdated,
+            Phase::Validated => EventType::OrderValidated,
+            Phase::Terminated => EventType::OrderTerminated,
+        };
+        let before = (order.timeline.state(), order.timeline.merged());
+        order.timeline.hear(notice.phase, notice.content.clone());
+        let changed = before != (order.timeline.state(), order.timeline.merged());
+        order.internal_id = order.internal_id.or_else(|| notice.content.internal_id.clone());
+        order.order_id = order.order_id.or_else(|| notice.content.order_id.clone());
+        let received = Moment::new(whole_second(received_at), &policy.shop.timezone);
+        let snapshot = Order::new(&order.timeline, policy.shop.currency, received);
+        Self {
+            kind,
+            standing: Standing { complete: order.timeline.is_complete(), changed },
+            data: EventData::Order(Box::new(snapshot)).to_text(),
+            timeline: order.timeline.to_text(),
+            order,
+        }
+    }
+}
+
+/// The contract's dates carry no fractions.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
