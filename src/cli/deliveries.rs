@@ -7,10 +7,10 @@ use clap::{ArgGroup, Args, Subcommand, builder::PossibleValuesParser};
 use super::{
     Exit, Stop,
     args::Listing,
-    delivery_sheet::{self, outcome},
+    delivery_sheet::{self, outcome, short_ids},
     desk::Desk,
     find,
-    print::{self, Table},
+    print::{self, ShortIds, Table},
 };
 use crate::{
     order::DeliveryId,
@@ -127,16 +127,16 @@ async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result
         let none = if narrowed { "no such deliveries" } else { "no deliveries yet: `tillhook send-test` makes some" };
         writeln!(out, "{none}")?;
     } else {
-        let ids: Vec<String> = deliveries.iter().map(|line| line.id.to_string()).collect();
+        let ids = short_ids(&deliveries);
         let mut table = Table::new(&["ID", "SINK", "EVENT", "ORDER", "STATUS"]);
-        for (line, id) in deliveries.iter().zip(print::short_ids(&ids)) {
+        for line in &deliveries {
             let number = line.order_id.clone().or_else(|| line.internal_id.clone());
             table.row([
-                id,
+                ids.cut(&line.id),
                 line.sink.to_string(),
                 line.event_type.clone(),
                 print::or_dash(number),
-                outcome(desk, line),
+                outcome(desk, line, &ids),
             ]);
         }
         table.write("", out)?;
@@ -208,6 +208,11 @@ async fn skip(id: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit
             if status == "sending" { "wait until this attempt is over" } else { "there is nothing to do: it is over" };
         return Err(Stop::with_fix(Exit::Failed, format!("this delivery cannot be skipped: it is {status}"), fix));
     }
-    writeln!(out, "{id} is skipped; what waited behind it goes on")?;
+    let now = line(desk, id).await?;
+    if now.status == "delivered" {
+        writeln!(out, "{id} is not sent again; it stays {}", outcome(desk, &now, &ShortIds::WHOLE))?;
+    } else {
+        writeln!(out, "{id} is skipped; what waited behind it goes on")?;
+    }
     Ok(Exit::Ok)
 }
