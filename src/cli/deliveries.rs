@@ -75,9 +75,9 @@ pub struct Retry {
     /// The delivery's id, or the beginning of it
     id: Option<String>,
     /// Every dead delivery of this sink
-    #[arg(long, value_name = "NAME", requires = "dead")]
+    #[arg(long, value_name = "NAME")]
     sink: Option<String>,
-    /// Goes with --sink
+    /// Has to go with --sink, because that may be many
     #[arg(long, requires = "sink")]
     dead: bool,
     /// Also what was delivered already, or what a later delivery of the order has overtaken
@@ -156,6 +156,11 @@ fn gone(id: DeliveryId) -> anyhow::Error {
 async fn retry(wanted: &Retry, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match (&wanted.id, &wanted.sink) {
         (Some(id), _) => retry_one(find::delivery(desk, id).await?, wanted.force, desk, out).await,
+        (None, Some(sink)) if !wanted.dead => {
+            let what = format!("`--sink {sink}` alone does not say which of its deliveries");
+            let fix = "add `--dead` to attempt every dead one again, or give the id of one";
+            Err(Stop::with_fix(Exit::Usage, what, fix))
+        }
         (None, sink) => retry_dead(sink.as_deref().unwrap_or_default(), wanted.force, desk, out).await,
     }
 }

@@ -1,10 +1,12 @@
-//! From what somebody typed to what is meant: orders, deliveries, sinks, shops.
+//! From what somebody typed to what is meant: orders, deliveries, sinks, shops, files, times.
+
+use std::path::Path;
 
 use jiff::{Span, Timestamp, civil, tz::TimeZone};
 
 use super::{Exit, Stop, desk::Desk, print::Table};
 use crate::{
-    config::Config,
+    config::{Config, unreadable_file},
     order::{DeliveryId, ReceiptId, ShopId, SinkName},
     store::{Called, StoredOrder},
 };
@@ -150,6 +152,17 @@ pub fn unknown<'a>(thing: &str, name: &str, known: impl Iterator<Item = &'a str>
         Some(_) => format!("use one of: {all}"),
     };
     Stop::with_fix(Exit::NotFound, format!("there is no {thing} `{name}`"), fix)
+}
+
+/// What is in this file.
+///
+/// # Errors
+/// When it cannot be read (exit 2).
+pub fn file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        let (what, fix) = unreadable_file(path, &error);
+        Stop::with_fix(Exit::Usage, what, fix)
+    })
 }
 
 /// The time that `text` means: an instant with its offset, a date or time on the wall clock of `zone`, or how long ago.

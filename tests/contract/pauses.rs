@@ -142,6 +142,34 @@ async fn after_a_reload_pending_deliveries_use_the_new_settings_and_routing_alre
 }
 
 #[tokio::test]
+async fn after_a_reload_invoices_have_an_address_at_the_new_host_and_at_a_new_path_after_a_restart() {
+    let sinks = "alerts = []\n[sink.erp]\nHTTP\non = [\"invoice.stored\"]\n";
+    let mut app = App::start(sinks).await;
+    for (public_url, restart, base) in [
+        ("https://till.dupont.example", false, "https://till.dupont.example"),
+        // The door does not know the new path yet.
+        ("https://www.dupont.example/till", false, "https://till.dupont.example"),
+        ("https://www.dupont.example/till", true, "https://www.dupont.example/till"),
+        ("https://www.dupont.example/till/", false, "https://www.dupont.example/till"),
+    ] {
+        app.move_to(public_url, sinks).await;
+        if restart {
+            app.halt().await;
+            app.boot().await;
+        }
+        app.announce(&app.till.sell(), Phase::Validated).await;
+        app.settle().await;
+        let told = app.far.http.calls().pop().expect("a call").body["data"]["invoice"]["url"].clone();
+        let told = told.as_str().expect("an address");
+        let rest = told.strip_prefix(base).unwrap_or_else(|| panic!("{told} after {public_url}"));
+        let path = told.splitn(4, '/').last().expect("a path");
+        let found = reqwest::get(format!("http://{}/{path}", app.service().addr)).await.expect("an answer");
+        assert!(rest.starts_with("/invoices/") && found.status().is_success(), "{told}: {}", found.status());
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn deliveries_of_a_removed_sink_wait_as_paused_and_go_when_it_is_back() {
     let far = HttpFar::start().await;
     far.then([Answer::status(500)]);

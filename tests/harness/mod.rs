@@ -158,6 +158,14 @@ impl App {
         reloaded.unwrap_or_else(|error| panic!("the service does not reload: {error}"));
     }
 
+    /// The same with another `public_url`.
+    pub async fn move_to(&mut self, public_url: &str, sinks: &str) {
+        let line = |url: &str| format!("public_url = \"{url}\"");
+        let old = self.config.server.public_url.as_ref().expect("an address").as_str().trim_end_matches('/');
+        self.head = self.head.replace(&line(old), &line(public_url));
+        self.reconfigure(sinks).await;
+    }
+
     /// Starts the service on its directory.
     pub async fn boot(&mut self) {
         self.try_boot().await.unwrap_or_else(|error| panic!("the service does not start: {error}"));
