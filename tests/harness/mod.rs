@@ -226,6 +226,19 @@ impl App {
         answer["status"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The till announces a phase of an order, and everything that follows from it is done.
+    pub async fn announce_and_settle(&self, order: &TillOrder, phase: Phase) {
+        self.announce(order, phase).await;
+        self.settle().await;
+    }
+
+    /// The till sells something and announces a phase of it, and everything that follows from it is done.
+    pub async fn sell(&self, phase: Phase) -> TillOrder {
+        let order = self.till.sell();
+        self.announce_and_settle(&order, phase).await;
+        order
+    }
+
     /// The till sells something, and announces a phase of it, without an invoice to fetch.
     pub async fn announce_without_pdf(&self, phase: Phase) -> TillOrder {
         let order = TillOrder { pdf_url: None, ..self.till.sell() };
@@ -308,7 +321,8 @@ impl App {
         self.until("only these sinks have something to do", async || {
             let now = self.clock.now();
             let busy = |line: &DeliveryLine| match line.status.as_str() {
-                "sending" | "due" => true,
+                "sending" => true,
+                "due" => line.behind.is_none(),
                 _ => line.status == "retrying" && line.next_attempt_at.is_some_and(|at| at <= now),
             };
             let lines = self.open_deliveries().await;
