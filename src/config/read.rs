@@ -7,9 +7,10 @@ use super::{
     schema,
 };
 
+/// The key that is hinted at with [`PORTS`].
 const SMTP_PORT: [&str; 2] = ["smtp", "port"];
 
-/// What a mail server's port is, as good as everywhere.
+/// What the port of a mail server is, as good as everywhere.
 const PORTS: &str = "write `port = 465` with `tls = \"implicit\"`, or `port = 587` with `tls = \"starttls\"`";
 
 /// A table about to be read.
