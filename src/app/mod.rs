@@ -6,4 +6,4 @@ mod door;
 mod service;
 pub mod telemetry;
 
-pub use service::{Running, StartError, serve};
+pub use service::{Running, StartError, base_path, serve};

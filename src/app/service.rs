@@ -106,7 +106,8 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
 
 impl Running {
     /// Puts a new configuration into effect: tokens and routing at once, sinks with their next attempt. What was routed
-    /// before stays routed; what waits for a removed sink waits as paused. The address and the data directory stay.
+    /// before stays routed; what waits for a removed sink waits as paused. The address and the data directory stay, and a
+    /// `public_url` with another path is not used before the next start.
     ///
     /// # Errors
     /// When a sink cannot be built: nothing changes then.
@@ -120,10 +121,12 @@ impl Running {
         }
         self.recorder.reload(assemble::policy(config));
         self.credentials.store(Arc::new(assemble::credentials(config)));
-        // The data directory stays until the next start, and the archive with it.
-        let archive = self.outbox.archive.clone();
         let outbox = assemble::outbox(config, self.store.clone(), self.clock.clone(), self.recorder.clone());
-        self.outbox = Outbox { archive, ..outbox };
+        // What the door cannot do before the next start must not be promised: another directory, another path.
+        let Outbox { archive, public_url, .. } = &self.outbox;
+        let same_path = base_path(public_url.as_ref()) == base_path(outbox.public_url.as_ref());
+        let public_url = if same_path { outbox.public_url.clone() } else { public_url.clone() };
+        self.outbox = Outbox { archive: archive.clone(), public_url, ..outbox };
         self.workers = Group::new();
         self.start_workers(config, lanes.into_values());
         Ok(())
@@ -162,11 +165,16 @@ impl Running {
     }
 }
 
+/// The path that `public_url` carries; empty where it carries none.
+pub fn base_path(public_url: Option<&Url>) -> &str {
+    public_url.map_or("", |url| url.path().trim_end_matches('/'))
+}
+
 /// Where `public_url` carries a path, the door is found below it too: a proxy may pass the path on, or take it away.
 fn also_below(public_url: Option<&Url>, router: Router) -> Router {
-    match public_url.map(|url| url.path().trim_end_matches('/')) {
-        Some(path) if !path.is_empty() => router.clone().nest(path, router),
-        _ => router,
+    match base_path(public_url) {
+        "" => router,
+        path => router.clone().nest(path, router),
     }
 }
 

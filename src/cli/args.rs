@@ -57,7 +57,9 @@ pub enum Command {
     #[command(subcommand)]
     Secrets(Secrets),
     /// Check the signature of a call that was received (Standard Webhooks)
-    #[command(after_help = "Example: tillhook verify body.json --secret whsec_… --headers headers.txt")]
+    #[command(after_help = "Example: tillhook verify body.json --secret whsec_… --headers headers.txt\n\n\
+                            The call's headers webhook-id, webhook-timestamp and webhook-signature are needed: in a \
+                            file (--headers), or one by one (--id, --timestamp and --signature).")]
     Verify(Verify),
     /// Ask the running service whether it could store a call; for Docker
     #[command(
@@ -145,7 +147,7 @@ pub enum Secrets {
 /// How a listing is printed.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Listing {
-    /// At most so many, the newest
+    /// At most so many, from the top of the list
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
     /// As JSON, for programs

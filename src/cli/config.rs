@@ -156,6 +156,21 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_does_not_go_with_its_encryption_is_advised_against() {
+        let told = |port: u16, tls: &str| {
+            let smtp = format!("[smtp]\nhost = \"smtp.example.com\"\nport = {port}\nfrom = \"a@example.com\"\n{tls}\n");
+            checked(&format!("[shop.a]\ntoken = \"0123456789abcdef\"\n{smtp}")).1
+        };
+        let advice = told(587, "");
+        assert!(advice.contains("advice: `smtp.port` is 587, but `smtp.tls` is not \"starttls\""), "{advice}");
+        assert!(advice.contains("toml:5:8\n") && advice.contains("with port 465"), "{advice}");
+        assert!(told(465, "tls = \"starttls\"").contains("`smtp.tls` is not \"implicit\""));
+        for (port, tls) in [(465, ""), (587, "tls = \"starttls\""), (25, ""), (25, "tls = \"none\"")] {
+            assert!(!told(port, tls).contains("`smtp.port`"), "{port} {tls}");
+        }
+    }
+
+    #[test]
     fn the_schema_is_one_json_object() {
         let mut out = Vec::new();
         schema(&mut out).unwrap();

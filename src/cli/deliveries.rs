@@ -7,10 +7,10 @@ use clap::{ArgGroup, Args, Subcommand, builder::PossibleValuesParser};
 use super::{
     Exit, Stop,
     args::Listing,
-    delivery_sheet::{self, outcome},
+    delivery_sheet::{self, outcome, short_ids},
     desk::Desk,
     find,
-    print::{self, Table},
+    print::{self, ShortIds, Table},
 };
 use crate::{
     order::DeliveryId,
@@ -75,9 +75,9 @@ pub struct Retry {
     /// The delivery's id, or the beginning of it
     id: Option<String>,
     /// Every dead delivery of this sink
-    #[arg(long, value_name = "NAME", requires = "dead")]
+    #[arg(long, value_name = "NAME")]
     sink: Option<String>,
-    /// Goes with --sink
+    /// Has to go with --sink, because that may be many
     #[arg(long, requires = "sink")]
     dead: bool,
     /// Also what was delivered already, or what a later delivery of the order has overtaken
@@ -127,16 +127,16 @@ async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result
         let none = if narrowed { "no such deliveries" } else { "no deliveries yet: `tillhook send-test` makes some" };
         writeln!(out, "{none}")?;
     } else {
-        let ids: Vec<String> = deliveries.iter().map(|line| line.id.to_string()).collect();
+        let ids = short_ids(&deliveries);
         let mut table = Table::new(&["ID", "SINK", "EVENT", "ORDER", "STATUS"]);
-        for (line, id) in deliveries.iter().zip(print::short_ids(&ids)) {
+        for line in &deliveries {
             let number = line.order_id.clone().or_else(|| line.internal_id.clone());
             table.row([
-                id,
+                ids.cut(&line.id),
                 line.sink.to_string(),
                 line.event_type.clone(),
                 print::or_dash(number),
-                outcome(desk, line),
+                outcome(desk, line, &ids),
             ]);
         }
         table.write("", out)?;
@@ -156,6 +156,11 @@ fn gone(id: DeliveryId) -> anyhow::Error {
 async fn retry(wanted: &Retry, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match (&wanted.id, &wanted.sink) {
         (Some(id), _) => retry_one(find::delivery(desk, id).await?, wanted.force, desk, out).await,
+        (None, Some(sink)) if !wanted.dead => {
+            let what = format!("`--sink {sink}` alone does not say which of its deliveries");
+            let fix = "add `--dead` to attempt every dead one again, or give the id of one";
+            Err(Stop::with_fix(Exit::Usage, what, fix))
+        }
         (None, sink) => retry_dead(sink.as_deref().unwrap_or_default(), wanted.force, desk, out).await,
     }
 }
@@ -208,6 +213,11 @@ async fn skip(id: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit
             if status == "sending" { "wait until this attempt is over" } else { "there is nothing to do: it is over" };
         return Err(Stop::with_fix(Exit::Failed, format!("this delivery cannot be skipped: it is {status}"), fix));
     }
-    writeln!(out, "{id} is skipped; what waited behind it goes on")?;
+    let now = line(desk, id).await?;
+    if now.status == "delivered" {
+        writeln!(out, "{id} is not sent again; it stays {}", outcome(desk, &now, &ShortIds::WHOLE))?;
+    } else {
+        writeln!(out, "{id} is skipped; what waited behind it goes on")?;
+    }
     Ok(Exit::Ok)
 }

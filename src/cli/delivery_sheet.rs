@@ -5,7 +5,11 @@ use std::io::Write;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Exit, desk::Desk, print};
+use super::{
+    Exit,
+    desk::Desk,
+    print::{self, ShortIds},
+};
 use crate::store::{DeliveryLine, StoredAttempt};
 
 /// How much of an error fits into a line of a list.
@@ -50,12 +54,14 @@ pub async fn show(
 
 fn facts(desk: &Desk, line: &DeliveryLine, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(out, "Delivery {}", line.id)?;
+    let before = |at| format!("before, {}", desk.time(at, line.shop.as_deref()));
     for (name, value) in [
         ("sink", Some(line.sink.to_string())),
         ("event", Some(format!("{} ({})", line.event_type, line.event_id))),
         ("order", line.order_id.clone().or_else(|| line.internal_id.clone())),
         ("shop", line.shop.clone()),
-        ("status", Some(outcome(desk, line))),
+        ("status", Some(outcome(desk, line, &ShortIds::WHOLE))),
+        ("delivered", line.delivered_at.filter(|_| line.status != "delivered").map(before)),
         ("last error", line.last_error.clone()),
     ] {
         if let Some(value) = value {
@@ -65,13 +71,21 @@ fn facts(desk: &Desk, line: &DeliveryLine, out: &mut dyn Write) -> anyhow::Resul
     Ok(())
 }
 
+/// The length at which the ids of a list, and of what these deliveries wait behind, still differ.
+pub fn short_ids(lines: &[DeliveryLine]) -> ShortIds {
+    ShortIds::of(lines.iter().flat_map(|line| [Some(line.id), line.behind]).flatten().map(|id| id.to_string()))
+}
+
 /// The status, and what belongs to it, in a few words.
-pub fn outcome(desk: &Desk, line: &DeliveryLine) -> String {
+pub fn outcome(desk: &Desk, line: &DeliveryLine, ids: &ShortIds) -> String {
     let shop = line.shop.as_deref();
     let with_time = |word: &str, at: Option<Timestamp>| match at {
         Some(at) => format!("{word} {}", desk.time(at, shop)),
         None => line.status.clone(),
     };
+    if let (Some(first), "waiting" | "due" | "retrying") = (&line.behind, line.status.as_str()) {
+        return format!("waits behind {}", ids.cut(first));
+    }
     match (line.status.as_str(), &line.last_error) {
         ("delivered", _) => with_time("delivered", line.delivered_at),
         ("waiting", _) => with_time("waiting until", line.next_attempt_at),

@@ -1,19 +1,21 @@
-//! From what somebody typed to what is meant: orders, deliveries, sinks, shops.
+//! From what somebody typed to what is meant: orders, deliveries, sinks, shops, files, times.
+
+use std::path::Path;
 
 use jiff::{Span, Timestamp, civil, tz::TimeZone};
 
 use super::{Exit, Stop, desk::Desk, print::Table};
 use crate::{
-    config::Config,
+    config::{Config, unreadable_file},
     order::{DeliveryId, ReceiptId, ShopId, SinkName},
-    store::StoredOrder,
+    store::{Called, StoredOrder},
 };
 
 /// How alike two names must be for one to be taken for a slip of the other (Jaro-Winkler, 1 is equal).
 const ALIKE: f64 = 0.8;
 
 /// How many matches are listed where a text may mean several things.
-const MATCHES: u32 = 10;
+const MATCHES: usize = 10;
 
 /// The order that is called `name`: by its internal id, else by its number.
 ///
@@ -33,7 +35,7 @@ pub async fn order(desk: &Desk, name: &str) -> anyhow::Result<StoredOrder> {
 
 fn ambiguous(desk: &Desk, name: &str, found: &[StoredOrder]) -> String {
     let mut table = Table::new(&["SHOP", "INTERNAL ID", "RECEIVED", ">TOTAL", ""]);
-    for one in found {
+    for one in found.iter().take(MATCHES) {
         table.row([
             one.shop.to_string(),
             one.order.internal_id.clone().unwrap_or_else(|| "–".to_owned()),
@@ -46,7 +48,16 @@ fn ambiguous(desk: &Desk, name: &str, found: &[StoredOrder]) -> String {
     // Writing to memory cannot fail.
     let _ = table.write("  ", &mut matches);
     let matches = String::from_utf8_lossy(&matches).into_owned();
-    format!("`{name}` may be any of {} orders\n{matches}  fix: give the internal id", found.len())
+    let more = and_more(found.len() as u64);
+    format!("`{name}` may be any of {} orders\n{matches}{more}  fix: give the internal id", found.len())
+}
+
+/// How many matches there are beyond those that are listed.
+fn and_more(all: u64) -> String {
+    match all.saturating_sub(MATCHES as u64) {
+        0 => String::new(),
+        more => format!("  and {more} more\n"),
+    }
 }
 
 /// The delivery whose id begins with `text`.
@@ -54,15 +65,10 @@ fn ambiguous(desk: &Desk, name: &str, found: &[StoredOrder]) -> String {
 /// # Errors
 /// When there is none (exit 3), or more than one (exit 2).
 pub async fn delivery(desk: &Desk, text: &str) -> anyhow::Result<DeliveryId> {
-    let found = desk.store.deliveries_called(text, MATCHES).await?;
-    match found[..] {
-        [id] => Ok(id),
-        [] => {
-            let what = format!("there is no delivery `{text}`");
-            Err(Stop::with_fix(Exit::NotFound, what, "see `tillhook deliveries list` for those that there are"))
-        }
-        _ => Err(several(text, "deliveries", &found)),
-    }
+    the_one(desk.store.deliveries_called(text, MATCHES).await?, text, "deliveries", || {
+        let what = format!("there is no delivery `{text}`");
+        Stop::with_fix(Exit::NotFound, what, "see `tillhook deliveries list` for those that there are")
+    })
 }
 
 /// The call that was quarantined and whose id begins with `text`.
@@ -70,21 +76,30 @@ pub async fn delivery(desk: &Desk, text: &str) -> anyhow::Result<DeliveryId> {
 /// # Errors
 /// When there is none (exit 3), or more than one (exit 2).
 pub async fn quarantined(desk: &Desk, text: &str) -> anyhow::Result<ReceiptId> {
-    let found = desk.store.quarantined_called(text, MATCHES).await?;
-    match found[..] {
-        [id] => Ok(id),
-        [] => {
-            let what = format!("no call `{text}` is in quarantine");
-            Err(Stop::with_fix(Exit::NotFound, what, "see `tillhook quarantine list` for those that are"))
-        }
-        _ => Err(several(text, "calls", &found)),
-    }
+    the_one(desk.store.quarantined_called(text, MATCHES).await?, text, "calls", || {
+        let what = format!("no call `{text}` is in quarantine");
+        Stop::with_fix(Exit::NotFound, what, "see `tillhook quarantine list` for those that are")
+    })
 }
 
-fn several<T: ToString>(text: &str, things: &str, found: &[T]) -> anyhow::Error {
-    let ids: Vec<String> = found.iter().map(|id| format!("  {}\n", id.to_string())).collect();
-    let message = format!("`{text}` may be any of several {things}\n{}  fix: give more of the id", ids.concat());
-    Stop::new(Exit::Usage, message).into()
+/// The only match there is.
+fn the_one<T: Copy + ToString>(
+    found: Called<T>,
+    text: &str,
+    things: &str,
+    none: impl FnOnce() -> anyhow::Error,
+) -> anyhow::Result<T> {
+    match found.first[..] {
+        [id] => Ok(id),
+        [] => Err(none()),
+        _ => {
+            let ids: String = found.first.iter().map(|id| format!("  {}\n", id.to_string())).collect();
+            let more = and_more(found.all);
+            let message =
+                format!("`{text}` may be any of {} {things}\n{ids}{more}  fix: give more of the id", found.all);
+            Err(Stop::new(Exit::Usage, message).into())
+        }
+    }
 }
 
 /// The configured sink of this name.
@@ -137,6 +152,17 @@ pub fn unknown<'a>(thing: &str, name: &str, known: impl Iterator<Item = &'a str>
         Some(_) => format!("use one of: {all}"),
     };
     Stop::with_fix(Exit::NotFound, format!("there is no {thing} `{name}`"), fix)
+}
+
+/// What is in this file.
+///
+/// # Errors
+/// When it cannot be read (exit 2).
+pub fn file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        let (what, fix) = unreadable_file(path, &error);
+        Stop::with_fix(Exit::Usage, what, fix)
+    })
 }
 
 /// The time that `text` means: an instant with its offset, a date or time on the wall clock of `zone`, or how long ago.

@@ -4,9 +4,10 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::{Exit, Stop};
@@ -15,22 +16,31 @@ use crate::config::new_token;
 /// The file, with `{token}` in place of the token.
 const TEMPLATE: &str = include_str!("../../config/init.toml");
 
-/// Writes the file, readable by its owner alone, and says what comes next.
+/// Writes the file, readable by its owner alone, and says what comes next. A file that `force` replaces is kept beside it,
+/// named after the time `now`.
 ///
 /// # Errors
 /// When the file exists (exit 4 without `force`) or cannot be written.
-pub fn run(path: &Path, force: bool, out: &mut dyn Write) -> anyhow::Result<Exit> {
+pub fn run(path: &Path, force: bool, now: Timestamp, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let text = TEMPLATE.replace("{token}", new_token()?.expose_secret());
-    let written = if force { replace(path, &text) } else { write_new(path, &text) };
-    match written {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let message = format!("{} exists already; `--force` replaces it, and its token", path.display());
+    let file = path.display();
+    let kept = match write_new(path, &text) {
+        Ok(()) => None,
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(unwritable(path, &error)),
+        Err(_) if force => Some(replace(path, &text, now).map_err(|error| unwritable(path, &error))?),
+        Err(_) => {
+            let message = format!("{file} exists already; `--force` replaces it, and its token");
             return Err(Stop::new(Exit::Refused, message).into());
         }
-        Err(error) => anyhow::bail!("{} cannot be written ({}): choose another folder", path.display(), error.kind()),
+    };
+    if let Some(kept) = kept {
+        writeln!(out, "{file} was replaced; what it was is kept in {}.", kept.display())?;
+        writeln!(
+            out,
+            "Its token is gone with it: calls to the old address are refused once the service runs on the new file."
+        )?;
+        writeln!(out, "Until the till has the new address, write the old token into the shop's `previous_token`.\n")?;
     }
-    let file = path.display();
     writeln!(
         out,
         "1. Edit {file}: the shop's name, `public_url`, and whom to tell; try it with `tillhook config check`."
@@ -46,17 +56,33 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Replaces the file in one step, so that an interruption leaves the old one.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let fresh = Path::new(&name);
-    match fs::remove_file(fresh) {
+fn unwritable(path: &Path, error: &io::Error) -> anyhow::Error {
+    let (file, folder) = (path.display(), path.parent().unwrap_or(Path::new("")).display());
+    match error.kind() {
+        ErrorKind::NotFound => anyhow::anyhow!("there is no folder {folder}\n  fix: make it, or choose another"),
+        kind => anyhow::anyhow!("{file} cannot be written ({kind})\n  fix: choose another folder"),
+    }
+}
+
+/// Copies the file to one beside it, then replaces it in one step, so that an interruption leaves the old one. Returns
+/// where the copy is.
+fn replace(path: &Path, text: &str, now: Timestamp) -> io::Result<PathBuf> {
+    let kept = beside(path, &format!(".old-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ")));
+    write_new(&kept, &fs::read_to_string(path)?)?;
+    let fresh = beside(path, ".new");
+    match fs::remove_file(&fresh) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    write_new(fresh, text)?;
-    fs::rename(fresh, path)
+    write_new(&fresh, text)?;
+    fs::rename(fresh, path)?;
+    Ok(kept)
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
 }
 
 #[cfg(test)]
@@ -69,12 +95,14 @@ mod tests {
         config::{Environment, Source, advice, load},
     };
 
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
     #[test]
     fn what_init_writes_is_private_and_a_configuration_without_problems_or_warnings() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tillhook.toml");
         let mut out = Vec::new();
-        assert_eq!(run(&path, false, &mut out).unwrap(), Exit::Ok);
+        assert_eq!(run(&path, false, NOW, &mut out).unwrap(), Exit::Ok);
         assert_eq!(String::from_utf8(out).unwrap().lines().count(), 3);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let loaded = load(&Source::File(path), &Environment::default()).unwrap();
@@ -83,16 +111,31 @@ mod tests {
     }
 
     #[test]
-    fn init_replaces_a_file_only_when_forced_and_then_makes_another_token() {
+    fn init_replaces_a_file_only_when_forced_keeps_the_old_one_and_says_that_its_token_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tillhook.toml");
-        run(&path, false, &mut Vec::new()).unwrap();
+        run(&path, false, NOW, &mut Vec::new()).unwrap();
         let before = fs::read_to_string(&path).unwrap();
-        let refusal = run(&path, false, &mut Vec::new()).unwrap_err();
+        let refusal = run(&path, false, NOW, &mut Vec::new()).unwrap_err();
         assert_eq!(exit_of(&refusal), Exit::Refused);
         assert_eq!(fs::read_to_string(&path).unwrap(), before);
-        run(&path, true, &mut Vec::new()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut out = Vec::new();
+        run(&path, true, NOW, &mut out).unwrap();
         assert_ne!(fs::read_to_string(&path).unwrap(), before);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let kept = beside(&path, ".old-19700101T000000.000Z");
+        assert_eq!(fs::read_to_string(&kept).unwrap(), before);
+        for file in [&path, &kept] {
+            assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let said = String::from_utf8(out).unwrap();
+        assert!(said.contains(kept.to_str().unwrap()) && said.contains("Its token is gone"), "{said}");
+        assert!(said.contains("`previous_token`") && said.lines().count() == 7, "{said}");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = run(Path::new("/nowhere/tillhook.toml"), true, NOW, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.starts_with("there is no folder /nowhere\n  fix: "), "{error}");
     }
 }

@@ -162,7 +162,7 @@ async fn verify(desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
 
 async fn import(wanted: &Import, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let order = find::order(desk, &wanted.order).await?;
-    let bytes = pdf(&wanted.file).await?;
+    let bytes = pdf(&wanted.file)?;
     let stored = desk.store.invoice(order.key).await?.and_then(|invoice| invoice.file);
     let outbox = desk.outbox();
     if let Some(stored) = stored.filter(|stored| !wanted.force || stored.sha256 == hex_sha256(&bytes)) {
@@ -181,11 +181,8 @@ async fn import(wanted: &Import, desk: &Desk, out: &mut dyn Write) -> anyhow::Re
     Ok(Exit::Ok)
 }
 
-async fn pdf(file: &Path) -> anyhow::Result<bytes::Bytes> {
-    let bytes = tokio::fs::read(file).await.map_err(|error| {
-        let what = format!("{} cannot be read ({})", file.display(), error.kind());
-        Stop::with_fix(Exit::Usage, what, "check that the file exists and that this user may read it")
-    })?;
+fn pdf(file: &Path) -> anyhow::Result<bytes::Bytes> {
+    let bytes = find::file(file)?;
     if !is_pdf(&bytes) || bytes.len() > MAX_BYTES {
         let what = format!("{} is not a PDF of at most {}", file.display(), print::size(MAX_BYTES as u64));
         return Err(Stop::with_fix(Exit::Usage, what, "give the file as the till made it"));

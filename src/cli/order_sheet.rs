@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Exit,
-    delivery_sheet::{attempted, outcome},
+    delivery_sheet::{attempted, outcome, short_ids},
     desk::Desk,
     print::{self, Table},
 };
@@ -190,10 +190,11 @@ async fn told(
         return Ok(());
     }
     writeln!(out, "\nWho is told")?;
-    let ids: Vec<String> = deliveries.iter().map(|line| line.id.to_string()).collect();
+    let ids = short_ids(deliveries);
     let mut table = Table::new(&["", "", "", ""]);
-    for (line, id) in deliveries.iter().zip(print::short_ids(&ids)) {
-        table.row([id, line.sink.to_string(), line.event_type.clone(), outcome(desk, line)]);
+    for line in deliveries {
+        let outcome = outcome(desk, line, &ids);
+        table.row([ids.cut(&line.id), line.sink.to_string(), line.event_type.clone(), outcome]);
     }
     for (line, row) in deliveries.iter().zip(table.lines()) {
         writeln!(out, "  {row}")?;

@@ -2,7 +2,10 @@
 //!
 //! **Invariant:** nothing here writes colours, so that a pipe and `NO_COLOR` get what everybody gets.
 
-use std::io::{self, Write};
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+};
 
 use serde::Serialize;
 
@@ -70,16 +73,28 @@ impl Table {
     }
 }
 
-/// The ids, cut to a length at which they still differ.
-pub fn short_ids(ids: &[String]) -> Vec<String> {
-    let cut = |id: &String, length: usize| id.chars().take(length).collect::<String>();
-    let differ = |length: &usize| {
-        let distinct: std::collections::HashSet<String> = ids.iter().map(|id| cut(id, *length)).collect();
-        distinct.len() == ids.len()
-    };
-    let longest = ids.iter().map(String::len).max().unwrap_or(0);
-    let length = (SHORT_ID..longest).find(differ).unwrap_or(longest);
-    ids.iter().map(|id| cut(id, length)).collect()
+/// The length to which ids are cut.
+pub struct ShortIds(usize);
+
+impl ShortIds {
+    /// Ids in full.
+    pub const WHOLE: Self = Self(usize::MAX);
+
+    /// A length at which these ids still differ.
+    pub fn of(ids: impl Iterator<Item = String>) -> Self {
+        let ids: HashSet<String> = ids.collect();
+        let differ = |length: &usize| {
+            let distinct: HashSet<String> = ids.iter().map(|id| Self(*length).cut(id)).collect();
+            distinct.len() == ids.len()
+        };
+        let longest = ids.iter().map(String::len).max().unwrap_or(0);
+        Self((SHORT_ID..longest).find(differ).unwrap_or(longest))
+    }
+
+    /// The id at that length.
+    pub fn cut(&self, id: &impl ToString) -> String {
+        id.to_string().chars().take(self.0).collect()
+    }
 }
 
 /// The text without characters that could command a terminal: the till's words are anybody's.

@@ -11,7 +11,7 @@ use super::{
     args::Listing,
     desk::Desk,
     find,
-    print::{self, Table},
+    print::{self, ShortIds, Table},
 };
 use crate::{
     decode::{self, Input},
@@ -91,11 +91,11 @@ async fn list(listing: Listing, desk: &Desk, out: &mut dyn Write) -> anyhow::Res
     } else if bodies.is_empty() {
         writeln!(out, "nothing is in quarantine: every call could be read")?;
     } else {
-        let ids: Vec<String> = bodies.iter().map(|body| body.id.clone()).collect();
+        let ids = ShortIds::of(bodies.iter().map(|body| body.id.clone()));
         let mut table = Table::new(&["ID", "SHOP", "RECEIVED", "REASON"]);
-        for (body, id) in bodies.iter().zip(print::short_ids(&ids)) {
+        for body in &bodies {
             let at = desk.time(body.received_at, Some(&body.shop));
-            table.row([id, body.shop.clone(), at, print::excerpt(&body.reason, 60)]);
+            table.row([ids.cut(&body.id), body.shop.clone(), at, print::excerpt(&body.reason, 60)]);
         }
         table.write("", out)?;
     }

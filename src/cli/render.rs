@@ -24,7 +24,7 @@ pub struct Render {
     /// The order: its internal id, else its number
     #[arg(long, value_name = "ORDER")]
     order: String,
-    /// Of a mail, the HTML in place of the text
+    /// The HTML in place of the text; for sinks of type email
     #[arg(long)]
     html: bool,
 }
@@ -35,6 +35,11 @@ pub struct Render {
 /// When the order or the sink is not found, the message cannot be made, or the database or the output fails.
 pub async fn run(wanted: &Render, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let name = find::sink(&desk.config, &wanted.name)?;
+    let kind = desk.config.sinks[&name].options.kind();
+    if wanted.html && kind != "email" {
+        let what = format!("`--html` is for sinks of type `email`, and `{name}` is of type `{kind}`");
+        return Err(Stop::with_fix(Exit::Usage, what, "leave it out"));
+    }
     let order = find::order(desk, &wanted.order).await?;
     let lane = assemble::lane(&desk.config, &name, &desk.clock)?;
     let candidate = candidate(desk, &lane.rule, order).await?;
@@ -54,7 +59,7 @@ pub async fn run(wanted: &Render, desk: &Desk, out: &mut dyn Write) -> anyhow::R
     if outgoing.invoice_absent {
         eprintln!("note: the invoice is not here yet; the service would wait for it");
     }
-    match desk.config.sinks[&name].options.kind() {
+    match kind {
         "email" => mail(&payload, wanted.html, out)?,
         _ => writeln!(out, "{}", payload.body.trim_end_matches('\n'))?,
     }

@@ -42,7 +42,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Serve => serve::run(&source, &environment).await,
         Command::Demo(wanted) => demo::run(&wanted).await,
-        Command::Init(init) => init::run(&init.path, init.force, out),
+        Command::Init(init) => init::run(&init.path, init.force, clock.now(), out),
         Command::Url(wanted) => {
             url::run(&load(&source, &environment)?.config, wanted.shop.as_deref(), out, &mut io::stderr())
         }

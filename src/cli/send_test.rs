@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     config::{Config, ShopConfig},
     order::Phase,
-    till::{self, Answer, Voice},
+    till::{self, Answer, CallError, Voice},
 };
 
 /// What to send, and where to.
@@ -78,7 +78,11 @@ pub async fn run(
     let mut exit = Exit::Ok;
     for phase in wanted.phase.phases() {
         let answer = till::post(&till::encode(&order, *phase, Voice::default()), &address).await.map_err(|error| {
-            Stop::with_fix(Exit::Failed, error, "start `tillhook serve`, or look at server.public_url and its proxy")
+            let fix = match error {
+                CallError::Refused(_) => "`tillhook serve` must run there; `--to URL` sends to another address",
+                _ => "start `tillhook serve`, or look at server.public_url and its proxy",
+            };
+            Stop::with_fix(Exit::Failed, error, fix)
         })?;
         let said = match phase {
             Phase::Validated => "invoice issued",

@@ -44,8 +44,11 @@ pub async fn run(source: &Source, environment: &Environment) -> anyhow::Result<E
     eprintln!("tillhook {} listens on {}", env!("CARGO_PKG_VERSION"), running.addr);
     let running = signals.reload_until_stop(running, config, || load(source, environment)).await;
     tracing::info!("stopping: what is under way may end");
-    if timeout(STOP_WITHIN, running.stop()).await.is_err() {
-        tracing::warn!("not everything ended in time; what was cut off is attempted again at the next start");
+    match timeout(STOP_WITHIN, running.stop()).await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(_) => {
+            tracing::warn!("stopped before everything had ended; what was cut off is attempted again at the next start")
+        }
     }
     Ok(Exit::Ok)
 }
@@ -142,12 +145,12 @@ impl Signals {
 }
 
 fn tell_what_needs_a_restart(old: &Config, new: &Config) {
-    // The door's own path is laid at the start.
-    let path = |config: &Config| config.server.public_url.as_ref().map(|url| url.path().to_owned());
+    let path = |config: &Config| app::base_path(config.server.public_url.as_ref()).to_owned();
     for (key, changed) in [
         ("server.listen", old.server.listen != new.server.listen),
         ("server.body_limit", old.server.body_limit != new.server.body_limit),
         ("storage.path", old.storage.path != new.storage.path),
+        // The paths of the door are laid at the start.
         ("server.public_url", path(old) != path(new)),
     ] {
         if changed {

@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     deliver::Lane,
     order::{DeliveryId, Event, EventData, EventId, EventType, Shop, ShopRef},
-    sink::{Delivery, Outgoing, Payload, Purpose, SinkError},
+    sink::{Delivery, Outgoing, Payload, Purpose, Reason, SinkError},
 };
 
 /// What the test message says.
@@ -44,13 +44,16 @@ pub async fn run(name: &str, config: &Config, clock: &Arc<dyn Clock>, out: &mut 
 
 /// As patient as the service is.
 async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, SinkError>>) -> Result<T, SinkError> {
-    tokio::time::timeout(limit, step).await.unwrap_or_else(|_| {
-        Err(SinkError::retry(crate::sink::Reason::TimeOut, format!("no answer within {} s", limit.as_secs())))
-    })
+    tokio::time::timeout(limit, step)
+        .await
+        .unwrap_or_else(|_| Err(SinkError::retry(Reason::TimeOut, format!("no answer within {} s", limit.as_secs()))))
 }
 
 fn failed(what: &str, error: &SinkError) -> anyhow::Error {
     let fix = match error {
+        SinkError::Retry { reason: Reason::Local, .. } => {
+            "put it right on this machine; until then the service keeps the messages and tries again"
+        }
         SinkError::Retry { .. } => "it may pass by itself; the service would try again",
         SinkError::Reject { .. } => "the far side refuses the message: look at the sink's settings there and here",
         SinkError::Pause { .. } => "the far side refuses us: look at the address and the credentials",

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Exit, Stop};
+use super::{Exit, Stop, find};
 use crate::sink::signature::{ID, SIGNATURE, Secret, SecretError, TIMESTAMP, verify};
 
 /// A call and what it is said to be signed with.
@@ -19,16 +19,16 @@ pub struct Verify {
     /// The secret, `whsec_…`; given more than once, any of them
     #[arg(long = "secret", value_name = "S", required = true)]
     secrets: Vec<SecretString>,
-    /// The header webhook-id
-    #[arg(long, required_unless_present = "headers")]
+    /// The header webhook-id of the call
+    #[arg(long)]
     id: Option<String>,
-    /// The header webhook-timestamp
-    #[arg(long, value_name = "T", required_unless_present = "headers")]
+    /// The header webhook-timestamp of the call
+    #[arg(long, value_name = "T")]
     timestamp: Option<String>,
-    /// The header webhook-signature
-    #[arg(long, value_name = "SIG", required_unless_present = "headers")]
+    /// The header webhook-signature of the call
+    #[arg(long, value_name = "SIG")]
     signature: Option<String>,
-    /// A file with the headers, one `name: value` a line
+    /// In place of these three: a file with the headers of the call, one `name: value` a line
     #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "timestamp", "signature"])]
     headers: Option<PathBuf>,
     /// How old the call may be, such as 5m, or none for any age
@@ -42,9 +42,9 @@ pub struct Verify {
 /// When the call is not genuine (exit 1), or a file cannot be read (exit 2).
 pub fn run(wanted: &Verify, now: Timestamp, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let secrets: Vec<Secret> = wanted.secrets.iter().map(secret).collect::<Result<_, _>>()?;
-    let body = read(&wanted.file)?;
+    let body = find::file(&wanted.file)?;
     let headers = match &wanted.headers {
-        Some(file) => parse(&String::from_utf8_lossy(&read(file)?)),
+        Some(file) => parse(&String::from_utf8_lossy(&find::file(file)?)),
         None => given(wanted)?,
     };
     match verify(&secrets, &headers, &body, now, wanted.tolerance) {
@@ -76,12 +76,16 @@ fn tolerance(text: &str) -> Result<Duration, String> {
 fn given(wanted: &Verify) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in [(ID, &wanted.id), (TIMESTAMP, &wanted.timestamp), (SIGNATURE, &wanted.signature)] {
-        if let Some(value) = value {
-            let value = HeaderValue::from_str(value.trim()).map_err(|_| {
-                Stop::with_fix(Exit::Usage, format!("{name} is no header's value"), "give it as it was received")
-            })?;
-            headers.insert(name, value);
-        }
+        let Some(value) = value else {
+            let what = format!("the header {name} of the call is needed to check its signature");
+            let fix = "save the call's headers to a file, one `name: value` a line, and give `--headers FILE`; \
+                       or give all three of `--id`, `--timestamp` and `--signature`";
+            return Err(Stop::with_fix(Exit::Usage, what, fix));
+        };
+        let value = HeaderValue::from_str(value.trim()).map_err(|_| {
+            Stop::with_fix(Exit::Usage, format!("{name} is no header's value"), "give it as it was received")
+        })?;
+        headers.insert(name, value);
     }
     Ok(headers)
 }
@@ -93,11 +97,4 @@ fn parse(text: &str) -> HeaderMap {
         Some((name.trim().parse::<HeaderName>().ok()?, value.trim().parse::<HeaderValue>().ok()?))
     };
     text.lines().filter_map(header).collect()
-}
-
-fn read(file: &PathBuf) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(file).map_err(|error| {
-        let what = format!("{} cannot be read ({})", file.display(), error.kind());
-        Stop::with_fix(Exit::Usage, what, "check that the file exists and that this user may read it")
-    })
 }

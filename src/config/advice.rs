@@ -35,9 +35,23 @@ pub fn advice(loaded: &Loaded) -> Vec<Problem> {
             advice.push(Problem::new(what, at(key), "name something in it, or remove it for the default"));
         }
     }
+    advice.extend(unlikely_port(loaded));
     advice.extend(readable_password(loaded));
     advice.extend(readable_secrets(loaded));
     advice
+}
+
+/// A port on which mail servers encrypt in the other way.
+fn unlikely_port(loaded: &Loaded) -> Option<Problem> {
+    let smtp = loaded.config.smtp.as_ref()?;
+    let usual = match (smtp.port, smtp.tls) {
+        (465, Tls::Starttls) => "implicit",
+        (587, Tls::Implicit) => "starttls",
+        _ => return None,
+    };
+    let what = format!("`smtp.port` is {}, but `smtp.tls` is not \"{usual}\"", smtp.port);
+    let fix = "write `tls = \"implicit\"` with port 465, or `tls = \"starttls\"` with port 587";
+    Some(Problem::new(what, loaded.origin_of("smtp.port").cloned(), fix))
 }
 
 /// A password that whoever is on the way to the mail server may read.

@@ -43,6 +43,7 @@ pub(super) fn build(root: &mut Table, defaults: &Table, report: &mut Report) -> 
         Config { server: server?, storage: storage?, shops, smtp: smtp.flatten(), delivery: delivery?, sinks };
     check::check(&config, root, report);
     choose_alerted(&mut config);
+    complete(root, &config);
     Some(config)
 }
 
@@ -80,8 +81,9 @@ fn empty(name: &str) -> Entry {
 }
 
 fn read_smtp(root: &mut Table, report: &mut Report) -> Option<Smtp> {
-    let none = Table::default();
-    let mut section = Section::new(&["smtp"], root.remove("smtp")?, &none);
+    let below = schema::defaults_of_smtp();
+    let mut section = Section::new(&["smtp"], root.remove("smtp")?, &below);
+    section.table(report)?.lay_over(&below);
     let complete = section.demand(&schema::required_of_smtp(), report);
     let smtp = section.read(report, |node| Smtp::deserialize(node));
     root.set("smtp", section.node);
@@ -154,6 +156,27 @@ fn check_token(section: &Section<'_>, key: &str, report: &mut Report) {
             section.path.join(".")
         );
         report.problem(Problem::new(what, entry.node.place.clone(), "make one with `tillhook secrets new --token`"));
+    }
+}
+
+/// Puts into the tree what follows from several tables, so that it is shown with the rest.
+fn complete(root: &mut Table, config: &Config) {
+    let text = |text: &str| Node::new(Value::Text(text.to_owned()), None);
+    for (id, shop) in &config.shops {
+        if let Some(table) = root.section_mut("shop").and_then(|shops| shops.section_mut(id.as_str())) {
+            table.lay_over(&Table(vec![Entry::default("name", text(&shop.shop.name))]));
+        }
+    }
+    let alerted = config.sinks.iter().filter(|(_, sink)| sink.rule.alerts).map(|(name, _)| text(name.as_str()));
+    let alerted = Node::new(Value::List(alerted.collect()), None);
+    if let Some(delivery) = root.section_mut("delivery") {
+        delivery.lay_over(&Table(vec![Entry::default("alerts", alerted)]));
+    }
+    let Some(from) = root.section("smtp").and_then(|smtp| smtp.get("from")).cloned() else { return };
+    for (name, _) in config.sinks.iter().filter(|(_, sink)| sink.options.kind() == "email") {
+        if let Some(table) = root.section_mut("sink").and_then(|sinks| sinks.section_mut(name.as_str())) {
+            table.lay_over(&Table(vec![from.clone()]));
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! Finds the configuration and loads it: the file, the environment over it, the defaults under it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use secrecy::ExposeSecret;
 
@@ -120,7 +123,11 @@ fn read_file(file: &Path, environment: &Environment, source: &Source) -> Result<
         let variable = "TILLHOOK_CONFIG";
         let by_variable = *source == Source::Search && environment.get(variable).is_some_and(|value| !value.is_empty());
         let place = by_variable.then(|| Place::Variable(variable.to_owned()));
-        Problems(vec![unreadable("the configuration", file, &error, place)])
+        let mut problem = unreadable("the configuration", file, &error, place);
+        if error.kind() == ErrorKind::NotFound {
+            "check the path, or write the file with `tillhook init`".clone_into(&mut problem.fix);
+        }
+        Problems(vec![problem])
     })?;
     node::parse_file(file, &text).map_err(Problems)
 }

@@ -38,7 +38,7 @@ use url::Url;
 pub use advice::advice;
 pub use environment::Environment;
 pub use load::{Loaded, Source, load};
-pub use problem::{Place, Problem, Problems};
+pub use problem::{Place, Problem, Problems, unreadable_file};
 pub use schema::schema;
 pub use secret::{ensure_token, new_token};
 pub use show::{Setting, show};
@@ -141,10 +141,10 @@ pub struct Delivery {
     #[serde(deserialize_with = "values::intervals")]
     #[schemars(with = "Vec<values::Interval>")]
     pub retry: Vec<Duration>,
-    /// How long one attempt may take; where not set, "15s". E-mail keeps its "5m" where that is longer.
-    #[serde(default, deserialize_with = "values::optional_interval")]
-    #[schemars(with = "Option<values::Interval>")]
-    pub timeout: Option<Duration>,
+    /// How long one attempt may take. E-mail keeps its "5m" where that is longer.
+    #[serde(deserialize_with = "values::interval")]
+    #[schemars(with = "values::Interval")]
+    pub timeout: Duration,
     /// How many messages of one sink are on their way at once.
     #[serde(deserialize_with = "values::at_least_one")]
     #[schemars(with = "usize", range(min = 1))]

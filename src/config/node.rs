@@ -74,6 +74,13 @@ impl Node {
     }
 }
 
+impl Entry {
+    /// A default: it is written nowhere.
+    pub(super) fn default(key: &str, node: Node) -> Self {
+        Self { key: key.to_owned(), place: None, node }
+    }
+}
+
 impl Table {
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
         self.0.iter().find(|entry| entry.key == key)
@@ -109,13 +116,18 @@ impl Table {
         Some(self.0.remove(index))
     }
 
-    /// Adds what `below` has and this table has not; an empty text is the same as leaving the key out.
+    /// Adds what `below` has and this table has not, in the tables inside it too; an empty text is the same as leaving the
+    /// key out.
     pub(super) fn lay_over(&mut self, below: &Table) {
         for entry in &below.0 {
             match self.get_mut(&entry.key) {
                 None => self.0.push(entry.clone()),
                 Some(own) if own.node.text() == Some("") => own.node = entry.node.clone(),
-                Some(_) => {}
+                Some(own) => {
+                    if let (Some(own), Some(below)) = (own.node.table_mut(), entry.node.table()) {
+                        own.lay_over(below);
+                    }
+                }
             }
         }
     }

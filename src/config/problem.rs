@@ -2,7 +2,12 @@
 //!
 //! **Invariant:** a problem never quotes the source line, because that line may hold a secret; it names the place instead.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    path::Path,
+    sync::Arc,
+};
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +157,22 @@ pub(super) fn listed(words: &[&str]) -> String {
 }
 
 /// What a file that cannot be read is a problem of.
-pub(super) fn unreadable(what: &str, path: &Path, error: &std::io::Error, place: Option<Place>) -> Problem {
-    let what = format!("{what}: {} cannot be read ({})", path.display(), error.kind());
-    Problem::new(what, place, "check that the file exists and that this user may read it")
+pub(super) fn unreadable(what: &str, path: &Path, error: &io::Error, place: Option<Place>) -> Problem {
+    let (why, fix) = unreadable_file(path, error);
+    Problem::new(format!("{what}: {why}"), place, fix)
+}
+
+/// Why a file cannot be read, and what to do about it.
+pub fn unreadable_file(path: &Path, error: &io::Error) -> (String, &'static str) {
+    let file = path.display();
+    match error.kind() {
+        // In full, because who typed a relative path may have meant it from another folder.
+        ErrorKind::NotFound => {
+            let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            (format!("there is no file {}", full.display()), "check the path, or make the file")
+        }
+        ErrorKind::PermissionDenied => (format!("this user may not read {file}"), "let it, with `chown` or `chmod`"),
+        ErrorKind::IsADirectory => (format!("{file} is a folder"), "name a file"),
+        kind => (format!("{file} cannot be read ({kind})"), "check that it is a whole file"),
+    }
 }

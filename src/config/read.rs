@@ -7,6 +7,12 @@ use super::{
     schema,
 };
 
+/// The key that is hinted at with [`PORTS`].
+const SMTP_PORT: [&str; 2] = ["smtp", "port"];
+
+/// What the port of a mail server is, as good as everywhere.
+const PORTS: &str = "write `port = 465` with `tls = \"implicit\"`, or `port = 587` with `tls = \"starttls\"`";
+
 /// A table about to be read.
 pub(super) struct Section<'a> {
     /// Its name as the operator wrote it: `shop.dupont`.
@@ -87,6 +93,7 @@ impl<'a> Section<'a> {
                 } else {
                     format!("`{}`: {what}", path.join("."))
                 };
+                let fix = if path == SMTP_PORT { Some(PORTS.to_owned()) } else { fix };
                 let fix = fix.unwrap_or_else(|| "see `tillhook config schema` for what it may be".to_owned());
                 report.problem(Problem::new(what, place, fix));
             }
@@ -115,6 +122,7 @@ impl<'a> Section<'a> {
             (_, "type") => {
                 format!("add `type = \"…\"`: one of {}", super::problem::listed(crate::sink::Options::KINDS))
             }
+            (Some("smtp"), "port") => PORTS.to_owned(),
             _ if schema::is_secret(&[key]) => {
                 format!("add `{key} = \"…\"`, `{key} = {{ file = \"…\" }}` or `{key} = {{ env = \"…\" }}`")
             }

@@ -40,12 +40,39 @@ pub(super) fn required_of_sink(kind: &str) -> Vec<String> {
 
 /// What the keys of this kind of sink are where they are not set, as far as the kind says so.
 pub(super) fn defaults_of_sink(kind: &str) -> Table {
-    let schema = Options::schema(kind).map(|schema| schema.to_value()).unwrap_or_default();
-    let default = |(key, property): (String, Value)| {
-        let node = Node::from_json(property.get("default")?)?;
-        Some(Entry { key, place: None, node })
-    };
-    Table(properties(&schema).into_iter().filter_map(default).collect())
+    defaults_in(&Options::schema(kind).map(|schema| schema.to_value()).unwrap_or_default())
+}
+
+/// What the keys of every sink are where they are not set and neither `[delivery]` nor the kind says.
+pub(super) fn defaults_of_every_sink() -> Table {
+    defaults_in(&table::<SinkTable>())
+}
+
+/// What the keys of `[smtp]` are where they are not set.
+pub(super) fn defaults_of_smtp() -> Table {
+    defaults_in(&table::<Smtp>())
+}
+
+fn defaults_in(schema: &Value) -> Table {
+    let default =
+        |(key, property): (String, Value)| Some(Entry::default(&key, Node::from_json(property.get("default")?)?));
+    Table(properties(schema).into_iter().filter_map(default).collect())
+}
+
+/// The keys that `schema` (that of the whole file) knows in the table at `path`, such as `sink.erp`; `kind` knows the
+/// sinks.
+pub(super) fn keys(schema: &Value, path: &str, kind: impl Fn(&str) -> Option<&'static str>) -> Vec<String> {
+    let mut steps = path.split('.');
+    let section = steps.next().unwrap_or_default();
+    let mut table = &schema["properties"][section];
+    if let Some(name) = steps.next() {
+        table = &table["additionalProperties"];
+        if section == "sink" {
+            let place = kind(name).and_then(|kind| Options::KINDS.iter().position(|known| *known == kind));
+            table = &table["oneOf"][place.unwrap_or_default()];
+        }
+    }
+    properties(steps.fold(table, |table, step| &table["properties"][step])).into_iter().map(|(key, _)| key).collect()
 }
 
 /// What `[smtp]` must have.

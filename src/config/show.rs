@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Loaded, Place,
-    node::{Node, Table, Value},
+    node::{Entry, Node, Table, Value},
     schema,
 };
 
@@ -28,26 +28,50 @@ pub struct Setting {
     pub is_literal_secret: bool,
 }
 
-/// The configuration as TOML; a comment behind each value says where it comes from.
+/// The configuration as TOML; a comment behind each value says where it comes from, and one below each table which of its
+/// keys have no value.
 pub fn show(loaded: &Loaded) -> String {
-    let mut text = String::new();
-    let mut table = "";
-    for setting in &loaded.settings {
-        let (above, key) = setting.path.rsplit_once('.').unwrap_or(("", &setting.path));
-        if above != table {
-            let gap = if table.is_empty() { "" } else { "\n" };
-            // Writing to a `String` cannot fail.
-            let _ = writeln!(text, "{gap}[{above}]");
-            table = above;
-        }
+    let schema = schema::schema();
+    let tables = loaded.settings.chunk_by(|one, next| one.table() == next.table());
+    let tables: Vec<String> = tables.map(|settings| show_table(loaded, &schema, settings)).collect();
+    tables.join("\n")
+}
+
+fn show_table(loaded: &Loaded, schema: &serde_json::Value, settings: &[Setting]) -> String {
+    let table = settings[0].table();
+    let mut text = format!("[{table}]\n");
+    for setting in settings {
         let origin = match &setting.place {
             None => "default".to_owned(),
             Some(Place::File { file, line, .. }) => format!("{}:{line}", file.display()),
             Some(Place::Variable(name)) => name.clone(),
         };
-        let _ = writeln!(text, "{key} = {}  # {origin}", setting.shown);
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{} = {}  # {origin}", setting.key(), setting.shown);
+    }
+    let has_value = |key: &str| {
+        let path = format!("{table}.{key}");
+        loaded.settings.iter().any(|setting| setting.path == path || setting.table() == path)
+    };
+    let kind = |name: &str| {
+        let sink = loaded.config.sinks.iter().find(|(sink, _)| sink.as_str() == name);
+        sink.map(|(_, sink)| sink.options.kind())
+    };
+    let unset: Vec<String> = schema::keys(schema, table, kind).into_iter().filter(|key| !has_value(key)).collect();
+    if !unset.is_empty() {
+        let _ = writeln!(text, "# not set: {}", unset.join(", "));
     }
     text
+}
+
+impl Setting {
+    fn table(&self) -> &str {
+        self.path.rsplit_once('.').map_or("", |(table, _)| table)
+    }
+
+    fn key(&self) -> &str {
+        self.path.rsplit_once('.').map_or(&self.path, |(_, key)| key)
+    }
 }
 
 /// The settings of the whole tree, in the order of its sections.
@@ -111,7 +135,11 @@ impl Node {
             serde_json::Value::Bool(truth) => Value::Truth(*truth),
             serde_json::Value::Number(number) => Value::Whole(number.as_i64()?),
             serde_json::Value::Array(items) => Value::List(items.iter().map(Self::from_json).collect::<Option<_>>()?),
-            serde_json::Value::Object(_) | serde_json::Value::Null => return None,
+            serde_json::Value::Object(keys) => {
+                let entry = |(key, value): (&String, _)| Some(Entry::default(key, Self::from_json(value)?));
+                Value::Table(Table(keys.iter().filter_map(entry).collect()))
+            }
+            serde_json::Value::Null => return None,
         };
         Some(Self::new(value, None))
     }
@@ -213,5 +241,52 @@ mod tests {
             assert!(shown.lines().any(|shown| shown == line), "{line} in\n{shown}");
         }
         assert!(shown.parse::<toml::Table>().is_ok(), "{shown}");
+    }
+
+    #[test]
+    fn what_is_in_force_without_being_written_is_shown_too() {
+        let (_dir, source) =
+            with_secrets("only = { refund = \"exclude\" }\n[sink.z]\ntype = \"email\"\nto = [\"b@example.com\"]\n");
+        let shown = show(&load(&source, &environment()).unwrap());
+        let Source::File(file) = source else { panic!("a file") };
+        let file = file.display();
+        let table = |name: &str| -> String {
+            let head = format!("[{name}]\n");
+            let tables = shown.split("\n\n").map(|table| table.trim_end().to_owned() + "\n");
+            tables.filter_map(|table| table.strip_prefix(&head).map(str::to_owned)).collect()
+        };
+        for (name, lines) in [
+            ("server", vec!["# not set: public_url".to_owned()]),
+            ("shop.a", vec!["name = \"a\"  # default".to_owned()]),
+            ("smtp", vec!["tls = \"implicit\"  # default".to_owned()]),
+            (
+                "delivery",
+                ["timeout = \"15s\"  # default", "alerts = [\"y\", \"z\"]  # default"].map(str::to_owned).into(),
+            ),
+            (
+                "sink.x",
+                ["format = \"standard\"  # default", "include_customer = false  # default"].map(str::to_owned).into(),
+            ),
+            (
+                "sink.x.only",
+                ["refund = \"include\"  # default", "customer = \"any\"  # default"].map(str::to_owned).into(),
+            ),
+            (
+                "sink.y",
+                ["show = [\"total\", \"items\"]  # default", "# not set: token, channel, locale"]
+                    .map(str::to_owned)
+                    .into(),
+            ),
+            (
+                "sink.y.only",
+                vec![format!("refund = \"exclude\"  # {file}:18"), "# not set: min_total, max_total".to_owned()],
+            ),
+            ("sink.z", vec!["profile = \"human\"  # default".to_owned(), "timeout = \"5m\"  # default".to_owned()]),
+            ("sink.z", vec![format!("from = \"a@example.com\"  # {file}:7"), "# not set: reply_to, locale".to_owned()]),
+        ] {
+            for line in lines {
+                assert!(table(name).lines().any(|shown| shown == line), "{line} in [{name}] of\n{shown}");
+            }
+        }
     }
 }

@@ -84,8 +84,9 @@ fn inherited(defaults: &Table, delivery: &Table, options: Option<&Options>) -> T
     let shared = INHERITED.iter().filter_map(|key| delivery.get(key)).filter(|entry| entry.node.text() != Some(""));
     let shared = shared.filter(|entry| entry.key != "timeout" || !hurries(entry, timeout));
     below.lay_over(&Table(shared.cloned().collect()));
-    let of_kind = [("per_order", per_order.to_owned()), ("timeout", format!("{}s", timeout.as_secs()))];
-    below.lay_over(&Table(of_kind.map(|(key, text)| default(key, text)).into()));
+    let of_kind = [("per_order", per_order.to_owned()), ("timeout", Interval(timeout).to_string())];
+    below.lay_over(&Table(of_kind.map(|(key, text)| Entry::default(key, Node::new(Value::Text(text), None))).into()));
+    below.lay_over(&schema::defaults_of_every_sink());
     below
 }
 
@@ -94,10 +95,6 @@ fn inherited(defaults: &Table, delivery: &Table, options: Option<&Options>) -> T
 fn hurries(granted: &Entry, needed: Duration) -> bool {
     let granted = granted.node.text().and_then(|text| Interval::try_from(text.to_owned()).ok());
     needed > TIMEOUT && granted.is_some_and(|granted| granted.0 < needed)
-}
-
-fn default(key: &str, text: String) -> Entry {
-    Entry { key: key.to_owned(), place: None, node: Node::new(Value::Text(text), None) }
 }
 
 fn finish(name: &SinkName, options: Options, table: SinkTable) -> SinkConfig {

@@ -96,6 +96,14 @@ impl Written {
     "[shop.a]\ntoken = \"0123456789abcdef\"\n[sink.x]\ntype = \"email\"\nto = [\"a@example.com\"]",
     "error: `sink.x` sends e-mail, but there is no mail server\n  --> tillhook.toml:4:8\n  fix: add a table `[smtp]` with `host`, `port` and `from`"
 )]
+#[case::a_mail_server_without_a_port(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\nhost = \"h\"\nfrom = \"a@example.com\"",
+    "error: `smtp` has no `port`\n  --> tillhook.toml:3:2\n  fix: write `port = 465` with `tls = \"implicit\"`, or `port = 587` with `tls = \"starttls\"`"
+)]
+#[case::a_mail_server_s_port_in_words(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\nhost = \"h\"\nport = \"tls\"\nfrom = \"a@example.com\"",
+    "error: `smtp.port` must be a whole number, not text\n  --> tillhook.toml:5:8\n  fix: write `port = 465` with `tls = \"implicit\"`, or `port = 587` with `tls = \"starttls\"`"
+)]
 #[case::an_alert_to_nobody(
     "[shop.a]\ntoken = \"0123456789abcdef\"\n[delivery]\nalerts = [\"consol\"]\n[sink.console]\ntype = \"stdout\"",
     "error: `delivery.alerts`: there is no sink `consol`\n  --> tillhook.toml:4:11\n  fix: did you mean `console`?"
@@ -222,9 +230,9 @@ fn a_file_twin_gives_the_file_s_text_without_its_last_newline() {
     let both = file.problems(&[twin, ("TILLHOOK_SHOP__DUPONT__TOKEN", "x")]);
     assert!(both.contains("are both set"), "{both}");
     let absent = file.problems(&[("TILLHOOK_SHOP__DUPONT__TOKEN_FILE", "/nowhere/token")]);
-    let expected = "error: `TILLHOOK_SHOP__DUPONT__TOKEN_FILE`: /nowhere/token cannot be read (entity not found)\n  \
+    let expected = "error: `TILLHOOK_SHOP__DUPONT__TOKEN_FILE`: there is no file /nowhere/token\n  \
                     --> environment variable TILLHOOK_SHOP__DUPONT__TOKEN_FILE\n  \
-                    fix: check that the file exists and that this user may read it";
+                    fix: check the path, or make the file";
     assert_eq!(absent, expected);
 }
 
@@ -333,9 +341,9 @@ fn delivery_s_timeout_never_hurries_a_mail_and_a_sink_s_own_always_wins() {
 #[test]
 fn a_file_that_is_not_there_is_named_with_the_variable_that_asked_for_it() {
     let set: Environment = [("TILLHOOK_CONFIG", "/nowhere/tillhook.toml")].into_iter().collect();
-    let expected = "error: the configuration: /nowhere/tillhook.toml cannot be read (entity not found)\n  \
+    let expected = "error: the configuration: there is no file /nowhere/tillhook.toml\n  \
                     --> environment variable TILLHOOK_CONFIG\n  \
-                    fix: check that the file exists and that this user may read it";
+                    fix: check the path, or write the file with `tillhook init`";
     assert_eq!(load(&Source::Search, &set).map(|_| ()).unwrap_err().to_string(), expected);
 }
 
@@ -356,7 +364,8 @@ fn an_empty_text_is_the_same_as_leaving_the_key_out() {
          previous_token = \"\"\n[sink.a]\ntype = \"slack\"\nurl = \"https://hooks.example/x\"\napi = \"\"\nsettle = \"\"\n"
     ));
     let config = file.load(&[("TILLHOOK_STORAGE__PATH", "")]).unwrap().config;
-    assert_eq!((config.server.listen.port(), config.server.public_url, config.delivery.timeout), (8080, None, None));
+    assert_eq!((config.server.listen.port(), config.server.public_url), (8080, None));
+    assert_eq!(config.delivery.timeout, Duration::from_secs(15));
     assert_eq!((config.storage.path.to_str(), config.delivery.concurrency), (Some("/data"), 4));
     assert!(config.shops.first_key_value().unwrap().1.previous_token.is_none());
     assert!(written(&format!("{SHOP}tokn = \"\"")).problems(&[]).contains("`shop.dupont.tokn` is not a known key"));

@@ -3,6 +3,7 @@
 //! Each function is a field's `deserialize_with`. Their errors say `WHAT: use FIX`.
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -36,6 +37,13 @@ impl TryFrom<String> for Interval {
             return Err(format!("`{text}` is too long: use at most \"366d\""));
         }
         Ok(Self(duration))
+    }
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        if seconds > 0 && seconds.is_multiple_of(60) { write!(f, "{}m", seconds / 60) } else { write!(f, "{seconds}s") }
     }
 }
 
@@ -80,11 +88,6 @@ pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D
 /// A [`Duration`].
 pub(super) fn interval<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     Interval::deserialize(from).map(|interval| interval.0)
-}
-
-/// A [`Duration`], or none.
-pub(super) fn optional_interval<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    Ok(Option::<Interval>::deserialize(from)?.map(|interval| interval.0))
 }
 
 /// A list of [`Duration`]s.

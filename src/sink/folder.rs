@@ -48,7 +48,10 @@ impl Kind for Options {
         if self.path.is_dir() {
             return Vec::new();
         }
-        vec!["has a `path` that is no folder: create it, and let tillhook write there".to_owned()]
+        vec![
+            "has a `path` that is no folder: create it, and let tillhook write there; until then its messages wait"
+                .to_owned(),
+        ]
     }
 
     fn build(&self, _: &SinkName, _: &Context) -> Result<Handle, BuildError> {
@@ -74,13 +77,13 @@ impl Sink for Folder {
 
     async fn send(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let (folder, delivery) = (self.0.path.clone(), delivery.clone());
-        blocking(move || write_delivery(&folder, &delivery)).await?;
+        blocking(&self.0.path, move || write_delivery(&folder, &delivery)).await?;
         Ok(Receipt { status: "written".to_owned(), ..Receipt::default() })
     }
 
     async fn check(&self) -> Result<String, SinkError> {
         let folder = self.0.path.clone();
-        blocking(move || {
+        blocking(&self.0.path, move || {
             let probe = folder.join(".tillhook-check");
             write_whole(&probe, b"")?;
             fs::remove_file(probe)
@@ -91,9 +94,16 @@ impl Sink for Folder {
 }
 
 /// Files are written on a thread of their own: a network share can take its time.
-async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), SinkError> {
+async fn blocking(folder: &Path, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), SinkError> {
     let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten();
-    done.map_err(|error| SinkError::retry(Reason::Local, format!("the folder cannot be written: {error}")))
+    done.map_err(|error| {
+        let folder = folder.display();
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => format!("the folder {folder} does not exist"),
+            _ => format!("the folder {folder} cannot be written: {error}"),
+        };
+        SinkError::retry(Reason::Local, why)
+    })
 }
 
 /// The PDF first: who sees the event finds its invoice.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
 use crate::{clock::Clock, order::SinkName};
 
 /// The shape of a call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Standard Webhooks: the event as JSON.

@@ -52,7 +52,6 @@ pub struct OrderLine {
     /// What does not add up.
     pub warnings: Value,
     /// Whether it is a test.
-    #[serde(skip)]
     pub test: bool,
 }
 
@@ -77,14 +76,16 @@ pub struct DeliveryLine {
     pub status: String,
     /// How often it was tried.
     pub attempts: u32,
-    /// When it will be tried next.
+    /// When it will be tried next; `None` also while it waits behind another one.
     pub next_attempt_at: Option<Timestamp>,
     /// What went wrong last.
     pub last_error: Option<String>,
     /// Which rule skipped it.
     pub skipped_because: Option<String>,
-    /// When it was delivered.
+    /// When it was last delivered, also where it is to be sent again.
     pub delivered_at: Option<Timestamp>,
+    /// The delivery of the same order (or lane) that has to end before this one is tried.
+    pub behind: Option<DeliveryId>,
 }
 
 /// An invoice in a list.
@@ -179,7 +180,9 @@ impl Store {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT * FROM (SELECT d.seq, d.id, d.sink, d.event_id, d.event_type,
             d.shop, o.order_id, o.internal_id, d.attempts, d.open, d.due_at, d.last_error, d.skipped_because,
-            d.delivered_at, ",
+            d.delivered_at, CASE WHEN d.open = 1 THEN
+                (SELECT p.id FROM delivery p WHERE p.lane = d.lane AND p.open = 1 AND p.seq < d.seq ORDER BY p.seq LIMIT 1)
+            END AS behind, ",
         );
         query.push(STATUS).push_bind(super::micros(now)).push(STATUS_ELSE);
         query.push(
@@ -317,6 +320,7 @@ fn invoice_line(row: &SqliteRow) -> Result<InvoiceLine, StoreError> {
 fn delivery_line(row: &SqliteRow) -> Result<DeliveryLine, StoreError> {
     let open: bool = row.try_get("open")?;
     let due_at = timestamp(row.try_get("due_at")?)?;
+    let behind: Option<&str> = row.try_get("behind")?;
     Ok(DeliveryLine {
         id: parse(row.try_get("id")?)?,
         sink: parse(row.try_get("sink")?)?,
@@ -327,9 +331,10 @@ fn delivery_line(row: &SqliteRow) -> Result<DeliveryLine, StoreError> {
         internal_id: row.try_get("internal_id")?,
         status: row.try_get("shown")?,
         attempts: row.try_get("attempts")?,
-        next_attempt_at: open.then_some(due_at),
+        next_attempt_at: (open && behind.is_none()).then_some(due_at),
         last_error: row.try_get("last_error")?,
         skipped_because: row.try_get("skipped_because")?,
         delivered_at: row.try_get::<Option<i64>, _>("delivered_at")?.map(timestamp).transpose()?,
+        behind: behind.map(parse).transpose()?,
     })
 }

@@ -2,13 +2,15 @@
 //!
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
-//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`), sinks, invoices, and what people list (`listing.rs`).
+//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`), sinks, invoices, and what people list (`listing.rs`)
+//! or mean (`finding.rs`).
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
 
 mod attempts;
 mod changes;
 mod connect;
+mod finding;
 mod intake;
 mod invoices;
 mod listing;
@@ -28,6 +30,7 @@ use tokio::sync::watch;
 pub use attempts::{AttemptRow, Finished, Review, Verdict};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, SavedOrder};
 pub use connect::{Access, OpenError};
+pub use finding::Called;
 pub use intake::{Intake, Keys, Numbered};
 pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
 pub use listing::{

@@ -52,19 +52,6 @@ impl Store {
         rows.iter().map(line).collect()
     }
 
-    /// The quarantined calls whose ids begin with `text`, oldest first, also those that are out already.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn quarantined_called(&self, text: &str, limit: u32) -> Result<Vec<ReceiptId>, StoreError> {
-        let rows = sqlx::query_scalar::<_, String>(
-            // Ids end in hexadecimal digits, which are all before `g`.
-            "SELECT id FROM receipt WHERE id >= $1 AND id < $1 || 'g' AND outcome = 'quarantined' ORDER BY id LIMIT $2",
-        );
-        let ids = rows.bind(text).bind(limit).fetch_all(self.readers()).await?;
-        ids.iter().map(|id| parse(id)).collect()
-    }
-
     /// A quarantined body, also one that is out already.
     ///
     /// # Errors
@@ -133,8 +120,8 @@ impl Store {
         Ok(overtaken == 1)
     }
 
-    /// Makes a delivery that is not delivered and not being sent due at once, with a fresh schedule. Returns whether it
-    /// was. Atomic.
+    /// Makes a delivery that is not delivered and not being sent due at once, with a fresh schedule. One that is sent
+    /// again keeps the time at which it was delivered. Returns whether it was made due. Atomic.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -149,7 +136,7 @@ impl Store {
                 sqlx::query(
                     "UPDATE delivery SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'retrying' END, open = 1,
                          version = version + 1, retries = 0, first_attempt_at = NULL, due_at = $2, settle_until = $2,
-                         invoice_until = min(invoice_until, $2), skipped_because = NULL, delivered_at = NULL
+                         invoice_until = min(invoice_until, $2), skipped_because = NULL
                      WHERE id = $1 AND status <> 'sending' AND (status <> 'delivered' OR $3)",
                 )
                 .bind(id.to_string())
@@ -196,7 +183,8 @@ impl Store {
         .await
     }
 
-    /// Ends a delivery that is not over and not being sent. Returns whether it did. Atomic.
+    /// Ends a delivery that is not being sent and is not over, or dead. One that was delivered before, and was only to be
+    /// sent again, goes back to `delivered`: the far side has it. Returns whether it did. Atomic.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -204,7 +192,10 @@ impl Store {
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query(
-                    "UPDATE delivery SET status = 'skipped', open = 0, version = version + 1, skipped_because = 'by hand'
+                    "UPDATE delivery SET open = 0, version = version + 1,
+                         status = CASE WHEN delivered_at IS NULL THEN 'skipped' ELSE 'delivered' END,
+                         skipped_because = CASE WHEN delivered_at IS NULL THEN 'by hand' END,
+                         last_error = CASE WHEN delivered_at IS NULL THEN last_error END
                      WHERE id = $1 AND status IN ('pending', 'retrying', 'dead')",
                 )
                 .bind(id.to_string())

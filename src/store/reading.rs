@@ -202,26 +202,6 @@ impl Store {
         row.as_ref().map(order).transpose()
     }
 
-    /// The orders that somebody may mean by `name`: those with this internal id, else those with this number.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn orders_called(&self, name: &str) -> Result<Vec<StoredOrder>, StoreError> {
-        let by_internal_id = sqlx::query(
-            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data
-             FROM customer_order o JOIN event e ON e.id = o.last_event WHERE o.internal_id = $1 ORDER BY o.seq",
-        );
-        let rows = by_internal_id.bind(name).fetch_all(self.readers()).await?;
-        if !rows.is_empty() {
-            return rows.iter().map(order).collect();
-        }
-        let by_number = sqlx::query(
-            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data
-             FROM customer_order o JOIN event e ON e.id = o.last_event WHERE o.order_id = $1 ORDER BY o.seq",
-        );
-        by_number.bind(name).fetch_all(self.readers()).await?.iter().map(order).collect()
-    }
-
     /// A delivery with its attempts.
     ///
     /// # Errors
@@ -238,19 +218,6 @@ impl Store {
             payload: payload.as_deref().map(from_json).transpose()?,
             attempts: self.attempts(id).await?,
         }))
-    }
-
-    /// The deliveries whose ids begin with `text`, oldest first.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn deliveries_called(&self, text: &str, limit: u32) -> Result<Vec<DeliveryId>, StoreError> {
-        let rows = sqlx::query_scalar::<_, String>(
-            // Ids end in hexadecimal digits, which are all before `g`.
-            "SELECT id FROM delivery WHERE id >= $1 AND id < $1 || 'g' ORDER BY id LIMIT $2",
-        );
-        let ids = rows.bind(text).bind(limit).fetch_all(self.readers()).await?;
-        ids.iter().map(|id| parse(id)).collect()
     }
 
     /// The attempts that were logged after `seq`.
@@ -316,7 +283,8 @@ pub(super) fn event(row: &SqliteRow, first: usize) -> Result<StoredEvent, StoreE
     })
 }
 
-fn order(row: &SqliteRow) -> Result<StoredOrder, StoreError> {
+/// The six columns of an order.
+pub(super) fn order(row: &SqliteRow) -> Result<StoredOrder, StoreError> {
     Ok(StoredOrder {
         key: parse(row.try_get(0)?)?,
         shop: parse(row.try_get(1)?)?,

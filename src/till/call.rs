@@ -1,11 +1,12 @@
 //! Calling a webhook as the till does: one announcement, one connection, whatever the answer.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use http::header::CONTENT_TYPE;
 use reqwest::redirect;
 
 use super::Announcement;
+use crate::sink::client::{causes, innermost};
 
 /// How long the whole call may take. The till's own patience is documented nowhere.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,14 +23,17 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Why there is no answer. The address is never named: it holds the shop's token.
+/// Why there is no answer. Of the address no more than host and port is named: the rest holds the shop's token.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The address is not one that can be called.
     #[error("the webhook address is not usable: it should look like `http://127.0.0.1:8080/in/TOKEN`")]
     Address,
+    /// The port is closed.
+    #[error("nothing listens at {0}")]
+    Refused(String),
     /// Nobody answered, or not in time.
-    #[error("the webhook did not answer: {0}")]
+    #[error("the webhook did not answer: {}", innermost(.0))]
     Network(#[source] reqwest::Error),
 }
 
@@ -44,12 +48,16 @@ pub async fn post(announcement: &Announcement, url: &str) -> Result<Answer, Call
     if let Some(query) = &announcement.query {
         url.set_query(Some(query));
     }
+    let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
     let client = client(&url).map_err(network)?;
     let mut request = client.request(announcement.method.clone(), url);
     if let Some(content_type) = &announcement.content_type {
         request = request.header(CONTENT_TYPE, content_type).body(announcement.body.clone());
     }
-    let mut response = request.send().await.map_err(network)?;
+    let mut response = request.send().await.map_err(|error| match is_refusal(&error) {
+        true => CallError::Refused(place),
+        false => network(error),
+    })?;
     let status = response.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(network)? {
@@ -73,6 +81,11 @@ fn client(url: &reqwest::Url) -> reqwest::Result<reqwest::Client> {
         .pool_max_idle_per_host(0);
     let builder = if url.scheme() == "https" { builder } else { builder.tls_certs_only([]) };
     builder.build()
+}
+
+fn is_refusal(error: &reqwest::Error) -> bool {
+    let mut kinds = causes(error).filter_map(|cause| cause.downcast_ref()).map(io::Error::kind);
+    kinds.any(|kind| kind == io::ErrorKind::ConnectionRefused)
 }
 
 fn network(error: reqwest::Error) -> CallError {

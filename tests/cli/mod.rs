@@ -132,12 +132,22 @@ fn what_send_test_sends_is_listed_beside_the_running_service() {
     );
     let listed = text(&place.run("orders list").stdout);
     assert!(listed.lines().count() == 2 && listed.trim_end().ends_with("test"), "{listed}");
+    let listed = text(&place.run("orders list --json").stdout);
+    assert!(listed.contains("\"test\": true"), "{listed}");
     let wrong = place.run(&format!("send-test --to http://127.0.0.1:{}/in/another", place.port));
     assert_eq!(wrong.status.code(), Some(1));
     assert!(text(&wrong.stdout).contains("refused: there is no such address"), "{}", text(&wrong.stdout));
-    assert_eq!(service.stop().0, Some(0));
+    let (exit, rest) = service.stop();
+    assert_eq!((exit, rest.matches(" stopped\n").count()), (Some(0), 1), "{rest}");
     assert_eq!(place.run("healthcheck").status.code(), Some(1));
-    assert_eq!(place.run("send-test").status.code(), Some(1));
+    let unheard = place.run("send-test");
+    assert_eq!(unheard.status.code(), Some(1));
+    let said = text(&unheard.stderr);
+    let expected = format!(
+        "error: nothing listens at 127.0.0.1:{}\n  fix: `tillhook serve` must run there; `--to URL`",
+        place.port
+    );
+    assert!(said.starts_with(&expected), "{said}");
 }
 
 #[test]
@@ -212,7 +222,10 @@ fn usage_and_configuration_errors_exit_with_2() {
     assert_eq!(place.run("orders list --limit none").status.code(), Some(2));
     let output = program(place.dir.path()).args(["--config", "nowhere.toml", "serve"]).output().expect("the program");
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("nowhere.toml"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("there is no file /") && text(&output.stderr).contains("/nowhere.toml\n"));
+    let output = place.run("verify nowhere.json --secret whsec_dGlsbGhvb2stdGVzdHMtc2lnbmluZy1zZWNyZXQ= --headers h");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("there is no file /") && text(&output.stderr).contains("/nowhere.json\n"));
 }
 
 #[test]

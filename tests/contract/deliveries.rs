@@ -96,11 +96,8 @@ async fn what_a_person_skips_leaves_a_row_that_says_so_and_releases_the_lane() {
     let far = HttpFar::start().await;
     far.then([Answer::status(500)]);
     let app = App::start(&erp(&far)).await;
-    let order = app.till.sell();
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
-    app.announce(&order, Phase::Terminated).await;
-    app.settle().await;
+    let order = app.sell(Phase::Validated).await;
+    app.announce_and_settle(&order, Phase::Terminated).await;
     assert_eq!(app.statuses("erp").await, ["retrying", "due"]);
     let first = app.deliveries("erp").await[0].id;
     assert!(app.store().skip_delivery(first).await.expect("the database answers"));
@@ -116,8 +113,7 @@ async fn the_body_is_frozen_at_the_first_attempt_and_the_same_on_every_later_one
     far.then([Answer::status(500), Answer::status(503)]);
     let mut app = App::start(&erp(&far)).await;
     let order = app.till.sell_on_account();
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    app.announce_and_settle(&order, Phase::Validated).await;
     app.announce(&with_cash_box(&order, "9"), Phase::Validated).await;
     app.reconfigure(&(erp(&far) + "include_customer = true\n")).await;
     app.advance(Duration::from_secs(6)).await;
@@ -136,12 +132,9 @@ async fn of_one_order_deliveries_go_in_commit_order_and_a_retry_holds_the_next_o
     let far = HttpFar::start().await;
     far.then([Answer::status(500)]);
     let app = App::start(&erp(&far)).await;
-    let order = app.till.sell();
-    app.announce(&order, Phase::Terminated).await;
-    app.settle().await;
+    let order = app.sell(Phase::Terminated).await;
     app.announce(&order, Phase::Validated).await;
-    app.announce(&with_cash_box(&order, "9"), Phase::Terminated).await;
-    app.settle().await;
+    app.announce_and_settle(&with_cash_box(&order, "9"), Phase::Terminated).await;
     assert_eq!(app.statuses("erp").await, ["retrying", "due", "due"]);
     app.advance(Duration::from_secs(6)).await;
     assert_eq!(far.event_types()[1..], ["order.terminated", "order.validated", "order.updated"]);
@@ -153,13 +146,9 @@ async fn another_order_and_another_sink_are_never_held_up() {
     let far = HttpFar::start().await;
     let app = App::start(&(erp(&far) + "[sink.other]\nHTTP\n")).await;
     far.then([Answer::status(500)]);
-    let held = app.till.sell();
-    app.announce(&held, Phase::Validated).await;
-    app.settle().await;
+    let held = app.sell(Phase::Validated).await;
     app.announce(&held, Phase::Terminated).await;
-    let free = app.till.sell();
-    app.announce(&free, Phase::Validated).await;
-    app.settle().await;
+    let free = app.sell(Phase::Validated).await;
     assert_eq!(app.statuses_of("erp", &held.internal_id).await, ["retrying", "due"]);
     assert_eq!(app.statuses_of("erp", &free.internal_id).await, ["delivered"]);
     assert_eq!(app.statuses("other").await, ["delivered", "delivered", "delivered"]);
@@ -190,11 +179,9 @@ async fn dead_releases_the_next_one() {
     let app = App::start(&(erp(&far) + MORTAL)).await;
     let order = app.till.sell();
     far.then([Answer::status(500)]);
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    app.announce_and_settle(&order, Phase::Validated).await;
     app.announce(&order, Phase::Terminated).await;
-    app.announce(&app.till.sell(), Phase::Validated).await;
-    app.settle().await;
+    app.sell(Phase::Validated).await;
     assert_eq!(app.statuses_of("erp", &order.internal_id).await, ["retrying", "due"]);
     far.then([Answer::status(500)]);
     app.advance(Duration::from_secs(12)).await;
@@ -227,8 +214,7 @@ async fn retrying_by_hand_what_a_later_delivery_has_overtaken_needs_force() {
     let (overtaken, alone) = (app.till.sell(), app.till.sell());
     let_die(&app, &far, &overtaken, Phase::Validated).await;
     let_die(&app, &far, &alone, Phase::Validated).await;
-    app.announce(&overtaken, Phase::Terminated).await;
-    app.settle().await;
+    app.announce_and_settle(&overtaken, Phase::Terminated).await;
 
     let store = app.store();
     let dead: Vec<_> = app.deliveries("erp").await.into_iter().filter(|line| line.status == "dead").collect();

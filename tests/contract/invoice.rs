@@ -32,6 +32,14 @@ fn pdf(junk: usize, size: usize) -> String {
     format!("{head}{}", "x".repeat(size - head.len()))
 }
 
+/// A sale whose invoice the till does not give away for now.
+async fn sell_with(trouble: Trouble, app: &App) -> TillOrder {
+    let order = app.till.sell();
+    app.till.misbehave(&order.internal_id, Some(trouble));
+    app.announce_and_settle(&order, Phase::Validated).await;
+    order
+}
+
 /// The statuses of every invoice, of the oldest order first.
 async fn invoices(app: &App) -> Vec<String> {
     app.invoices().await.into_iter().map(|line| line.status).collect()
@@ -40,15 +48,12 @@ async fn invoices(app: &App) -> Vec<String> {
 #[tokio::test]
 async fn it_is_fetched_at_the_first_link_seen_and_once_ever() {
     let mut app = App::start(ACCOUNTANT).await;
-    let order = app.till.sell();
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    let order = app.sell(Phase::Validated).await;
     assert_eq!(app.till.downloads()[&order.internal_id], 1);
     app.announce(&order, Phase::Terminated).await;
     app.announce(&order, Phase::Validated).await;
     let corrected = TillOrder { cash_box_id: "9".to_owned(), ..order.clone() };
-    app.announce(&corrected, Phase::Terminated).await;
-    app.settle().await;
+    app.announce_and_settle(&corrected, Phase::Terminated).await;
     app.halt().await;
     app.boot().await;
     app.advance(Duration::from_hours(24 * 30)).await;
@@ -113,8 +118,7 @@ async fn another_link_is_used_only_while_nothing_is_stored() {
     assert_eq!(app.announce(&with(&good), Phase::Validated).await, "duplicate", "a repeat with another link");
     app.settle().await;
     assert_eq!(invoices(&app).await, ["stored"]);
-    app.announce(&with(&format!("{good}?again")), Phase::Terminated).await;
-    app.settle().await;
+    app.announce_and_settle(&with(&format!("{good}?again")), Phase::Terminated).await;
     assert_eq!(app.till.downloads()[&order.internal_id], 1);
     app.finish().await;
 }
@@ -124,11 +128,9 @@ async fn a_failing_link_is_replaced_by_another_one_that_comes_with_the_second_ph
     let app = App::start(ACCOUNTANT).await;
     let (order, other) = (app.till.sell(), app.till.sell());
     app.till.misbehave(&order.internal_id, Some(Trouble::NotFound));
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    app.announce_and_settle(&order, Phase::Validated).await;
     assert_eq!(invoices(&app).await, ["pending"]);
-    app.announce(&TillOrder { pdf_url: other.pdf_url, ..order }, Phase::Terminated).await;
-    app.settle().await;
+    app.announce_and_settle(&TillOrder { pdf_url: other.pdf_url, ..order }, Phase::Terminated).await;
     assert_eq!(invoices(&app).await, ["stored"]);
     app.finish().await;
 }
@@ -136,10 +138,7 @@ async fn a_failing_link_is_replaced_by_another_one_that_comes_with_the_second_ph
 #[tokio::test]
 async fn a_delivery_that_attaches_it_goes_as_soon_as_it_is_there() {
     let app = App::start(ACCOUNTANT).await;
-    let order = app.till.sell();
-    app.till.misbehave(&order.internal_id, Some(Trouble::ServerError));
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    let order = sell_with(Trouble::ServerError, &app).await;
     assert_eq!(app.statuses("accountant").await, ["waiting"]);
     app.till.misbehave(&order.internal_id, None);
     app.advance(Duration::from_secs(12)).await;
@@ -151,10 +150,7 @@ async fn a_delivery_that_attaches_it_goes_as_soon_as_it_is_there() {
 #[tokio::test]
 async fn a_delivery_waits_up_to_invoice_wait_then_goes_without_and_says_so_and_a_late_pdf_follows_as_a_reply() {
     let app = App::start_with("invoice_wait = \"2h\"\n", ACCOUNTANT).await;
-    let order = app.till.sell();
-    app.till.misbehave(&order.internal_id, Some(Trouble::NotFound));
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    let order = sell_with(Trouble::NotFound, &app).await;
     app.advance(Duration::from_mins(119)).await;
     assert_eq!((app.statuses("accountant").await, app.far.mail.count()), (vec!["waiting".to_owned()], 0));
     app.advance(Duration::from_mins(1)).await;
@@ -182,11 +178,9 @@ async fn a_delivery_waits_up_to_invoice_wait_then_goes_without_and_says_so_and_a
 async fn a_pdf_whose_link_came_only_after_the_mail_follows_as_a_reply_too() {
     let app = App::start(ACCOUNTANT).await;
     let order = app.till.sell();
-    app.announce(&TillOrder { pdf_url: None, ..order.clone() }, Phase::Validated).await;
-    app.settle().await;
+    app.announce_and_settle(&TillOrder { pdf_url: None, ..order.clone() }, Phase::Validated).await;
     assert_eq!(app.far.mail.mails()[0].attachments.len(), 0);
-    app.announce(&order, Phase::Terminated).await;
-    app.settle().await;
+    app.announce_and_settle(&order, Phase::Terminated).await;
     let mails = app.far.mail.mails();
     assert_eq!((mails.len(), mails[1].attachments.len()), (2, 1));
     app.finish().await;
@@ -195,10 +189,7 @@ async fn a_pdf_whose_link_came_only_after_the_mail_follows_as_a_reply_too() {
 #[tokio::test]
 async fn resume_does_not_wait_for_it_any_longer() {
     let app = App::start(ACCOUNTANT).await;
-    let order = app.till.sell();
-    app.till.misbehave(&order.internal_id, Some(Trouble::NotFound));
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    sell_with(Trouble::NotFound, &app).await;
     app.pause("accountant").await;
     app.advance(Duration::from_mins(10)).await;
     app.resume("accountant").await;
@@ -210,10 +201,7 @@ async fn resume_does_not_wait_for_it_any_longer() {
 #[tokio::test]
 async fn while_a_sink_is_paused_a_pdf_that_arrives_still_goes_with_the_mail() {
     let app = App::start(ACCOUNTANT).await;
-    let order = app.till.sell();
-    app.till.misbehave(&order.internal_id, Some(Trouble::NotFound));
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    let order = sell_with(Trouble::NotFound, &app).await;
     app.pause("accountant").await;
     app.advance(Duration::from_hours(2)).await;
     app.till.misbehave(&order.internal_id, None);
@@ -229,10 +217,7 @@ async fn while_a_sink_is_paused_a_pdf_that_arrives_still_goes_with_the_mail() {
 #[tokio::test]
 async fn fetching_goes_on_for_seven_days_then_the_invoice_is_missing_and_somebody_is_told() {
     let app = App::start(ACCOUNTANT).await;
-    let order = app.till.sell();
-    app.till.misbehave(&order.internal_id, Some(Trouble::Html));
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    let order = sell_with(Trouble::Html, &app).await;
     for _ in 0..(7 * 24 - 1) {
         app.advance(Duration::from_hours(1)).await;
     }
@@ -249,8 +234,7 @@ async fn fetching_goes_on_for_seven_days_then_the_invoice_is_missing_and_somebod
 async fn its_name_is_date_shop_customer_and_number_and_on_disk_it_lies_under_its_hash() {
     let app = App::start(ACCOUNTANT).await;
     let order = app.till.sell_on_account();
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    app.announce_and_settle(&order, Phase::Validated).await;
     let line = app.invoices().await.pop().expect("an invoice");
     let file = line.filename.expect("a name");
     let date = order.validated.as_ref().expect("a date").strftime("%Y%m%d");
@@ -306,10 +290,7 @@ async fn its_date_is_the_value_date_else_validation_else_arrival_in_the_shops_ti
 #[tokio::test]
 async fn subscribers_are_told_where_our_copy_is_once_it_is_stored() {
     let app = App::start("alerts = []\n[sink.erp]\nHTTP\non = [\"order.*\", \"invoice.stored\"]\n").await;
-    let order = app.till.sell();
-    app.till.misbehave(&order.internal_id, Some(Trouble::NotFound));
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    let order = sell_with(Trouble::NotFound, &app).await;
     app.till.misbehave(&order.internal_id, None);
     app.advance(Duration::from_secs(12)).await;
     let calls = app.far.http.calls();
@@ -325,8 +306,7 @@ async fn subscribers_are_told_where_our_copy_is_once_it_is_stored() {
 #[tokio::test]
 async fn nothing_is_fetched_where_the_shop_does_not_want_it_and_nobody_waits() {
     let app = App::start_with("fetch_invoices = false\n", ACCOUNTANT).await;
-    app.announce(&app.till.sell(), Phase::Validated).await;
-    app.settle().await;
+    app.sell(Phase::Validated).await;
     assert_eq!((app.till.downloads().len(), invoices(&app).await.len()), (0, 0));
     assert_eq!(app.far.mail.count(), 1);
     assert_eq!(app.statuses("accountant").await, ["delivered"]);

@@ -50,8 +50,7 @@ async fn let_die(app: &App, far: &HttpFar, order: &TillOrder, phase: Phase) {
     app.announce(order, phase).await;
     app.settle().await;
     app.clock.advance(Duration::from_secs(1));
-    app.announce(&app.till.sell(), Phase::Validated).await;
-    app.settle().await;
+    app.sell(Phase::Validated).await;
     far.then([Answer::status(500)]);
     app.advance(Duration::from_secs(12)).await;
     app.event("sink.failing", 1).await;

@@ -15,9 +15,7 @@ async fn while_a_sink_is_paused_nothing_is_attempted_and_resume_makes_it_due_at_
     let far = HttpFar::start().await;
     far.then([Answer::status(500)]);
     let app = App::start(&(erp(&far) + "retry = [\"1h\", \"24h\", \"24h\"]\n")).await;
-    let order = app.till.sell();
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    let order = app.sell(Phase::Validated).await;
     app.pause("erp").await;
     app.announce(&order, Phase::Terminated).await;
     app.announce(&app.till.sell(), Phase::Validated).await;
@@ -70,13 +68,7 @@ async fn while_a_sink_is_paused_its_outage_does_not_grow() {
     app.pause("erp").await;
     app.advance(Duration::from_hours(48)).await;
     app.resume("erp").await;
-    app.settle().await;
-    assert_eq!(far.requests().len(), 2);
-    assert_eq!(app.sink_status("erp").await, "failing", "not paused for having failed for two days");
-    far.always(Answer::status(200));
-    app.advance(Duration::from_mins(2)).await;
-    assert_eq!(app.statuses("erp").await, ["delivered"]);
-    app.finish().await;
+    goes_on_where_it_stopped(app, &far).await;
 }
 
 #[tokio::test]
@@ -89,6 +81,11 @@ async fn while_a_sink_is_removed_nothing_ages_either() {
     app.reconfigure("").await;
     app.advance(Duration::from_hours(48)).await;
     app.reconfigure(&erp(&far)).await;
+    goes_on_where_it_stopped(app, &far).await;
+}
+
+/// The sink is attempted a second time, and only then: two days without attempts are no outage of two days.
+async fn goes_on_where_it_stopped(app: App, far: &HttpFar) {
     app.settle().await;
     assert_eq!(far.requests().len(), 2);
     assert_eq!(app.sink_status("erp").await, "failing", "not paused for having failed for two days");
@@ -102,15 +99,12 @@ async fn while_a_sink_is_removed_nothing_ages_either() {
 async fn a_new_sink_gets_what_is_recorded_after_it_first_ran() {
     let (old, new) = (HttpFar::start().await, HttpFar::start().await);
     let mut app = App::start(&erp(&old)).await;
-    let order = app.till.sell();
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    let order = app.sell(Phase::Validated).await;
     let crm = format!("[sink.crm]\ntype = \"http\"\nurl = \"{}\"\n", new.url());
     app.reconfigure(&(erp(&old) + &crm)).await;
     app.settle().await;
     assert_eq!(app.deliveries("crm").await.len(), 0);
-    app.announce(&order, Phase::Terminated).await;
-    app.settle().await;
+    app.announce_and_settle(&order, Phase::Terminated).await;
     assert_eq!(new.event_types(), ["order.terminated"]);
     assert_eq!(old.event_types(), ["order.validated", "order.terminated"]);
 
@@ -130,14 +124,39 @@ async fn after_a_reload_pending_deliveries_use_the_new_settings_and_routing_alre
     let (old, new) = (HttpFar::start().await, HttpFar::start().await);
     old.always(Answer::status(500));
     let mut app = App::start(&erp(&old)).await;
-    let order = app.till.sell();
-    app.announce(&order, Phase::Validated).await;
-    app.settle().await;
+    app.sell(Phase::Validated).await;
     app.reconfigure(&(erp(&new) + "on = [\"order.terminated\"]\nretry = [\"1m\", \"48h\"]\n")).await;
     app.announce(&app.till.sell(), Phase::Validated).await;
     app.advance(Duration::from_secs(7)).await;
     assert_eq!(new.event_types(), ["order.validated"], "the new address, although it is no longer selected");
     assert_eq!(app.statuses("erp").await, ["delivered"], "what came after follows the new rule");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn after_a_reload_invoices_have_an_address_at_the_new_host_and_at_a_new_path_after_a_restart() {
+    let sinks = "alerts = []\n[sink.erp]\nHTTP\non = [\"invoice.stored\"]\n";
+    let mut app = App::start(sinks).await;
+    for (public_url, restart, base) in [
+        ("https://till.dupont.example", false, "https://till.dupont.example"),
+        // The door does not know the new path yet.
+        ("https://www.dupont.example/till", false, "https://till.dupont.example"),
+        ("https://www.dupont.example/till", true, "https://www.dupont.example/till"),
+        ("https://www.dupont.example/till/", false, "https://www.dupont.example/till"),
+    ] {
+        app.move_to(public_url, sinks).await;
+        if restart {
+            app.halt().await;
+            app.boot().await;
+        }
+        app.sell(Phase::Validated).await;
+        let told = app.far.http.calls().pop().expect("a call").body["data"]["invoice"]["url"].clone();
+        let told = told.as_str().expect("an address");
+        let rest = told.strip_prefix(base).unwrap_or_else(|| panic!("{told} after {public_url}"));
+        let path = told.splitn(4, '/').last().expect("a path");
+        let found = reqwest::get(format!("http://{}/{path}", app.service().addr)).await.expect("an answer");
+        assert!(rest.starts_with("/invoices/") && found.status().is_success(), "{told}: {}", found.status());
+    }
     app.finish().await;
 }
 

@@ -36,8 +36,7 @@ async fn the_state_never_goes_back() {
     app.announce(&order, Phase::Validated).await;
     let mut corrected = order.clone();
     corrected.cash_box_id = "9".to_owned();
-    app.announce(&corrected, Phase::Validated).await;
-    app.settle().await;
+    app.announce_and_settle(&corrected, Phase::Validated).await;
     assert_eq!(app.orders().await[0].state, "paid");
     assert!(told(&app).iter().all(|(_, state)| state == "paid"), "{:?}", told(&app));
     app.finish().await;
@@ -71,8 +70,7 @@ async fn the_later_phases_non_null_fields_win_also_when_the_earlier_phase_arrive
 #[tokio::test]
 async fn terminated_alone_makes_the_order_paid_and_no_event_is_invented() {
     let app = App::start("[sink.erp]\nHTTP\n").await;
-    app.announce(&app.till.sell(), Phase::Terminated).await;
-    app.settle().await;
+    app.sell(Phase::Terminated).await;
     assert_eq!(app.events().await, ["order.terminated", "invoice.stored"]);
     assert_eq!(told(&app), [pair("order.terminated", "paid")]);
     app.finish().await;

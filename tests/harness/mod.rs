@@ -158,6 +158,14 @@ impl App {
         reloaded.unwrap_or_else(|error| panic!("the service does not reload: {error}"));
     }
 
+    /// The same with another `public_url`.
+    pub async fn move_to(&mut self, public_url: &str, sinks: &str) {
+        let line = |url: &str| format!("public_url = \"{url}\"");
+        let old = self.config.server.public_url.as_ref().expect("an address").as_str().trim_end_matches('/');
+        self.head = self.head.replace(&line(old), &line(public_url));
+        self.reconfigure(sinks).await;
+    }
+
     /// Starts the service on its directory.
     pub async fn boot(&mut self) {
         self.try_boot().await.unwrap_or_else(|error| panic!("the service does not start: {error}"));
@@ -216,6 +224,19 @@ impl App {
         let (status, answer) = self.call(&till::encode(order, phase, voice)).await;
         assert_eq!(status, 200, "the till is answered 200");
         answer["status"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The till announces a phase of an order, and everything that follows from it is done.
+    pub async fn announce_and_settle(&self, order: &TillOrder, phase: Phase) {
+        self.announce(order, phase).await;
+        self.settle().await;
+    }
+
+    /// The till sells something and announces a phase of it, and everything that follows from it is done.
+    pub async fn sell(&self, phase: Phase) -> TillOrder {
+        let order = self.till.sell();
+        self.announce_and_settle(&order, phase).await;
+        order
     }
 
     /// The till sells something, and announces a phase of it, without an invoice to fetch.
@@ -300,7 +321,8 @@ impl App {
         self.until("only these sinks have something to do", async || {
             let now = self.clock.now();
             let busy = |line: &DeliveryLine| match line.status.as_str() {
-                "sending" | "due" => true,
+                "sending" => true,
+                "due" => line.behind.is_none(),
                 _ => line.status == "retrying" && line.next_attempt_at.is_some_and(|at| at <= now),
             };
             let lines = self.open_deliveries().await;

@@ -209,6 +209,7 @@ async fn sell(orders: Vec<TillOrder>, webhook: Arc<Mutex<String>>, ledger: Arc<M
 
 fn is_refused(error: &till::CallError) -> bool {
     match error {
+        till::CallError::Refused(_) => true,
         till::CallError::Network(error) => error.is_connect(),
         till::CallError::Address => false,
     }

@@ -28,6 +28,33 @@ async fn what_was_delivered_or_overtaken_is_retried_only_when_forced() {
 }
 
 #[tokio::test]
+async fn what_was_to_be_sent_again_and_is_skipped_stays_delivered_as_it_was() {
+    let office = Office::open().await;
+    office.order("dupont", "41", "1").await;
+    let id = office.attempt("erp", Delivered { reference: None }).await;
+    for given_up in [false, true] {
+        office.ok(&format!("deliveries retry {id} --force")).await;
+        if given_up {
+            office.attempt("erp", Verdict::Dead).await;
+        }
+        let sheet = office.ok(&format!("deliveries show {id}")).await;
+        assert!(sheet.contains("\n  delivered   before, 2026-11-21 14:05\n"), "{sheet}");
+        let said = without_ids(&office.ok(&format!("deliveries skip {id}")).await);
+        assert_eq!(said, "dlv_# is not sent again; it stays delivered 2026-11-21 14:05\n");
+        let line = office.deliveries("erp").await.remove(0);
+        assert_eq!((line.status.as_str(), line.skipped_because, line.last_error), ("delivered", None, None));
+        assert_eq!(line.delivered_at, Some(office.desk.now()));
+    }
+}
+
+#[tokio::test]
+async fn every_dead_delivery_of_a_sink_is_retried_only_when_that_is_said() {
+    let office = Office::open().await;
+    let (exit, said) = office.run("deliveries retry --sink erp").await;
+    assert!(exit == Exit::Usage && said.contains("`--sink erp` alone") && said.contains("fix: add `--dead`"), "{said}");
+}
+
+#[tokio::test]
 async fn a_skipped_delivery_is_over_and_cannot_be_skipped_twice() {
     let office = Office::open().await;
     office.order("dupont", "41", "1").await;
@@ -92,6 +119,8 @@ async fn a_sink_shows_what_it_would_send() {
     assert_eq!((&books["type"], &books["data"]["state"]), (&"order.validated".into(), &"paid".into()));
     assert_eq!(sent(office.ok("render erp --order 1").await)["type"], "order.terminated");
     assert_eq!(office.run("render book --order 41").await.0, Exit::NotFound);
+    let (exit, said) = office.run("render erp --order 41 --html").await;
+    assert!(exit == Exit::Usage && said.contains("for sinks of type `email`"), "{said}");
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ RECEIVED          SHOP    ORDER        INTERNAL ID  STATE     TOTAL  REMARKS
     let order = json!({
         "shop": "dupont", "order_id": "20261121041", "internal_id": "8841206", "state": "invoiced", "total": "43.80",
         "is_refund": null, "received_at": "2026-11-21T13:05:00Z", "warnings": [],
+        "test": false,
     });
     assert_eq!(page, json!({ "data": [order], "next": null }));
 }
@@ -126,10 +127,48 @@ dlv_#  books  order.validated  41     retrying at 2026-11-21 14:06
         "id": "dlv_#", "sink": "erp", "event_id": "evt_#", "event_type": "order.validated", "shop": "dupont",
         "order_id": "41", "internal_id": "1", "status": "dead", "attempts": 1, "next_attempt_at": null,
         "last_error": "connection refused", "skipped_because": null, "delivered_at": null,
+        "behind": null,
     });
     assert_eq!(dead, json!({ "data": [delivery], "next": null }));
     let (exit, said) = office.run("deliveries list --sink erpp").await;
     assert_eq!((exit, said.contains("did you mean `erp`?")), (Exit::NotFound, true), "{said}");
+}
+
+#[tokio::test]
+async fn a_delivery_that_waits_for_another_one_of_its_order_says_for_which() {
+    let office = Office::open().await;
+    office.order("dupont", "41", "1").await;
+    office.call("dupont", "type=terminated&orderID=41&orderInternalID=1&price=43.80").await;
+    let at = "2026-11-21T13:06:00Z".parse().unwrap();
+    let first = office.attempt("erp", Verdict::Again { at, uses_retry: true }).await.to_string();
+    let listed = office.ok("deliveries list --sink erp --limit 1").await;
+    let (short, after) = listed.rsplit_once("waits behind ").map(|(_, id)| id.split_at(id.len() - 1)).unwrap();
+    assert!(first.starts_with(short) && short.len() < first.len() && after == "\n", "{listed}");
+    let second = office.deliveries("erp").await[1].id;
+    let sheet = office.ok(&format!("deliveries show {second}")).await;
+    assert!(sheet.contains(&format!("  status      waits behind {first}\n")), "{sheet}");
+    let page: Value = serde_json::from_str(&office.ok("deliveries list --sink erp --json").await).unwrap();
+    let [second, first_row] = &page["data"].as_array().unwrap()[..] else { panic!("two deliveries: {page}") };
+    assert_eq!((&second["status"], &second["behind"]), (&"due".into(), &first.into()));
+    assert_eq!((&second["next_attempt_at"], &first_row["behind"]), (&Value::Null, &Value::Null));
+    assert_eq!(first_row["next_attempt_at"], "2026-11-21T13:06:00Z");
+}
+
+#[tokio::test]
+async fn of_many_matches_the_first_are_listed_and_the_rest_counted() {
+    let office = Office::open().await;
+    for number in 10..22 {
+        office.order("dupont", "42", &number.to_string()).await;
+    }
+    let (exit, said) = office.run("deliveries show dlv_").await;
+    assert_eq!((exit, said.lines().count()), (Exit::Usage, 13), "{said}");
+    assert!(
+        said.starts_with("`dlv_` may be any of 24 deliveries\n  dlv_") && said.contains("\n  and 14 more\n"),
+        "{said}"
+    );
+    let (exit, said) = office.run("orders show 42").await;
+    assert_eq!((exit, said.lines().count()), (Exit::Usage, 14), "{said}");
+    assert!(said.starts_with("`42` may be any of 12 orders\n") && said.contains("\n  and 2 more\n"), "{said}");
 }
 
 #[tokio::test]

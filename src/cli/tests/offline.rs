@@ -29,7 +29,6 @@ fn every_command_says_its_purpose_in_a_line_and_gives_an_example() {
 fn a_command_that_makes_no_sense_is_refused() {
     for wrong in [
         "deliveries retry",
-        "deliveries retry --sink erp",
         "deliveries retry --dead",
         "deliveries retry dlv_1 --sink erp --dead",
         "deliveries list --status lost",
@@ -92,6 +91,12 @@ fn a_signature_is_checked_from_options_or_from_a_file_of_headers() {
     let Command::Verify(short) = short.unwrap().command else { panic!("another command") };
     let refusal = verify::run(&short, now, &mut Vec::new()).unwrap_err();
     assert_eq!((exit_of(&refusal), refusal.to_string().contains("whsec_short")), (Exit::Usage, false));
+    let without =
+        Cli::try_parse_from(["tillhook", "verify", headers.to_str().unwrap(), "--secret", secret, "--id", "evt_1"]);
+    let Command::Verify(without) = without.unwrap().command else { panic!("another command") };
+    let refusal = verify::run(&without, now, &mut Vec::new()).unwrap_err();
+    assert_eq!(exit_of(&refusal), Exit::Usage);
+    assert!(refusal.to_string().contains("webhook-timestamp") && refusal.to_string().contains("`--headers FILE`"));
     let given = format!("--id evt_1 --timestamp {at} --signature {signed}");
     let genuine = (Exit::Ok, "genuine: signed with this secret, and whole\n".to_owned());
     assert_eq!(check(&given, now), genuine);
@@ -114,4 +119,12 @@ async fn a_sink_is_tried_step_by_step_whatever_its_on() {
     assert_eq!(steps, ["quiet", "reachable", "message", "sent"]);
     let files: Vec<_> = std::fs::read_dir(office.dir.path().join("quiet")).unwrap().collect();
     assert_eq!(files.len(), 1, "one message arrived");
+    let refusal = sink_test::run("books", &office.desk.config, &office.desk.clock, &mut Vec::new()).await.unwrap_err();
+    let folder = office.dir.path().join("books");
+    let expected = format!(
+        "the sink is not reachable: the folder {} does not exist\n  \
+         fix: put it right on this machine; until then the service keeps the messages and tries again",
+        folder.display()
+    );
+    assert_eq!((exit_of(&refusal), refusal.to_string()), (Exit::Failed, expected));
 }

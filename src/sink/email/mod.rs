@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use lettre::transport::smtp::authentication::Credentials;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use address::{AddressError, Email, Mailbox};
 
@@ -53,7 +53,7 @@ pub struct Smtp {
 }
 
 /// How the connection to a mail server is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tls {
     /// From the first byte.
@@ -66,7 +66,7 @@ pub enum Tls {
 }
 
 /// What a mail looks like, by who reads it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
     /// A person.

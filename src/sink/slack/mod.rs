@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, header};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
@@ -38,7 +38,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// What a message shows of an order besides its number and state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Show {
     /// The total and its VAT.

@@ -1,0 +1,75 @@
+//! What somebody may mean: an order by one of its numbers, a delivery or a call by the beginning of its id.
+
+use std::{fmt::Display, str::FromStr};
+
+use super::{Store, StoreError, StoredOrder, parse, reading};
+use crate::order::{DeliveryId, ReceiptId};
+
+/// What somebody may mean who gives the beginning of an id.
+#[derive(Clone, Debug)]
+pub struct Called<T> {
+    /// The ids, the oldest first, as many as were asked for.
+    pub first: Vec<T>,
+    /// How many there are in all.
+    pub all: u64,
+}
+
+impl Store {
+    /// The orders that somebody may mean by `name`: those with this internal id, else those with this number.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn orders_called(&self, name: &str) -> Result<Vec<StoredOrder>, StoreError> {
+        let by_internal_id = sqlx::query(
+            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data
+             FROM customer_order o JOIN event e ON e.id = o.last_event WHERE o.internal_id = $1 ORDER BY o.seq",
+        );
+        let rows = by_internal_id.bind(name).fetch_all(self.readers()).await?;
+        if !rows.is_empty() {
+            return rows.iter().map(reading::order).collect();
+        }
+        let by_number = sqlx::query(
+            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data
+             FROM customer_order o JOIN event e ON e.id = o.last_event WHERE o.order_id = $1 ORDER BY o.seq",
+        );
+        by_number.bind(name).fetch_all(self.readers()).await?.iter().map(reading::order).collect()
+    }
+
+    /// The deliveries whose ids begin with `text`, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn deliveries_called(&self, text: &str, limit: usize) -> Result<Called<DeliveryId>, StoreError> {
+        // Ids end in hexadecimal digits, which are all before `g`.
+        self.called(
+            "SELECT id, count(*) OVER () FROM delivery WHERE id >= $1 AND id < $1 || 'g' ORDER BY id LIMIT $2",
+            text,
+            limit,
+        )
+        .await
+    }
+
+    /// The quarantined calls whose ids begin with `text`, oldest first, also those that are out already.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn quarantined_called(&self, text: &str, limit: usize) -> Result<Called<ReceiptId>, StoreError> {
+        // Ids end in hexadecimal digits, which are all before `g`.
+        let query = "SELECT id, count(*) OVER () FROM receipt
+                     WHERE id >= $1 AND id < $1 || 'g' AND outcome = 'quarantined' ORDER BY id LIMIT $2";
+        self.called(query, text, limit).await
+    }
+
+    /// The ids that `query` finds for the beginning `text`, each with the number of all of them.
+    async fn called<T: FromStr<Err: Display>>(
+        &self,
+        query: &'static str,
+        text: &str,
+        limit: usize,
+    ) -> Result<Called<T>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = sqlx::query_as::<_, (String, i64)>(query).bind(text).bind(limit).fetch_all(self.readers()).await?;
+        let all = rows.first().map_or(0, |(_, all)| all.unsigned_abs());
+        Ok(Called { first: rows.iter().map(|(id, _)| parse(id)).collect::<Result<_, _>>()?, all })
+    }
+}
