@@ -2,7 +2,7 @@
 //!
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
-//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`), sinks, invoices, and what people list (`listing.rs`).
+//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks, invoices, and what people list (`listing.rs`).
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
 
@@ -15,6 +15,7 @@ mod listing;
 mod outbox;
 mod quarantine;
 mod reading;
+mod review;
 mod sinks;
 mod view;
 mod writer;
@@ -25,7 +26,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
-pub use attempts::{AttemptRow, Finished, Review, Verdict};
+pub use attempts::{AttemptRow, Finished, Verdict};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, SavedOrder};
 pub use connect::{Access, OpenError};
 pub use intake::{Intake, Keys, Numbered};
@@ -33,9 +34,10 @@ pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
 pub use listing::{
     DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, QuarantineLine, ReceiptOutcome, SinkLine,
 };
-pub use outbox::{Candidate, Started};
+pub use outbox::{Candidate, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
+pub use review::Review;
 pub use sinks::SinkState;
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 
