@@ -83,9 +83,9 @@ async fn a_sale_reaches_far_sides_whose_certificates_are_right(#[case] begins: B
 }
 
 #[rstest]
-#[case::for_another_name(Shown::AnotherName, "not valid for name")]
-#[case::expired(Shown::Expired, "expired")]
-#[case::signed_by_itself(Shown::SelfSigned, "UnknownIssuer")]
+#[case::for_another_name(Shown::AnotherName, "not valid for name \"")]
+#[case::expired(Shown::Expired, "has expired")]
+#[case::signed_by_itself(Shown::SelfSigned, "nobody whom this machine trusts")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_is_not_right_is_refused_with_the_reason_and_nothing_is_told(
     #[case] shown: Shown,
@@ -98,6 +98,7 @@ async fn a_certificate_that_is_not_right_is_refused_with_the_reason_and_nothing_
         let said = String::from_utf8_lossy(&tried.stderr).into_owned();
         assert_eq!(tried.status.code(), Some(1), "{said}");
         assert!(said.contains("certificate") && said.contains(reason), "{said}");
+        assert_eq!(said.lines().count(), 2, "the library does not name the host in the log: {said}");
         // It is the far side that has to be mended, which may be done by the next attempt.
         assert!(said.contains("the service would try again"), "{said}");
     }
