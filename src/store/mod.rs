@@ -35,7 +35,7 @@ pub use listing::{
     DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, QuarantineLine, ReceiptOutcome, SinkLine,
 };
 pub use outbox::{Candidate, Started, Unreadable};
-pub use quarantine::QuarantinedBody;
+pub use quarantine::{QuarantinedBody, Raw};
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
 pub use review::Review;
 pub use sinks::SinkState;
