@@ -161,8 +161,8 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_program_is_killed() {
 
     let acknowledged = ledger.send_replace(Ledger::default()).acknowledged;
     let is_everything = |requests: &[Request]| {
-        let arrived = arrivals(requests);
-        acknowledged.iter().all(|call| arrived.contains_key(call))
+        let has_come = |arrived: &BTreeMap<_, _>| acknowledged.iter().all(|call| arrived.contains_key(call));
+        requests.len() >= acknowledged.len() && has_come(&arrivals(requests))
     };
     far.until(is_everything).await;
     eventually("nothing is left in the outbox", async || is_drained(&program).await).await;
