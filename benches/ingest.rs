@@ -11,6 +11,7 @@
 //! `cargo bench --bench ingest` prints the figures and their ratios; nothing is asserted.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark may end where it cannot go on")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures how long things really take")]
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -191,11 +192,11 @@ fn serve(mode: &str, directory: &Path) {
                 let store = Store::open(&config.storage.path, Access::Service).await.unwrap();
                 let recorder = Recorder::new(store, clock.clone(), assemble::policy(&config));
                 let accept: Arc<dyn Accept> = match mode {
-                    "decode only" => Arc::new(DecodeOnly { recorder, clock }),
+                    "decode only" => Arc::new(DecodeOnly { recorder, clock: clock.clone() }),
                     _ => Arc::new(OneByOne { recorder, turn: Mutex::default() }),
                 };
                 let credentials = Arc::new(ArcSwap::from_pointee(assemble::credentials(&config)));
-                let router = receive::router(accept, credentials, Limits::default());
+                let router = receive::router(accept, credentials, Limits::default(), clock);
                 let served = receive::serve(listener, router, Limits::default(), stop.clone());
                 tokio::spawn(async move { served.await.unwrap() })
             }

@@ -154,7 +154,7 @@ impl Running {
         let limits =
             Limits { body_bytes: usize::try_from(config.server.body_limit).unwrap_or(usize::MAX), ..Limits::default() };
         let inside = Inside::new(&self.outbox, config.storage.path.clone());
-        let router = receive::router(Arc::new(inside), self.credentials.clone(), limits);
+        let router = receive::router(Arc::new(inside), self.credentials.clone(), limits, self.clock.clone());
         let router = also_below(config.server.public_url.as_ref(), router);
         let stop = self.door.stop.clone();
         self.door.tasks.spawn(async move {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     decode::{self, Input},
     order::ReceiptId,
-    record::{Call, Origin, Outcome, Raw, Requeued},
+    record::{Call, Origin, Outcome, Requeued},
     store::QuarantinedBody,
 };
 
@@ -104,13 +104,14 @@ async fn list(listing: Listing, desk: &Desk, out: &mut dyn Write) -> anyhow::Res
 
 async fn show(wanted: &Show, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let body = find(desk, &wanted.id).await?;
-    let size = (body.body.len() + body.query.as_ref().map_or(0, String::len)) as u64;
+    let raw = &body.raw;
+    let size = (raw.body.len() + raw.query.as_ref().map_or(0, String::len)) as u64;
     writeln!(out, "Call {}", body.id)?;
     for (name, value) in [
         ("shop", body.shop.to_string()),
         ("received", desk.time(body.received_at, Some(body.shop.as_str()))),
         ("reason", body.reason.clone()),
-        ("sent as", format!("{}, {}", body.method, body.content_type.as_deref().unwrap_or("no content type"))),
+        ("sent as", format!("{}, {}", raw.method, raw.content_type.as_deref().unwrap_or("no content type"))),
         ("size", print::size(size)),
         ("state", body.resolution.clone().unwrap_or_else(|| "in quarantine".to_owned())),
     ] {
@@ -119,7 +120,7 @@ async fn show(wanted: &Show, desk: &Desk, out: &mut dyn Write) -> anyhow::Result
     if !wanted.body {
         return Ok(Exit::Ok);
     }
-    for (title, bytes) in [("Query", body.query.unwrap_or_default().as_bytes()), ("Body", &body.body[..])] {
+    for (title, bytes) in [("Query", raw.query.as_deref().unwrap_or_default().as_bytes()), ("Body", &raw.body[..])] {
         if !bytes.is_empty() {
             let cut =
                 if bytes.len() > SHOWN { format!(", the first {}", print::size(SHOWN as u64)) } else { String::new() };
@@ -168,12 +169,13 @@ async fn read_again(desk: &Desk, body: QuarantinedBody) -> anyhow::Result<Result
     let Some(policy) = desk.recorder.shop(&body.shop) else {
         return Ok(Err(format!("the shop `{}` is not configured", body.shop)));
     };
-    let input = Input { content_type: body.content_type.as_deref(), query: body.query.as_deref(), body: &body.body };
+    let raw = body.raw;
+    let input = Input { content_type: raw.content_type.as_deref(), query: raw.query.as_deref(), body: &raw.body };
     let decoded = decode::decode(&input, &policy.shop).map_err(|unreadable| unreadable.reason);
     let reason = decoded.as_ref().err().cloned();
     let call = Call {
         shop: body.shop,
-        raw: Raw { method: body.method, content_type: body.content_type, query: body.query, body: body.body },
+        raw,
         origin: Origin::Quarantine(Requeued { receipt: body.id, received_at: body.received_at }),
     };
     let accepted = desk.recorder.accept(call, decoded).await?;

@@ -1,7 +1,7 @@
 //! When a person has to know that a sink is in trouble, and that it is over. Once an outage (contract §6).
 //!
-//! The decision is made inside the transaction that writes an attempt, so a crash cannot come between a delivery that is
-//! given up and whoever has to know.
+//! The decision is made inside the transaction that writes an attempt or gives a delivery up, so a crash cannot come
+//! between a delivery that is given up and whoever has to know.
 
 use std::{sync::Arc, time::Duration};
 

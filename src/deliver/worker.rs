@@ -6,8 +6,12 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Lane, Outbox, attempt, prepare};
-use crate::store::{Candidate, Started, StoreError};
+use super::{
+    Lane, Outbox, attempt,
+    health::{Ended, Health},
+    prepare,
+};
+use crate::store::{Candidate, Started, StoreError, Unreadable};
 
 /// How often to look although nothing was heard: the command line is another process.
 pub const POLL: Duration = Duration::from_secs(2);
@@ -67,14 +71,33 @@ impl Worker {
         }
         let limit = if self.lane.sink.min_interval().is_some() { 1 } else { room };
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let candidates = self.outbox.store.candidates(&self.lane.name, now, limit).await?;
-        if candidates.is_empty() {
+        let found = self.outbox.store.candidates(&self.lane.name, now, limit).await?;
+        if found.is_empty() {
             return self.outbox.store.next_due(&self.lane.name, now).await;
+        }
+        let mut candidates = Vec::with_capacity(found.len());
+        for row in found {
+            match row {
+                Ok(candidate) => candidates.push(candidate),
+                Err(row) => self.give_up(row, now).await?,
+            }
         }
         self.start(candidates, now).await?;
         // There may be more, or what was read had changed meanwhile: look again at once, unless there is no room.
         let room_left = self.under_way.len() < self.lane.concurrency;
         Ok(if room_left { Some(self.not_before.unwrap_or(now)) } else { None })
+    }
+
+    /// Ends a delivery that cannot be read, and tells whoever has to know.
+    async fn give_up(&self, row: Unreadable, now: Timestamp) -> Result<(), StoreError> {
+        let (policy, pause_after) = (self.outbox.recorder.policy(), self.lane.pause_after);
+        let health = Health { policy, pause_after, ended: Ended::NeedsAPerson, now };
+        let (id, reason) = (row.id.clone(), row.reason.clone());
+        if self.outbox.store.bury(row, now, health).await? {
+            let sink = &self.lane.name;
+            tracing::error!(sink.name = %sink, delivery.id = id, error = reason, "a delivery cannot be read and is given up");
+        }
+        Ok(())
     }
 
     async fn start(&mut self, candidates: Vec<Candidate>, now: Timestamp) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 //! **Invariant:** until the token is found right, nothing depends on it: method, path and body of a stranger all lead to
 //! the same empty 404.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     Json,
@@ -14,6 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -21,7 +22,7 @@ use super::{
     Accept, Acceptance, Call, Door, Unavailable,
     body::{self, BodyError},
 };
-use crate::order::ShopId;
+use crate::{clock::Clock, order::ShopId};
 
 /// How many seconds the till is asked to wait when storing failed, should it ever try again.
 const RETRY_AFTER: &str = "5";
@@ -30,20 +31,39 @@ const RETRY_AFTER: &str = "5";
 const GREETING: &str = "Cette adresse est prête à recevoir les appels de la caisse.\n\
                         This address is ready for the till's calls.\n";
 
+/// Says how long a call has taken so far.
+#[derive(Clone)]
+struct Stopwatch {
+    clock: Arc<dyn Clock>,
+    began: Timestamp,
+}
+
+impl Stopwatch {
+    fn start(clock: Arc<dyn Clock>) -> Self {
+        let began = clock.now();
+        Self { clock, began }
+    }
+
+    /// Zero where the clock was set back meanwhile.
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.clock.now().duration_since(self.began).as_millis()).unwrap_or(0)
+    }
+}
+
 /// Answers whatever comes to `/in`.
 pub(super) async fn call(
     State(door): State<Door>,
     token: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    let began = Instant::now();
+    let watch = Stopwatch::start(door.clock.clone());
     let shop = token.ok().and_then(|Path(token)| door.credentials.load().find(&token).cloned());
     let (parts, body) = request.into_parts();
     let Some(shop) = shop else {
         return stranger(&door, body).await;
     };
     match parts.method {
-        Method::POST | Method::GET if !is_visit(&parts, &body) => take(&door, shop, parts, body, began).await,
+        Method::POST | Method::GET if !is_visit(&parts, &body) => take(&door, shop, parts, body, watch).await,
         Method::GET | Method::HEAD => GREETING.into_response(),
         _ => {
             tracing::warn!(shop.id = %shop, call.outcome = "wrong_method", "The till called with neither POST nor GET");
@@ -64,15 +84,15 @@ async fn stranger(door: &Door, body: Body) -> Response {
     StatusCode::NOT_FOUND.into_response()
 }
 
-async fn take(door: &Door, shop: ShopId, parts: Parts, body: Body, began: Instant) -> Response {
+async fn take(door: &Door, shop: ShopId, parts: Parts, body: Body, watch: Stopwatch) -> Response {
     match body::read(body, door.limits.body_bytes, door.limits.body_time).await {
-        Ok(body) => store(door, as_call(shop, parts, body), began).await,
+        Ok(body) => store(door, as_call(shop, parts, body), watch).await,
         Err(error) => {
             let (outcome, status) = refusal(error);
             tracing::warn!(
                 shop.id = %shop,
                 call.outcome = outcome,
-                http.duration_ms = milliseconds(began),
+                http.duration_ms = watch.milliseconds(),
                 "A call was not stored: {error}"
             );
             (status, Json(json!({ "status": outcome }))).into_response()
@@ -81,22 +101,22 @@ async fn take(door: &Door, shop: ShopId, parts: Parts, body: Body, began: Instan
 }
 
 /// Stores in a task of its own, which goes on when the till hangs up or the answer is overdue.
-async fn store(door: &Door, call: Call, began: Instant) -> Response {
-    let storing = tokio::spawn(accept(door.accept.clone(), call, began));
+async fn store(door: &Door, call: Call, watch: Stopwatch) -> Response {
+    let storing = tokio::spawn(accept(door.accept.clone(), call, watch.clone()));
     match timeout(door.limits.store_time, storing).await {
         Ok(Ok(Ok(Acceptance { status, id }))) => {
             Json(json!({ "status": status.as_str(), "id": id.to_string() })).into_response()
         }
         Ok(_) => unavailable(),
         Err(_) => {
-            tracing::warn!(http.duration_ms = milliseconds(began), "Storing is overdue: answering 503, and going on");
+            tracing::warn!(http.duration_ms = watch.milliseconds(), "Storing is overdue: answering 503, and going on");
             unavailable()
         }
     }
 }
 
 /// Accepts a call and logs, once, what became of it. A panic is a failure like others.
-async fn accept(door: Arc<dyn Accept>, call: Call, began: Instant) -> Result<Acceptance, Unavailable> {
+async fn accept(door: Arc<dyn Accept>, call: Call, watch: Stopwatch) -> Result<Acceptance, Unavailable> {
     let shop = call.shop.clone();
     let accepted = AssertUnwindSafe(door.accept(call)).catch_unwind().await;
     let accepted = accepted.unwrap_or_else(|_| Err(Unavailable("the program panicked".to_owned())));
@@ -105,13 +125,13 @@ async fn accept(door: Arc<dyn Accept>, call: Call, began: Instant) -> Result<Acc
             shop.id = %shop,
             call.outcome = status.as_str(),
             receipt.id = %id,
-            http.duration_ms = milliseconds(began),
+            http.duration_ms = watch.milliseconds(),
             "The till called"
         ),
         Err(error) => tracing::error!(
             shop.id = %shop,
             call.outcome = "unavailable",
-            http.duration_ms = milliseconds(began),
+            http.duration_ms = watch.milliseconds(),
             "{error}"
         ),
     }
@@ -140,8 +160,4 @@ fn as_call(shop: ShopId, parts: Parts, body: Bytes) -> Call {
         query: parts.uri.query().map(str::to_owned),
         body,
     }
-}
-
-fn milliseconds(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

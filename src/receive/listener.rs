@@ -113,7 +113,7 @@ async fn pause(error: &io::Error, shutdown: &CancellationToken) {
     if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
         return;
     }
-    tracing::warn!(%error, "Cannot accept connections; trying again");
+    tracing::warn!(%error, "Cannot accept connections; trying again. Too many open files? Raise the limit (`ulimit -n`)");
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = sleep(ACCEPT_PAUSE) => {}

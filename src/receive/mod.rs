@@ -30,7 +30,10 @@ use bytes::Bytes;
 pub use credential::Credentials;
 pub use listener::serve;
 
-use crate::order::{ReceiptId, ShopId};
+use crate::{
+    clock::Clock,
+    order::{ReceiptId, ShopId},
+};
 
 /// What stands behind the door.
 #[async_trait]
@@ -156,10 +159,16 @@ struct Door {
     accept: Arc<dyn Accept>,
     credentials: Arc<ArcSwap<Credentials>>,
     limits: Limits,
+    clock: Arc<dyn Clock>,
 }
 
 /// The door's routes. Swapping `credentials` changes the tokens from the next call on.
-pub fn router(accept: Arc<dyn Accept>, credentials: Arc<ArcSwap<Credentials>>, limits: Limits) -> Router {
+pub fn router(
+    accept: Arc<dyn Accept>,
+    credentials: Arc<ArcSwap<Credentials>>,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+) -> Router {
     Router::new()
         .route("/in", any(endpoint::call))
         .route("/in/", any(endpoint::call))
@@ -168,7 +177,7 @@ pub fn router(accept: Arc<dyn Accept>, credentials: Arc<ArcSwap<Credentials>>, l
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .layer(map_response(finish))
-        .with_state(Door { accept, credentials, limits })
+        .with_state(Door { accept, credentials, limits, clock })
 }
 
 /// Gives every answer of the door the same frame.

@@ -22,12 +22,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use alert::Alert;
 pub use announce::{Acceptance, Call, Origin, Outcome, Unread};
 pub use invoice::Arrival;
+
+pub use crate::store::Raw;
 
 use crate::{
     clock::Clock,
@@ -148,19 +149,6 @@ impl Recorder {
             _ => Ok(rule.selects(event.kind)),
         }
     }
-}
-
-/// A call's bytes as the recorder keeps them.
-#[derive(Clone, Debug)]
-pub struct Raw {
-    /// `POST` or `GET`.
-    pub method: String,
-    /// The declared content type.
-    pub content_type: Option<String>,
-    /// The query, undecoded.
-    pub query: Option<String>,
-    /// The body, byte for byte.
-    pub body: Bytes,
 }
 
 /// Marks a body that is read again after it was quarantined.

@@ -14,6 +14,7 @@
 
 mod kinds;
 mod till_host;
+mod trust;
 mod verdict;
 
 pub mod answer;

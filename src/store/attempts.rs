@@ -1,11 +1,15 @@
-//! How attempts end: for the delivery, for the log, for the sink, and for whoever has to know.
+//! How deliveries end, and attempts at them: for the delivery and for the log. What that says of the sink, and who has to
+//! know, follows in the same commit (`review.rs`).
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use sqlx::{SqliteConnection, SqliteExecutor};
+use sqlx::SqliteConnection;
 
-use super::{Changes, SinkState, Store, StoreError, changes, micros, sinks};
+use super::{
+    Store, StoreError, Unreadable, micros,
+    review::{self, Ending, Failure, Review, follow_up},
+};
 use crate::order::{DeliveryId, SinkName};
 
 /// How an attempt ended, for its delivery.
@@ -65,22 +69,6 @@ pub struct AttemptRow {
     pub excerpt: Option<String>,
 }
 
-/// What follows from an attempt for people, decided inside the transaction that writes it.
-pub trait Review: Send + Sync + 'static {
-    /// Something that a person has to know.
-    type News: Send;
-
-    /// What there is to tell, of a sink as it is after the attempt; `paused`: this very attempt paused it; `retrying`: a
-    /// message that failed is still to be sent again.
-    fn news(&self, state: &SinkState, paused: bool, retrying: bool) -> Option<Self::News>;
-
-    /// Why the sink is to be paused, if it is.
-    fn pauses<'a>(&self, news: &'a Self::News) -> Option<&'a str>;
-
-    /// The alert, with how many deliveries of the sink wait and how many are dead.
-    fn tell(&self, state: &SinkState, news: Self::News, waiting: u64, dead: u64) -> Changes;
-}
-
 impl Store {
     /// Writes how an attempt ended, with its line in the log, what that says of the sink, and what `review` makes of it:
     /// who is told of an outage is on disk with the attempt that showed it. Atomic.
@@ -95,21 +83,33 @@ impl Store {
                 let (finished, review) = &*work;
                 log_attempt(conn, finished).await?;
                 finish_delivery(conn, finished).await?;
-                if !finish_sink(conn, finished).await? {
-                    return Ok(());
+                follow_up(conn, &finished.ending(), review).await
+            })
+        })
+        .await
+    }
+
+    /// Gives up a delivery whose row cannot be read, lest it hold up every other one, and writes what `review` makes of it.
+    /// Returns whether it was still to be given up. Atomic.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn bury<R: Review>(&self, row: Unreadable, at: Timestamp, review: R) -> Result<bool, StoreError> {
+        let work = Arc::new((row, review));
+        self.write(move |conn| {
+            let work = work.clone();
+            Box::pin(async move {
+                let (row, review) = &*work;
+                let buried = sqlx::query(
+                    "UPDATE delivery SET status = 'dead', open = 0, version = version + 1, last_error = $2
+                     WHERE id = $1 AND open = 1 AND status <> 'sending'",
+                );
+                let buried = buried.bind(&row.id).bind(&row.reason).execute(&mut *conn).await?.rows_affected() == 1;
+                if buried {
+                    let failure = Failure { error: Some(&row.reason), hold_until: None, pause: None };
+                    follow_up(conn, &Ending { sink: &row.sink, at, failure: Some(failure) }, review).await?;
                 }
-                let paused = match &finished.pause {
-                    Some(because) => pause(conn, finished, because).await?,
-                    None => false,
-                };
-                let Some(state) = sinks::state(&mut *conn, &finished.sink).await? else { return Ok(()) };
-                let retrying = is_retrying(conn, &finished.sink).await?;
-                let Some(news) = review.news(&state, paused, retrying) else { return Ok(()) };
-                if let Some(because) = review.pauses(&news) {
-                    pause(conn, finished, because).await?;
-                }
-                let (waiting, dead) = backlog(&mut *conn, &finished.sink).await?;
-                Ok::<_, StoreError>(changes::apply(conn, review.tell(&state, news, waiting, dead)).await?)
+                Ok::<_, StoreError>(buried)
             })
         })
         .await
@@ -148,7 +148,20 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn backlog(&self, sink: &SinkName) -> Result<(u64, u64), StoreError> {
-        Ok(backlog(self.readers(), sink).await?)
+        Ok(review::backlog(self.readers(), sink).await?)
+    }
+}
+
+impl Finished {
+    /// What it says of the sink.
+    fn ending(&self) -> Ending<'_> {
+        let failure = Failure {
+            error: self.attempt.excerpt.as_deref(),
+            hold_until: self.hold_until,
+            pause: self.pause.as_deref(),
+        };
+        let delivered = matches!(self.verdict, Verdict::Delivered { .. });
+        Ending { sink: &self.sink, at: self.attempt.ended_at, failure: (!delivered).then_some(failure) }
     }
 }
 
@@ -200,55 +213,4 @@ async fn finish_delivery(conn: &mut SqliteConnection, finished: &Finished) -> Re
         .bind(error),
     };
     query.execute(conn).await.map(drop)
-}
-
-/// Returns whether that changed anything: a success after a success does not.
-async fn finish_sink(conn: &mut SqliteConnection, finished: &Finished) -> Result<bool, sqlx::Error> {
-    let sink = finished.sink.as_str().to_owned();
-    let query = if matches!(finished.verdict, Verdict::Delivered { .. }) {
-        sqlx::query(
-            "UPDATE sink_state SET failures = 0, failing_since = NULL, last_error = NULL
-             WHERE sink = $1 AND (failures > 0 OR failing_since IS NOT NULL OR told_at IS NOT NULL)",
-        )
-        .bind(sink)
-    } else {
-        sqlx::query(
-            "UPDATE sink_state SET failures = failures + 1, failing_since = coalesce(failing_since, $2), last_error = $3,
-                 held_until = nullif(max(coalesce(held_until, 0), coalesce($4, 0)), 0)
-             WHERE sink = $1",
-        )
-        .bind(sink)
-        .bind(micros(finished.attempt.ended_at))
-        .bind(finished.attempt.excerpt.clone())
-        .bind(finished.hold_until.map(micros))
-    };
-    query.execute(conn).await.map(|done| done.rows_affected() > 0)
-}
-
-async fn pause(conn: &mut SqliteConnection, finished: &Finished, because: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query("UPDATE sink_state SET paused_at = $2, paused_because = $3 WHERE sink = $1 AND paused_at IS NULL")
-        .bind(finished.sink.as_str())
-        .bind(micros(finished.attempt.ended_at))
-        .bind(because)
-        .execute(conn)
-        .await
-        .map(|done| done.rows_affected() == 1)
-}
-
-async fn backlog<'e>(executor: impl SqliteExecutor<'e>, sink: &SinkName) -> Result<(u64, u64), sqlx::Error> {
-    let (waiting, dead): (i64, i64) = sqlx::query_as(
-        "SELECT (SELECT count(*) FROM delivery WHERE sink = $1 AND open = 1),
-                (SELECT count(*) FROM delivery WHERE sink = $1 AND status = 'dead')",
-    )
-    .bind(sink.as_str())
-    .fetch_one(executor)
-    .await?;
-    Ok((waiting.unsigned_abs(), dead.unsigned_abs()))
-}
-
-async fn is_retrying(conn: &mut SqliteConnection, sink: &SinkName) -> Result<bool, sqlx::Error> {
-    const RETRYING: &str =
-        "SELECT EXISTS (SELECT 1 FROM delivery WHERE sink = $1 AND open = 1 AND status = 'retrying')";
-    let retrying: i64 = sqlx::query_scalar(RETRYING).bind(sink.as_str()).fetch_one(conn).await?;
-    Ok(retrying == 1)
 }

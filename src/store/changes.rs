@@ -33,6 +33,19 @@ pub struct Changes {
     pub(super) told: Vec<(SinkName, Option<Timestamp>)>,
 }
 
+/// A call's bytes, as they came.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// `POST` or `GET`.
+    pub method: String,
+    /// The declared content type.
+    pub content_type: Option<String>,
+    /// The query, undecoded.
+    pub query: Option<String>,
+    /// The body, byte for byte; personal data.
+    pub body: Bytes,
+}
+
 /// A call of the till, as it came.
 #[derive(Clone, Debug)]
 pub struct NewReceipt {
@@ -42,14 +55,8 @@ pub struct NewReceipt {
     pub shop: ShopId,
     /// When it arrived.
     pub received_at: Timestamp,
-    /// `POST` or `GET`.
-    pub method: String,
-    /// The declared content type.
-    pub content_type: Option<String>,
-    /// The query, undecoded.
-    pub query: Option<String>,
-    /// The body, byte for byte.
-    pub body: Bytes,
+    /// Its bytes.
+    pub raw: Raw,
     /// `stored`, `duplicate` or `quarantined`.
     pub outcome: &'static str,
     /// The event that it made, or repeats.
@@ -157,10 +164,10 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: Changes) -> Resu
         row.push_bind(receipt.id.to_string())
             .push_bind(receipt.shop.as_str().to_owned())
             .push_bind(micros(receipt.received_at))
-            .push_bind(receipt.method.clone())
-            .push_bind(receipt.content_type.clone())
-            .push_bind(receipt.query.clone())
-            .push_bind(receipt.body.to_vec())
+            .push_bind(receipt.raw.method.clone())
+            .push_bind(receipt.raw.content_type.clone())
+            .push_bind(receipt.raw.query.clone())
+            .push_bind(receipt.raw.body.to_vec())
             .push_bind(receipt.outcome)
             .push_bind(receipt.event.map(|id| id.to_string()))
             .push_bind(receipt.reason.clone());

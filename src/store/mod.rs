@@ -2,8 +2,8 @@
 //!
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
-//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`), sinks, invoices, and what people list (`listing.rs`)
-//! or mean (`finding.rs`).
+//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks, invoices, and what people list
+//! (`listing.rs`) or mean (`finding.rs`).
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
 
@@ -17,6 +17,7 @@ mod listing;
 mod outbox;
 mod quarantine;
 mod reading;
+mod review;
 mod sinks;
 mod view;
 mod writer;
@@ -27,8 +28,8 @@ use futures_util::future::BoxFuture;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
-pub use attempts::{AttemptRow, Finished, Review, Verdict};
-pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, SavedOrder};
+pub use attempts::{AttemptRow, Finished, Verdict};
+pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw, SavedOrder};
 pub use connect::{Access, OpenError};
 pub use finding::Called;
 pub use intake::{Intake, Keys, Numbered};
@@ -36,9 +37,10 @@ pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
 pub use listing::{
     DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, QuarantineLine, ReceiptOutcome, SinkLine,
 };
-pub use outbox::{Candidate, Started};
+pub use outbox::{Candidate, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
+pub use review::Review;
 pub use sinks::SinkState;
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 

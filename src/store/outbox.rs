@@ -45,6 +45,17 @@ pub struct Candidate {
     pub first_attempt_at: Option<Timestamp>,
 }
 
+/// A delivery whose row cannot be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// Its id, as it stands there.
+    pub id: String,
+    /// Where it goes.
+    pub sink: SinkName,
+    /// What cannot be read. It does not quote it: that may be a customer.
+    pub reason: String,
+}
+
 /// The first message of an order to a sink.
 #[derive(Clone, Debug)]
 pub struct ThreadRow {
@@ -84,40 +95,23 @@ const CANDIDATES: &str = "
     ORDER BY d.due_at, d.seq LIMIT $3";
 
 impl Store {
-    /// The deliveries of a sink that may be attempted at `now`, at most one a lane, longest due first.
+    /// The deliveries of a sink that may be attempted at `now`, at most one a lane, longest due first. One that cannot be
+    /// read is to be given up ([`Store::bury`]): it would be found again and again.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn candidates(&self, sink: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<Candidate>, StoreError> {
+    pub async fn candidates(
+        &self,
+        sink: &SinkName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Result<Candidate, Unreadable>>, StoreError> {
         let rows = sqlx::query(CANDIDATES).bind(sink.as_str()).bind(micros(now)).bind(limit);
-        let mut candidates = Vec::new();
-        for row in rows.fetch_all(self.readers()).await? {
-            match candidate(&row) {
-                Ok(candidate) => candidates.push(candidate),
-                Err(error) => self.bury(row.try_get(0)?, error.to_string()).await?,
-            }
-        }
-        Ok(candidates)
-    }
-
-    /// Gives up a delivery whose row cannot be read, lest it hold up every other one. Atomic.
-    async fn bury(&self, id: String, reason: String) -> Result<(), StoreError> {
-        tracing::error!(delivery.id = id, error = reason, "a delivery cannot be read and is given up");
-        self.write(move |conn| {
-            let (id, reason) = (id.clone(), reason.clone());
-            Box::pin(async move {
-                sqlx::query(
-                    "UPDATE delivery SET status = 'dead', open = 0, version = version + 1, last_error = $2
-                     WHERE id = $1 AND open = 1",
-                )
-                .bind(id)
-                .bind(reason)
-                .execute(conn)
-                .await
-                .map(drop)
-            })
-        })
-        .await
+        let found = |row: &SqliteRow| match candidate(row) {
+            Ok(candidate) => Ok(Ok(candidate)),
+            Err(error) => Ok(Err(Unreadable { id: row.try_get(0)?, sink: sink.clone(), reason: error.to_string() })),
+        };
+        rows.fetch_all(self.readers()).await?.iter().map(found).collect()
     }
 
     /// When the next delivery of a sink is due that is not due at `now`.

@@ -1,13 +1,12 @@
 //! Quarantine, and what a person does to deliveries by hand.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{QuarantineLine, Store, StoreError, micros, parse, timestamp};
+use super::{QuarantineLine, Raw, Store, StoreError, micros, parse, timestamp};
 use crate::order::{DeliveryId, ReceiptId, ShopId, SinkName};
 
-/// A body that could not be read, as it came.
+/// A call that could not be read.
 #[derive(Clone)]
 pub struct QuarantinedBody {
     /// Its receipt.
@@ -16,14 +15,8 @@ pub struct QuarantinedBody {
     pub shop: ShopId,
     /// When it came.
     pub received_at: Timestamp,
-    /// `POST` or `GET`.
-    pub method: String,
-    /// The declared content type.
-    pub content_type: Option<String>,
-    /// The query, undecoded.
-    pub query: Option<String>,
-    /// The body, byte for byte; personal data.
-    pub body: Bytes,
+    /// Its bytes.
+    pub raw: Raw,
     /// Why it could not be read.
     pub reason: String,
     /// `reprocessed` or `dismissed`, once it is out.
@@ -67,10 +60,12 @@ impl Store {
                 id: parse(row.try_get(0)?)?,
                 shop: parse(row.try_get(1)?)?,
                 received_at: timestamp(row.try_get(2)?)?,
-                method: row.try_get(3)?,
-                content_type: row.try_get(4)?,
-                query: row.try_get(5)?,
-                body: row.try_get::<Option<Vec<u8>>, _>(6)?.unwrap_or_default().into(),
+                raw: Raw {
+                    method: row.try_get(3)?,
+                    content_type: row.try_get(4)?,
+                    query: row.try_get(5)?,
+                    body: row.try_get::<Option<Vec<u8>>, _>(6)?.unwrap_or_default().into(),
+                },
                 reason: row.try_get::<Option<String>, _>(7)?.unwrap_or_default(),
                 resolution: row.try_get(8)?,
             })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tillhook::order::Phase;
 
 use super::{MORTAL, let_die};
@@ -143,6 +144,40 @@ async fn a_sink_is_failing_with_its_first_dead_delivery() {
     assert_eq!((&data["waiting"], &data["dead"]), (&0.into(), &1.into()));
     assert_eq!(told(&app), ["sink.failing"]);
     app.finish().await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_read_back_is_given_up_and_somebody_is_told() {
+    let far = HttpFar::start().await;
+    let mut app = App::start(&troubled(&far, "")).await;
+    far.then([Answer::status(500)]);
+    app.announce_without_pdf(Phase::Validated).await;
+    app.settle().await;
+    app.halt().await;
+    damage(&app, "UPDATE delivery SET payload = '{\"body\": \"for Zoé Dur' WHERE sink = 'erp'").await;
+    app.boot().await;
+    app.advance(Duration::from_secs(12)).await;
+    let data = app.event("sink.failing", 1).await;
+    assert_eq!((&data["sink"], &data["waiting"], &data["dead"]), (&"erp".into(), &0.into(), &1.into()));
+    let reason = data["reason"].as_str().expect("a reason");
+    assert!(reason.contains("a stored value cannot be read") && !reason.contains("Zoé"), "{reason}");
+    let line = app.deliveries("erp").await.swap_remove(0);
+    assert_eq!((line.status.as_str(), line.last_error.as_deref()), ("dead", Some(reason)));
+    // The next order is not held up, and its arrival ends the outage.
+    app.announce_without_pdf(Phase::Validated).await;
+    app.event("sink.recovered", 1).await;
+    assert_eq!(told(&app), ["sink.failing", "sink.recovered"]);
+    assert_eq!(app.statuses("erp").await, ["dead", "delivered"]);
+    assert_eq!(far.requests().len(), 2, "what cannot be read is not sent");
+    app.finish().await;
+}
+
+/// Does to the database what a bad disk or a stray hand may do.
+async fn damage(app: &App, how: &'static str) {
+    let options = SqliteConnectOptions::new().filename(app.data().join("tillhook.db"));
+    let mut file = options.connect().await.expect("the database");
+    assert_eq!(sqlx::query(how).execute(&mut file).await.expect("a change").rows_affected(), 1);
+    file.close().await.expect("closed");
 }
 
 #[tokio::test]

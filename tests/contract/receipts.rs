@@ -107,7 +107,7 @@ async fn a_quarantined_body_is_kept_byte_for_byte_until_it_is_dismissed() {
     app.advance(Duration::from_hours(24 * 120)).await;
     let id = answer["id"].as_str().expect("an id").parse().expect("a receipt's id");
     let kept = app.store().quarantined(id).await.expect("the database answers").expect("the body");
-    assert_eq!(&kept.body[..], b"price=5&caf%C3%A9=%00");
+    assert_eq!(&kept.raw.body[..], b"price=5&caf%C3%A9=%00");
     assert!(kept.reason.contains("`type`"), "{}", kept.reason);
     assert!(app.store().dismiss(id, app.now()).await.expect("the database answers"));
     assert_eq!(app.store().list_quarantine(50).await.expect("the list").len(), 0);
@@ -127,9 +127,9 @@ async fn a_quarantined_body_that_is_read_again_and_understood_counts_from_when_i
     let kept = app.store().quarantined(id).await.expect("the database answers").expect("the body");
     let shop = app.service().recorder.shop(&kept.shop).expect("the shop").shop;
     // A later version understands it: here, because it takes the missing type for granted.
-    let body = Bytes::from([&kept.body[..], b"&type=validated"].concat());
+    let body = Bytes::from([&kept.raw.body[..], b"&type=validated"].concat());
     let decoded = decode::decode(&Input { content_type: None, query: None, body: &body }, &shop).map_err(|e| e.reason);
-    let raw = Raw { method: kept.method, content_type: kept.content_type, query: kept.query, body };
+    let raw = Raw { body, ..kept.raw };
     let origin = Origin::Quarantine(Requeued { receipt: kept.id, received_at: kept.received_at });
     let accepted = app.service().recorder.accept(Call { shop: kept.shop, raw, origin }, decoded).await;
     assert_eq!(accepted.expect("it is on disk").outcome.as_str(), "stored");

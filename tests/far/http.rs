@@ -130,9 +130,14 @@ impl HttpFar {
 
     /// Returns once this many requests have come, answered or not.
     pub async fn asked(&self, times: usize) {
+        self.until(|requests| requests.len() >= times).await;
+    }
+
+    /// Returns once this holds of the requests that have come, answered or not.
+    pub async fn until(&self, holds: impl Fn(&[Request]) -> bool) {
         let mut requests = self.state.requests.subscribe();
-        let asked = requests.wait_for(|requests| requests.len() >= times);
-        tokio::time::timeout(crate::harness::HANG, asked).await.expect("a request").expect("the far side runs");
+        let asked = requests.wait_for(|requests| holds(requests));
+        tokio::time::timeout(3 * crate::harness::HANG, asked).await.expect("the requests").expect("the far side runs");
     }
 
     /// The types of the events that came, in order.

@@ -1,22 +1,38 @@
 //! The real program in a process of its own, with its own clock: for tests that kill it, or read what it prints.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
+    io::{BufRead as _, BufReader},
     path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::Instant,
+    process::{Child, Command, Output, Stdio},
+    thread::JoinHandle,
+    time::Duration,
 };
 
 use tempfile::TempDir;
+use tokio::{sync::watch, time::timeout};
 
 use super::{HANG, TOKEN};
+
+/// How long a test waits for another process.
+const PATIENCE: Duration = Duration::from_secs(3 * HANG.as_secs());
 
 /// A directory with a configuration, and the service that runs on it.
 pub struct Program {
     directory: TempDir,
-    service: Option<Child>,
+    service: Option<Service>,
     /// Variables of its environment.
-    variables: Vec<(&'static str, &'static str)>,
+    variables: Vec<(&'static str, String)>,
+    /// How many files and connections it may have open, where that is limited.
+    handles: Option<u32>,
+    /// Everything it printed on stderr so far.
+    printed: watch::Sender<String>,
+}
+
+/// A running service, and the thread that reads what it prints.
+struct Service {
+    process: Child,
+    reader: JoinHandle<()>,
 }
 
 impl Program {
@@ -29,48 +45,89 @@ impl Program {
             data = directory.path().join("data").display(),
         );
         fs::write(directory.path().join("tillhook.toml"), text).expect("a configuration");
-        Self { directory, service: None, variables: Vec::new() }
+        Self { directory, service: None, variables: Vec::new(), handles: None, printed: watch::Sender::default() }
     }
 
     /// The same with a variable in its environment.
-    pub fn with(mut self, name: &'static str, value: &'static str) -> Self {
-        self.variables.push((name, value));
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    /// The same where the system lets it have this many files and connections open.
+    pub fn with_handles(mut self, handles: u32) -> Self {
+        self.handles = Some(handles);
         self
     }
 
     /// Starts the service and returns the till's webhook address, once it is taken there.
     pub async fn serve(&mut self) -> String {
-        let begins = self.printed().len();
-        let out = |name: &str| -> File {
-            let path = self.directory.path().join(name);
-            OpenOptions::new().create(true).append(true).open(path).expect("a file")
+        let begins = self.printed.borrow().len();
+        let mut process =
+            self.command("serve").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program");
+        let log = BufReader::new(process.stderr.take().expect("its log"));
+        let printed = self.printed.clone();
+        let reader = std::thread::spawn(move || {
+            for line in log.lines() {
+                let line = line.expect("a line of text");
+                printed.send_modify(|text| text.extend([line.as_str(), "\n"]));
+            }
+        });
+        self.service = Some(Service { process, reader });
+        let address = |text: &str| {
+            let line = text[begins..].lines().find(|line| line.contains(" listens on "))?;
+            line.rsplit(' ').next().map(str::to_owned)
         };
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tillhook"));
-        command.current_dir(self.directory.path()).env_clear().envs(self.variables.iter().copied());
-        command.args(["--config", "tillhook.toml", "serve"]);
-        command.stdin(Stdio::null()).stdout(out("stdout")).stderr(out("stderr"));
-        self.service = Some(command.spawn().expect("the program"));
-        eventually("the program listens", async || self.address_after(begins).is_some()).await;
-        format!("http://{}/in/{TOKEN}", self.address_after(begins).expect("an address"))
+        self.until("listen", |text| address(text).is_some()).await;
+        let address = address(&self.printed.borrow()).expect("an address");
+        format!("http://{address}/in/{TOKEN}")
     }
 
-    fn address_after(&self, begins: usize) -> Option<String> {
-        let printed = self.printed();
-        let line = printed[begins..].lines().find(|line| line.contains(" listens on ") && printed.ends_with('\n'))?;
-        line.rsplit(' ').next().map(str::to_owned)
+    /// Runs a command to its end, beside the service or without it.
+    pub async fn run(&self, words: &str) -> Output {
+        let mut command = self.command(words);
+        let running = tokio::task::spawn_blocking(move || command.output().expect("the program"));
+        timeout(PATIENCE, running).await.expect("an end").expect("no panic")
     }
 
-    /// Everything it printed on stderr so far.
+    fn command(&self, words: &str) -> Command {
+        const PROGRAM: &str = env!("CARGO_BIN_EXE_tillhook");
+        let mut command = match self.handles {
+            None => Command::new(PROGRAM),
+            Some(handles) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", "ulimit -n \"$1\" && shift && exec \"$@\"", "sh", &handles.to_string(), PROGRAM]);
+                shell
+            }
+        };
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        command.current_dir(self.directory.path()).env_clear().envs(variables).stdin(Stdio::null());
+        command.args(["--config", "tillhook.toml"]).args(words.split(' '));
+        command
+    }
+
+    /// Everything it printed on stderr so far; once it is killed, everything.
     pub fn printed(&self) -> String {
-        let bytes = fs::read(self.directory.path().join("stderr")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        self.printed.borrow().clone()
+    }
+
+    /// Returns once it has printed these words.
+    pub async fn says(&self, words: &str) {
+        self.until(words, |text| text.contains(words)).await;
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&str) -> bool) {
+        let mut printed = self.printed.subscribe();
+        let waited = timeout(PATIENCE, printed.wait_for(|text| holds(text))).await.map(drop);
+        assert!(waited.is_ok(), "it never did this: {what}; it said\n{}", self.printed());
     }
 
     /// Ends it without a warning (SIGKILL).
     pub fn kill(&mut self) {
         let mut service = self.service.take().expect("a running service");
-        service.kill().expect("a signal");
-        service.wait().expect("its end");
+        service.process.kill().expect("a signal");
+        service.process.wait().expect("its end");
+        service.reader.join().expect("all that it said");
     }
 
     /// The data directory.
@@ -82,18 +139,19 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         if let Some(mut service) = self.service.take() {
-            let _ = service.kill();
-            let _ = service.wait();
+            let _ = service.process.kill();
+            let _ = service.process.wait();
         }
     }
 }
 
-/// Waits until something holds that happens in another process.
+/// Waits until something holds in the database of another process, which tells nobody when it changes.
 pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
-    const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(10);
-    let began = Instant::now();
-    while !holds().await {
-        assert!(began.elapsed() < 3 * HANG, "it never came to this: {what}");
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    const LOOK_AGAIN: Duration = Duration::from_millis(10);
+    let looking = async {
+        while !holds().await {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    assert!(timeout(PATIENCE, looking).await.is_ok(), "it never came to this: {what}");
 }

@@ -3,6 +3,8 @@
 mod answers;
 mod dialogues;
 mod door;
+mod encryption;
+mod file_handles;
 mod forty_orders;
 mod hostile;
 mod outage;

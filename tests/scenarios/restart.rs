@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use tillhook::{
         sandbox::{Options, Sandbox},
     },
 };
+use tokio::sync::watch;
 
 use crate::{
     far::http::{Answer, HttpFar, Request},
@@ -138,32 +139,32 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_program_is_killed() {
         far.url()
     );
     let mut program = Program::new(till.origin(), "fetch_invoices = false", &rest);
-    let webhook = Arc::new(Mutex::new(program.serve().await));
-    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let webhook = watch::Sender::new(program.serve().await);
+    let ledger = watch::Sender::new(Ledger::default());
 
     let sellers: Vec<_> = (0..SELLERS)
         .map(|_| {
             let orders: Vec<_> = (0..ORDERS).map(|_| till.sell()).collect();
-            tokio::spawn(sell(orders, webhook.clone(), ledger.clone()))
+            tokio::spawn(sell(orders, webhook.subscribe(), ledger.clone()))
         })
         .collect();
     for kill in 1..=KILLS {
         let enough = kill * SELLERS * ORDERS * 2 / (KILLS + 1);
-        eventually("the sellers are busy", async || ledger.lock().expect("the ledger").calls >= enough).await;
+        let mut calls = ledger.subscribe();
+        calls.wait_for(|ledger| ledger.calls >= enough).await.expect("the sellers are busy");
         program.kill();
-        let address = program.serve().await;
-        *webhook.lock().expect("the address") = address;
+        webhook.send_replace(program.serve().await);
     }
     for seller in sellers {
         seller.await.expect("a seller");
     }
 
-    let acknowledged = std::mem::take(&mut ledger.lock().expect("the ledger").acknowledged);
-    eventually("everything has arrived", async || {
-        let arrived = arrivals(&far.requests());
-        acknowledged.iter().all(|call| arrived.contains_key(call))
-    })
-    .await;
+    let acknowledged = ledger.send_replace(Ledger::default()).acknowledged;
+    let is_everything = |requests: &[Request]| {
+        let has_come = |arrived: &BTreeMap<_, _>| acknowledged.iter().all(|call| arrived.contains_key(call));
+        requests.len() >= acknowledged.len() && has_come(&arrivals(requests))
+    };
+    far.until(is_everything).await;
     eventually("nothing is left in the outbox", async || is_drained(&program).await).await;
     program.kill();
 
@@ -184,25 +185,27 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_program_is_killed() {
     );
 }
 
-/// Announces both phases of each order. What nobody listened to is said again; what was cut off is not, as by a till.
-async fn sell(orders: Vec<TillOrder>, webhook: Arc<Mutex<String>>, ledger: Arc<Mutex<Ledger>>) {
+/// Announces both phases of each order. Where nobody listens it waits for the program's next address and says it again;
+/// what was cut off is not said again, as by a till.
+async fn sell(orders: Vec<TillOrder>, mut webhook: watch::Receiver<String>, ledger: watch::Sender<Ledger>) {
     for order in orders {
         for phase in [Phase::Validated, Phase::Terminated] {
             let announcement = till::encode(&order, phase, Voice::default());
-            let url = || webhook.lock().expect("the address").clone();
-            let mut answer = till::post(&announcement, &url()).await;
-            let mut patience = 0;
-            while answer.as_ref().is_err_and(is_refused) && patience < 1_000 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                answer = till::post(&announcement, &url()).await;
-                patience += 1;
-            }
-            let mut ledger = ledger.lock().expect("the ledger");
-            ledger.calls += 1;
-            if let Ok(answer) = answer {
-                assert_eq!(answer.status, 200, "{}", answer.body);
-                ledger.acknowledged.push((order.internal_id.clone(), phase));
-            }
+            let answer = loop {
+                let url = webhook.borrow_and_update().clone();
+                let answer = till::post(&announcement, &url).await;
+                if !answer.as_ref().is_err_and(is_refused) {
+                    break answer;
+                }
+                webhook.changed().await.expect("the program is started again");
+            };
+            ledger.send_modify(|ledger| {
+                ledger.calls += 1;
+                if let Ok(answer) = answer {
+                    assert_eq!(answer.status, 200, "{}", answer.body);
+                    ledger.acknowledged.push((order.internal_id.clone(), phase));
+                }
+            });
         }
     }
 }

@@ -15,7 +15,7 @@ use tillhook::{
 
 use crate::{
     far::{
-        http::{Answer, HttpFar},
+        http::{Answer, HttpFar, Request},
         raw::{RawFar, Then},
         smtp::{Act, At, Script, SmtpServer},
     },
@@ -143,10 +143,8 @@ async fn log_everything(script: Script) {
     let sold = sell_and_babble(&till, &webhook).await;
     let last = sold.last().expect("an order").to_owned();
     eventually("every sink was tried for every order", async || everything_was_tried(&program, sold.len()).await).await;
-    eventually("the last order arrived", async || {
-        good.requests().iter().any(|request| String::from_utf8_lossy(&request.body).contains(&last))
-    })
-    .await;
+    let tells_it = |request: &Request| String::from_utf8_lossy(&request.body).contains(&last);
+    good.until(|requests| requests.iter().any(tells_it)).await;
     program.kill();
 
     let log = program.printed();

@@ -131,7 +131,7 @@ impl Office {
     /// An attempt at the delivery that is due next to `sink` ends like this.
     pub async fn attempt(&self, sink: &str, verdict: Verdict) -> DeliveryId {
         let (sink, now) = (sink.parse().unwrap(), self.desk.now());
-        let candidate = self.desk.store.candidates(&sink, now, 1).await.unwrap().remove(0);
+        let candidate = self.desk.store.candidates(&sink, now, 1).await.unwrap().remove(0).unwrap();
         let started =
             Started { id: candidate.id, version: candidate.version, how: Ok(None), without_invoice: false, at: now };
         assert_eq!(self.desk.store.start(vec![started]).await.unwrap(), [candidate.id]);

@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::clock::SystemClock;
 
 /// The shop's token, as the till presents it.
 const TOKEN: &str = "s3cret-t0ken";
@@ -93,7 +94,7 @@ impl House {
             invoice: Mutex::default(),
         });
         let credentials = Arc::new(ArcSwap::from_pointee(tokens(TOKEN)));
-        let router = dress(router(fake.clone(), credentials.clone(), limits));
+        let router = dress(router(fake.clone(), credentials.clone(), limits, Arc::new(SystemClock)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

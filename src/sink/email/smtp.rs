@@ -20,7 +20,7 @@ use lettre::{
 };
 
 use super::{Tls, clean};
-use crate::sink::{Reason, SinkError};
+use crate::sink::{Reason, SinkError, trust};
 
 /// How long one address of the server may take to accept a connection. What comes after has the attempt's deadline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -174,7 +174,7 @@ fn verdict(step: Step, error: &lettre::transport::smtp::Error) -> SinkError {
 
 /// What it means when something fails and no answer of the server is the reason.
 fn without_answer(step: Step, error: &lettre::transport::smtp::Error, cause: &str) -> SinkError {
-    let detail = format!("{step}: {cause}");
+    let detail = format!("{step}: {}", trust::refused(error).as_deref().unwrap_or(cause));
     if error.is_client() && matches!(step, Step::Tls | Step::SignIn) {
         // The server does not offer what is configured, and will not for the next mail either.
         SinkError::pause(Reason::Protocol, detail)
