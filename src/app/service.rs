@@ -19,6 +19,7 @@ use crate::{
     receive::{self, Credentials, Limits},
     record::Recorder,
     store::{Access, OpenError, Store, StoreError},
+    upkeep,
 };
 
 /// How often the write-ahead log is brought back to nothing.
@@ -80,7 +81,7 @@ impl Group {
 /// What stands in the way; nothing is left running.
 pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener) -> Result<Running, StartError> {
     let lanes = assemble::lanes(config, &clock)?;
-    let store = Store::open(&config.storage.path, Access::Service).await?;
+    let store = upkeep::open(&config.storage.path, Access::Service, clock.now()).await?;
     let interrupted = store.recover_interrupted(clock.now()).await?;
     if interrupted > 0 {
         tracing::warn!(deliveries = interrupted, "the last run ended in the middle of attempts; they are made again");
