@@ -1,6 +1,6 @@
 //! The running service: starts everything in the right order, and ends it in the reverse.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -11,6 +11,7 @@ use url::Url;
 use super::{
     assemble::{self, UnusableSink},
     door::Inside,
+    nightly,
 };
 use crate::{
     clock::Clock,
@@ -52,6 +53,7 @@ pub struct Running {
     pub outbox: Outbox,
     /// Where it listens.
     pub addr: SocketAddr,
+    directory: PathBuf,
     credentials: Arc<ArcSwap<Credentials>>,
     clock: Arc<dyn Clock>,
     door: Group,
@@ -92,6 +94,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
 
     let mut running = Running {
         addr: listener.local_addr()?,
+        directory: config.storage.path.clone(),
         credentials: Arc::new(ArcSwap::from_pointee(assemble::credentials(config))),
         store,
         recorder,
@@ -145,6 +148,11 @@ impl Running {
             tasks.spawn(deliver::run(self.outbox.clone(), lane, stop.clone()));
         }
         tasks.spawn(deliver::fetch_invoices(self.outbox.clone(), assemble::hosts(config), stop.clone()));
+        if let Some(nightly) = assemble::nightly(config) {
+            // The data directory stays until the next start.
+            let directory = self.directory.clone();
+            tasks.spawn(nightly::run(self.outbox.clone(), directory, nightly, stop.clone()));
+        }
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::telemetry;
 
 use super::{
-    backup::Backup, deliveries::Deliveries, invoices::Invoices, orders::Orders, quarantine::Quarantine,
-    render::Render, restore::Restore, send_test::SendTest, sinks::Sinks, verify::Verify,
+    backup::Backup, deliveries::Deliveries, invoices::Invoices, orders::Orders, quarantine::Quarantine, render::Render,
+    restore::Restore, send_test::SendTest, sinks::Sinks, verify::Verify,
 };
 
 /// Receives the webhooks of a kash.click till and passes every sale on: by e-mail, to Slack, to any HTTP system.

@@ -64,7 +64,10 @@ fn tell(restored: &Restored, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
         writeln!(out, "{} is paused: {waiting} still open, and may have been made since", held.sink)?;
     }
     if !restored.held.is_empty() {
-        writeln!(out, "look with `tillhook deliveries list --status paused`; `tillhook sinks resume NAME` sends them,")?;
+        writeln!(
+            out,
+            "look with `tillhook deliveries list --status paused`; `tillhook sinks resume NAME` sends them,"
+        )?;
         writeln!(out, "`tillhook deliveries skip ID` drops one")?;
     }
     if restored.missing > 0 {

@@ -71,10 +71,9 @@ impl Schema {
 
 /// The number of the last step that was taken; `None` where none was.
 pub(super) async fn version(conn: &mut SqliteConnection) -> Result<Option<i64>, sqlx::Error> {
-    let known: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')")
-            .fetch_one(&mut *conn)
-            .await?;
+    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')")
+        .fetch_one(&mut *conn)
+        .await?;
     if !known {
         return Ok(None);
     }

@@ -29,8 +29,7 @@ const READY: &str = "restoring-";
 const ASIDE: &str = "before-restore-";
 
 /// What belongs to the database and to no other.
-const DATABASE_FILES: [&str; 4] =
-    [connect::DATABASE, "tillhook.db-wal", "tillhook.db-shm", "tillhook.db-journal"];
+const DATABASE_FILES: [&str; 4] = [connect::DATABASE, "tillhook.db-wal", "tillhook.db-shm", "tillhook.db-journal"];
 
 /// What is exchanged besides it, where there is new.
 const OTHERS: [&str; 2] = ["invoices", "token"];
@@ -85,9 +84,8 @@ impl Replacement {
 
     /// The time, or the first second after it that no other restore has.
     fn free_stamp(&self, at: Timestamp) -> String {
-        let taken = |stamp: &String| {
-            [READY, ASIDE].iter().any(|kind| self.directory.join(format!("{kind}{stamp}")).exists())
-        };
+        let taken =
+            |stamp: &String| [READY, ASIDE].iter().any(|kind| self.directory.join(format!("{kind}{stamp}")).exists());
         let mut seconds = (0_i64..).filter_map(|later| Timestamp::from_second(at.as_second() + later).ok());
         let stamp = |at: Timestamp| at.strftime("%Y%m%d-%H%M%S").to_string();
         seconds.by_ref().map(stamp).find(|stamp| !taken(stamp)).unwrap_or_else(|| stamp(at))
@@ -103,17 +101,22 @@ pub(super) fn is_pending(directory: &Path) -> bool {
 pub(super) fn finish(directory: &Path) -> io::Result<()> {
     for ready in named(directory, READY)? {
         while let Some((from, to)) = next_step(directory, &ready) {
-            if let Some(above) = to.parent().filter(|above| !above.exists()) {
-                fs::DirBuilder::new().mode(0o700).create(above)?;
-            }
-            fs::rename(&from, &to)?;
-            // In this order: in a power cut a name may be there twice, and must not be gone.
-            to.parent().into_iter().chain(from.parent()).try_for_each(sync)?;
+            take(&from, &to)?;
         }
         fs::remove_dir(&ready)?;
         sync(directory)?;
     }
     Ok(())
+}
+
+/// Renames, durably before anything else happens.
+fn take(from: &Path, to: &Path) -> io::Result<()> {
+    if let Some(above) = to.parent().filter(|above| !above.exists()) {
+        fs::DirBuilder::new().mode(0o700).create(above)?;
+    }
+    fs::rename(from, to)?;
+    // The new name first: after a power cut a name may be there twice, and must not be gone.
+    to.parent().into_iter().chain(from.parent()).try_for_each(sync)
 }
 
 /// The next rename. It depends on nothing but what is there, so that it does not matter where the last run ended.
@@ -127,9 +130,9 @@ fn next_step(directory: &Path, ready: &Path) -> Option<(PathBuf, PathBuf)> {
     is_new(&&connect::DATABASE).then_some(())?;
     let old = DATABASE_FILES.iter().chain(OTHERS.iter().filter(is_new));
     let new = OTHERS.iter().chain([&connect::DATABASE]);
-    old.filter_map(|name| moves(name, directory, &aside)).next().or_else(|| {
-        new.filter_map(|name| moves(name, ready, directory)).next()
-    })
+    old.filter_map(|name| moves(name, directory, &aside))
+        .next()
+        .or_else(|| new.filter_map(|name| moves(name, ready, directory)).next())
 }
 
 /// The directories in this one whose names begin like that, by name.
@@ -148,4 +151,124 @@ fn named(directory: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
 
 fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: &str = "2026-11-21T13:05:00Z";
+    const STAMP: &str = "20261121-130500";
+
+    /// A directory with old data, and new data in a draft.
+    fn directory() -> (TempDir, Replacement, TempDir) {
+        let home = tempfile::tempdir().unwrap();
+        let replacement = Replacement::begin(home.path()).unwrap();
+        assert!(!replacement.holds_data());
+        fill(
+            home.path(),
+            "old",
+            &["tillhook.db", "tillhook.db-wal", "tillhook.db-shm", "token", "invoices/2025/a.pdf"],
+        );
+        fill(home.path(), "kept", &["backups/a.tar.gz"]);
+        assert!(replacement.holds_data());
+        let draft = replacement.draft().unwrap();
+        fill(draft.path(), "new", &["tillhook.db", "token", "invoices/2026/b.pdf"]);
+        (home, replacement, draft)
+    }
+
+    fn fill(directory: &Path, text: &str, names: &[&str]) {
+        for name in names {
+            fs::create_dir_all(directory.join(name).parent().unwrap()).unwrap();
+            fs::write(directory.join(name), text).unwrap();
+        }
+    }
+
+    /// Every file with what is in it.
+    fn files(directory: &Path, below: &str, found: &mut Vec<String>) {
+        for entry in fs::read_dir(directory.join(below)).unwrap() {
+            let name = format!("{below}{}", entry.unwrap().file_name().to_str().unwrap());
+            if directory.join(&name).is_dir() {
+                files(directory, &format!("{name}/"), found);
+            } else if name != "tillhook.lock" {
+                found.push(format!("{name} {}", fs::read_to_string(directory.join(&name)).unwrap()));
+            }
+        }
+        found.sort();
+    }
+
+    fn all(directory: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        files(directory, "", &mut found);
+        found
+    }
+
+    fn exchanged() -> Vec<String> {
+        let aside = ["invoices/2025/a.pdf", "tillhook.db", "tillhook.db-shm", "tillhook.db-wal", "token"];
+        let aside = aside.map(|name| format!("before-restore-{STAMP}/{name} old"));
+        let new = ["invoices/2026/b.pdf new", "tillhook.db new", "token new"].map(str::to_owned);
+        [&["backups/a.tar.gz kept".to_owned()][..], &aside, &new].concat()
+    }
+
+    #[test]
+    fn new_data_takes_the_place_of_the_old_which_is_moved_aside() {
+        let (home, replacement, draft) = directory();
+        let aside = replacement.exchange(draft, AT.parse().unwrap()).unwrap();
+        assert_eq!(aside, Some(home.path().join(format!("before-restore-{STAMP}"))));
+        let mut wanted = exchanged();
+        wanted.sort();
+        assert_eq!(all(home.path()), wanted);
+    }
+
+    #[test]
+    fn an_exchange_that_is_cut_off_after_any_rename_is_brought_to_its_end_by_whoever_comes_next() {
+        for renames in 0.. {
+            let (home, replacement, draft) = directory();
+            let ready = home.path().join(format!("{READY}{STAMP}"));
+            fs::rename(draft.keep(), &ready).unwrap();
+            let taken = (0..renames).take_while(|_| {
+                let step = next_step(home.path(), &ready);
+                step.is_some_and(|(from, to)| take(&from, &to).is_ok())
+            });
+            let taken = taken.count();
+            drop(replacement);
+            assert!(is_pending(home.path()));
+            let next = Replacement::begin(home.path()).unwrap();
+            assert!(next.holds_data() && !is_pending(home.path()));
+            let mut wanted = exchanged();
+            wanted.sort();
+            assert_eq!(all(home.path()), wanted, "after {renames} renames");
+            if taken < renames {
+                assert_eq!(taken, 8, "five old names go, three new ones come");
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn a_draft_that_was_cut_off_changes_nothing_and_is_swept_away() {
+        let (home, replacement, draft) = directory();
+        let left = draft.keep();
+        drop(replacement);
+        let old = all(home.path());
+        Replacement::begin(home.path()).unwrap();
+        assert!(!left.exists());
+        assert_eq!(all(home.path()), old.into_iter().filter(|file| !file.starts_with(DRAFT)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_the_new_data_does_not_hold_stays_and_two_restores_in_a_second_are_kept_apart() {
+        let (home, replacement, draft) = directory();
+        fs::remove_dir_all(draft.path().join("invoices")).unwrap();
+        fs::remove_file(draft.path().join("token")).unwrap();
+        let first = replacement.exchange(draft, AT.parse().unwrap()).unwrap();
+        assert!(all(home.path()).contains(&"invoices/2025/a.pdf old".to_owned()));
+        assert!(all(home.path()).contains(&"token old".to_owned()));
+        let replacement = Replacement::begin(home.path()).unwrap();
+        let draft = replacement.draft().unwrap();
+        fill(draft.path(), "newer", &["tillhook.db"]);
+        let second = replacement.exchange(draft, AT.parse().unwrap()).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(fs::read_to_string(second.unwrap().join("tillhook.db")).unwrap(), "new");
+    }
 }

@@ -220,10 +220,11 @@ impl<R: Read> Read for Hashing<R> {
             if error.kind() == io::ErrorKind::Interrupted {
                 return;
             }
-            self.failed = Some(error.raw_os_error().map_or_else(
-                || io::Error::new(error.kind(), error.to_string()),
-                io::Error::from_raw_os_error,
-            ));
+            self.failed = Some(
+                error
+                    .raw_os_error()
+                    .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error),
+            );
         })?;
         self.digest.update(&buffer[..read]);
         self.count += read as u64;

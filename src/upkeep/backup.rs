@@ -62,7 +62,9 @@ pub enum BackupError {
     #[error("the database could not be copied: {0}")]
     Store(StoreError),
     /// The database is damaged.
-    #[error("the database is damaged, so it was not backed up: {0}\n  fix: keep the earlier backups, and restore the newest one")]
+    #[error(
+        "the database is damaged, so it was not backed up: {0}\n  fix: keep the earlier backups, and restore the newest one"
+    )]
     Damaged(StoreError),
     /// The place cannot be used, or a file cannot be read.
     #[error("the backup could not be written to {}: {cause}\n  fix: name a file in a directory that is there and that this user may write to", path.display())]
@@ -73,7 +75,9 @@ pub enum BackupError {
         cause: io::Error,
     },
     /// It did not come back as it was written.
-    #[error("the backup was written and could not be read back, so it was thrown away: {0}\n  fix: check the disk, or name a file on another one")]
+    #[error(
+        "the backup was written and could not be read back, so it was thrown away: {0}\n  fix: check the disk, or name a file on another one"
+    )]
     Unverified(ReadError),
     /// The service ends.
     #[error("the backup was cut off because the service ends")]
@@ -190,7 +194,8 @@ impl Draft {
             _ => File::open(self.database()),
         };
         archive::write(target, &manifest, stop, open).map_err(failed)?;
-        archive::read(&draft, |_, bytes| io::copy(bytes, &mut io::sink()).map(drop)).map_err(BackupError::Unverified)?;
+        archive::read(&draft, |_, bytes| io::copy(bytes, &mut io::sink()).map(drop))
+            .map_err(BackupError::Unverified)?;
         let bytes = draft.metadata().map_err(failed)?.len();
         fs::rename(&draft, &self.to).map_err(failed)?;
         File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed)?;

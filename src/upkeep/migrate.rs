@@ -32,9 +32,9 @@ pub(super) async fn open_as(
     match Store::open_as(directory, access, schema).await {
         Err(OpenError::Older { version, .. }) => {
             let mut outdated = Outdated::hold(directory).await?;
-            let kept = keep(&mut outdated, directory, schema.version(), now).await.map_err(|error| {
-                OpenError::NotBackedUp { path: directory.to_owned(), cause: first_line(&error) }
-            })?;
+            let kept = keep(&mut outdated, directory, schema.version(), now)
+                .await
+                .map_err(|error| OpenError::NotBackedUp { path: directory.to_owned(), cause: first_line(&error) })?;
             outdated.migrate(schema).await?;
             tracing::info!(
                 schema.from = version,
@@ -48,12 +48,7 @@ pub(super) async fn open_as(
     }
 }
 
-async fn keep(
-    outdated: &mut Outdated,
-    directory: &Path,
-    schema: i64,
-    now: Timestamp,
-) -> Result<PathBuf, BackupError> {
+async fn keep(outdated: &mut Outdated, directory: &Path, schema: i64, now: Timestamp) -> Result<PathBuf, BackupError> {
     let name = format!("before-schema-{schema}-{}.tar.gz", stamp(now));
     // A copy of the same second is of a start that failed after it.
     let draft = Draft::begin(directory, &directory.join(FOLDER).join(name), true)?;

@@ -6,6 +6,8 @@ mod manifest;
 mod migrate;
 mod nightly;
 mod restore;
+#[cfg(test)]
+mod tests;
 
 pub use archive::ReadError;
 pub use backup::{Backup, BackupError, FOLDER, default_name, make};

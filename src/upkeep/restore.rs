@@ -227,6 +227,8 @@ fn advice(cause: &ReadError) -> &'static str {
         ReadError::Newer(_) => "restore it with that version or a later one",
         ReadError::Io(_) => "check that this user may read it",
         ReadError::Foreign(_) => "give a file that `tillhook backup` made, as it was made",
-        ReadError::Damaged(_) | ReadError::Target(_) => "copy it again from where it came, or restore an earlier backup",
+        ReadError::Damaged(_) | ReadError::Target(_) => {
+            "copy it again from where it came, or restore an earlier backup"
+        }
     }
 }

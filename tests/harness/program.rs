@@ -45,13 +45,33 @@ impl Program {
             let path = self.directory.path().join(name);
             OpenOptions::new().create(true).append(true).open(path).expect("a file")
         };
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tillhook"));
-        command.current_dir(self.directory.path()).env_clear().envs(self.variables.iter().copied());
-        command.args(["--config", "tillhook.toml", "serve"]);
-        command.stdin(Stdio::null()).stdout(out("stdout")).stderr(out("stderr"));
+        let mut command = self.command("serve");
+        command.stdout(out("stdout")).stderr(out("stderr"));
         self.service = Some(command.spawn().expect("the program"));
         eventually("the program listens", async || self.address_after(begins).is_some()).await;
         format!("http://{}/in/{TOKEN}", self.address_after(begins).expect("an address"))
+    }
+
+    /// A command on its directory; the words are what is typed.
+    pub fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tillhook"));
+        command.current_dir(self.directory.path()).env_clear().envs(self.variables.iter().copied());
+        command.args(["--config", "tillhook.toml"]).args(words.split(' ')).stdin(Stdio::null());
+        command
+    }
+
+    /// Types a command; returns its exit code, and what it printed on both outputs.
+    pub fn run(&self, words: &str) -> (Option<i32>, String) {
+        let output = self.command(words).output().expect("the program");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        (output.status.code(), said.concat())
+    }
+
+    /// Types a command that succeeds; returns what it printed.
+    pub fn ok(&self, words: &str) -> String {
+        let (exit, said) = self.run(words);
+        assert_eq!(exit, Some(0), "`{words}`: {said}");
+        said
     }
 
     fn address_after(&self, begins: usize) -> Option<String> {
@@ -71,6 +91,11 @@ impl Program {
         let mut service = self.service.take().expect("a running service");
         service.kill().expect("a signal");
         service.wait().expect("its end");
+    }
+
+    /// A file beside the configuration.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// The data directory.
