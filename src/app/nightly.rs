@@ -1,9 +1,16 @@
 //! The backup that the service makes each night by itself.
 //!
 //! One that fails is tried again every hour; the first failure in a row is logged, and told as `storage.low` where room is
-//! what is missing.
+//! what is missing. `/readyz` warns until one succeeds.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -21,8 +28,14 @@ use crate::{
 const AGAIN: Duration = Duration::from_hours(1);
 
 /// Makes a backup each night until `stop`; one that is under way then is thrown away.
-pub(super) async fn run(outbox: Outbox, directory: PathBuf, nightly: Nightly, stop: CancellationToken) {
-    let mut night = Night { outbox, directory, nightly, stop, failed: false };
+pub(super) async fn run(
+    outbox: Outbox,
+    directory: PathBuf,
+    nightly: Nightly,
+    failed: Arc<AtomicBool>,
+    stop: CancellationToken,
+) {
+    let night = Night { outbox, directory, nightly, stop, failed };
     while !night.stop.is_cancelled() {
         let again_at = night.pass().await;
         tokio::select! {
@@ -38,25 +51,24 @@ struct Night {
     nightly: Nightly,
     stop: CancellationToken,
     /// Whether the last backup failed, and was spoken of.
-    failed: bool,
+    failed: Arc<AtomicBool>,
 }
 
 impl Night {
     /// Makes the backup that is due, where there is none yet, and says when to look again.
-    async fn pass(&mut self) -> Timestamp {
+    async fn pass(&self) -> Timestamp {
         let now = self.outbox.clock.now();
         match self.back_up(now).await {
             Ok(made) => {
                 if let Some(made) = made {
                     self.said(&made);
                 }
-                self.failed = false;
+                self.failed.store(false, Ordering::Relaxed);
                 self.nightly.next(now)
             }
             Err(BackupError::Stopped) => now + AGAIN,
             Err(error) => {
-                if !self.failed {
-                    self.failed = true;
+                if !self.failed.swap(true, Ordering::Relaxed) {
                     self.tell(&error).await;
                 }
                 self.nightly.next(now).min(now + AGAIN)
@@ -137,7 +149,7 @@ mod tests {
         let outbox = Outbox { store: store.clone(), clock, recorder, archive, public_url: None };
         let nightly = Nightly { at: time(3, 30, 0, 0), zone: TimeZone::UTC, keep: 7 };
         let directory = home.path().to_owned();
-        let night = Night { outbox, directory, nightly, stop: CancellationToken::new(), failed: false };
+        let night = Night { outbox, directory, nightly, stop: CancellationToken::new(), failed: Arc::default() };
         night.tell(&BackupError::Busy(home.path().to_owned())).await;
         night.tell(&BackupError::Full(home.path().to_owned())).await;
         let events = store.events_after(0, 10).await.unwrap();

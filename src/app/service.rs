@@ -1,6 +1,14 @@
 //! The running service: starts everything in the right order, and ends it in the reverse.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -54,6 +62,8 @@ pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
     directory: PathBuf,
+    /// Whether the last nightly backup failed.
+    unsaved: Arc<AtomicBool>,
     credentials: Arc<ArcSwap<Credentials>>,
     clock: Arc<dyn Clock>,
     door: Group,
@@ -95,6 +105,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
     let mut running = Running {
         addr: listener.local_addr()?,
         directory: config.storage.path.clone(),
+        unsaved: Arc::default(),
         credentials: Arc::new(ArcSwap::from_pointee(assemble::credentials(config))),
         store,
         recorder,
@@ -148,10 +159,14 @@ impl Running {
             tasks.spawn(deliver::run(self.outbox.clone(), lane, stop.clone()));
         }
         tasks.spawn(deliver::fetch_invoices(self.outbox.clone(), assemble::hosts(config), stop.clone()));
-        if let Some(nightly) = assemble::nightly(config) {
+        let nightly = assemble::nightly(config);
+        if nightly.is_none() {
+            self.unsaved.store(false, Ordering::Relaxed);
+        }
+        if let Some(nightly) = nightly {
             // The data directory stays until the next start.
             let directory = self.directory.clone();
-            tasks.spawn(nightly::run(self.outbox.clone(), directory, nightly, stop.clone()));
+            tasks.spawn(nightly::run(self.outbox.clone(), directory, nightly, self.unsaved.clone(), stop.clone()));
         }
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
@@ -159,7 +174,7 @@ impl Running {
     fn open_door(&mut self, config: &Config, listener: TcpListener) {
         let limits =
             Limits { body_bytes: usize::try_from(config.server.body_limit).unwrap_or(usize::MAX), ..Limits::default() };
-        let inside = Inside::new(&self.outbox, config.storage.path.clone());
+        let inside = Inside::new(&self.outbox, self.directory.clone(), self.unsaved.clone());
         let router = receive::router(Arc::new(inside), self.credentials.clone(), limits);
         let router = also_below(config.server.public_url.as_ref(), router);
         let stop = self.door.stop.clone();

@@ -251,7 +251,7 @@ fn list_files(
 ) -> io::Result<()> {
     let token = directory.join(TOKEN);
     if token.is_file() {
-        manifest.files.push(entry(TOKEN, &token, stop)?);
+        manifest.files.extend(Some(entry(TOKEN, &token, stop)?).filter(Entry::has_its_place));
     }
     let archive = Archive::new(directory.to_owned());
     for InvoiceFile { path, sha256, .. } in invoices {
@@ -259,7 +259,7 @@ fn list_files(
             return Err(io::Error::other("stopped"));
         }
         let found = archive.locate(&path).ok().and_then(|file| entry(&path, &file, stop).ok());
-        match found.filter(|found| found.sha256 == sha256 && found.is_invoice()) {
+        match found.filter(|found| found.sha256 == sha256 && found.has_its_place()) {
             Some(found) => manifest.files.push(found),
             None => manifest.missing.push(path),
         }

@@ -104,7 +104,8 @@ impl Entry {
                 && name.strip_suffix(".pdf") == Some(&self.sha256))
     }
 
-    fn has_its_place(&self) -> bool {
+    /// Whether a data directory has a place for it, and its size is one that such a file can have.
+    pub fn has_its_place(&self) -> bool {
         match self.path.as_str() {
             DATABASE => true,
             TOKEN => self.bytes <= TOKEN_BYTES,

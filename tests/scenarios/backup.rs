@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::Write as _,
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
@@ -27,11 +26,11 @@ use crate::harness::{
 };
 
 /// A till of the real world's time, and the program that it calls.
-async fn shop(rest: &str) -> (Sandbox, Program) {
+async fn shop() -> (Sandbox, Program) {
     tillhook::app::telemetry::install_cryptography();
     let options = Options { seed: 5, zone: paris(), clock: Arc::new(SystemClock) };
     let till = Sandbox::start(loopback().await.expect("a port"), options).expect("a till");
-    let program = Program::new(till.origin(), "", rest);
+    let program = Program::new(till.origin(), "", "");
     (till, program)
 }
 
@@ -60,17 +59,23 @@ fn drafts(folder: &Path) -> Vec<std::path::PathBuf> {
     entries.filter(|path| path.to_string_lossy().contains("/.tillhook-backup-")).collect()
 }
 
-/// A PDF of that many bytes that cannot be made smaller.
-fn large_pdf(path: &Path, bytes: usize) {
-    let mut file = File::create(path).expect("a file");
-    let mut noise = vec![0; bytes];
-    getrandom::fill(&mut noise).expect("noise");
-    file.write_all(b"%PDF-1.7\n").and_then(|()| file.write_all(&noise)).expect("a written file");
+/// A service with an invoice of that many bytes, which cannot be made smaller.
+async fn with_large_invoice(bytes: usize) -> Program {
+    let (till, mut program) = shop().await;
+    let url = program.serve().await;
+    let order = TillOrder { pdf_url: None, ..till.sell() };
+    announce(&order, &url).await;
+    let mut pdf = b"%PDF-1.7\n".to_vec();
+    pdf.resize(bytes, 0);
+    getrandom::fill(&mut pdf[9..]).expect("noise");
+    fs::write(program.place("large.pdf"), pdf).expect("a file");
+    program.ok(&format!("invoices import large.pdf --order {}", order.internal_id));
+    program
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_made_while_the_till_sells_comes_back_whole_in_an_empty_directory() {
-    let (till, mut program) = shop("").await;
+    let (till, mut program) = shop().await;
     let url = program.serve().await;
     let before: Vec<TillOrder> = (0..20).map(|_| till.sell()).collect();
     for order in &before {
@@ -99,7 +104,7 @@ async fn a_backup_that_is_made_while_the_till_sells_comes_back_whole_in_an_empty
     program.kill();
 
     let manifest = manifest(&program.place("all.tar.gz"));
-    let (_, mut other) = shop("").await;
+    let (_, mut other) = shop().await;
     let restored = other.ok(&format!("restore {}", program.place("all.tar.gz").display()));
     let orders = listed(&other, "orders");
     assert_eq!(manifest["rows"]["customer_order"], orders.len());
@@ -125,12 +130,7 @@ async fn a_backup_that_is_made_while_the_till_sells_comes_back_whole_in_an_empty
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_killed_leaves_no_file_of_its_name_and_the_next_one_tidies_up() {
-    let (till, mut program) = shop("").await;
-    let url = program.serve().await;
-    let order = TillOrder { pdf_url: None, ..till.sell() };
-    announce(&order, &url).await;
-    large_pdf(&program.place("large.pdf"), 15 << 20);
-    program.ok(&format!("invoices import large.pdf --order {}", order.internal_id));
+    let mut program = with_large_invoice(5 << 20).await;
     let folder = program.place("elsewhere");
     fs::create_dir(&folder).expect("a folder");
     for done in ["tillhook.db", "archive"] {
@@ -152,12 +152,7 @@ async fn a_backup_that_is_killed_leaves_no_file_of_its_name_and_the_next_one_tid
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_without_room_says_so_and_leaves_nothing() {
-    let (till, mut program) = shop("").await;
-    let url = program.serve().await;
-    let order = TillOrder { pdf_url: None, ..till.sell() };
-    announce(&order, &url).await;
-    large_pdf(&program.place("large.pdf"), 3 << 20);
-    program.ok(&format!("invoices import large.pdf --order {}", order.internal_id));
+    let mut program = with_large_invoice(3 << 20).await;
     fs::create_dir(program.place("small")).expect("a folder");
     // No file of this process may grow beyond a mebibyte: the database fits, the archive does not.
     let backup = program.command("backup small/all.tar.gz");

@@ -109,6 +109,10 @@ async fn a_nightly_backup_that_fails_is_said_once_and_sales_go_on() {
     let url = program.serve().await;
     eventually("the failure is logged", async || program.printed().contains("the nightly backup failed")).await;
     sell(&url).await;
+    let ready = url.split("/in/").next().map(|base| format!("{base}/readyz")).expect("an address");
+    let ready = reqwest::get(ready).await.expect("an answer");
+    assert_eq!(ready.status(), 200);
+    assert_eq!(ready.text().await.expect("text"), "ok\nwarning: the nightly backup failed; see the log\n");
     program.kill();
     fs::remove_file(program.data().join("backups")).expect("it is not in the way any more");
     program.serve().await;

@@ -156,3 +156,23 @@ async fn a_backup_replaces_no_file_unasked_and_two_at_once_wait_for_each_other()
     drop(other);
     house.back_up(&house.place("c.tar.gz")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_restore_that_was_cut_off_is_brought_to_its_end_by_whoever_opens_the_database() {
+    let house = House::new().await;
+    for access in [Access::Service, Access::Command] {
+        let other = house.place(&format!("{access:?}"));
+        let ready = other.join("restoring-20261121-130500");
+        fs::create_dir_all(&ready).unwrap();
+        fs::copy(house.data().join("tillhook.db"), ready.join("tillhook.db")).unwrap();
+        fs::write(other.join("tillhook.db"), "the old one").unwrap();
+        fs::write(other.join("tillhook.db-wal"), "its log").unwrap();
+        let store = Store::open(&other, access).await.unwrap();
+        assert!(!store.is_empty().await.unwrap());
+        store.close().await;
+        assert!(!ready.exists());
+        let aside = other.join("before-restore-20261121-130500");
+        assert_eq!(fs::read_to_string(aside.join("tillhook.db")).unwrap(), "the old one");
+        assert_eq!(fs::read_to_string(aside.join("tillhook.db-wal")).unwrap(), "its log");
+    }
+}
