@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::tz::TimeZone;
 use secrecy::ExposeSecret as _;
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     record::{Policy, Recorder, ShopPolicy},
     sink::{self, BuildError},
     store::Store,
+    upkeep::Nightly,
 };
 
 /// A sink of the configuration cannot be built.
@@ -82,6 +84,12 @@ pub fn outbox(config: &Config, store: Store, clock: Arc<dyn Clock>, recorder: Re
         archive: Archive::new(config.storage.path.clone()),
         public_url: config.server.public_url.clone(),
     }
+}
+
+/// When backups are made by themselves; `None` where they are switched off.
+pub fn nightly(config: &Config) -> Option<Nightly> {
+    let zone = config.shops.values().next().map_or(TimeZone::UTC, |first| first.shop.timezone.clone());
+    config.storage.backup.map(|at| Nightly { at, zone, keep: config.storage.keep_backups })
 }
 
 /// The tokens of all shops, as digests.

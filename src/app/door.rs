@@ -1,6 +1,13 @@
 //! What stands behind the door: decoding, recording, and the invoice archive.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -23,6 +30,8 @@ pub(super) struct Inside {
     clock: Arc<dyn Clock>,
     archive: Archive,
     directory: PathBuf,
+    /// Whether the last nightly backup failed.
+    unsaved: Arc<AtomicBool>,
     last_probe: Mutex<Option<(Timestamp, Result<(), String>)>>,
 }
 
@@ -30,10 +39,10 @@ pub(super) struct Inside {
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 impl Inside {
-    /// The service whose invoices are below `directory`.
-    pub fn new(outbox: &Outbox, directory: PathBuf) -> Self {
+    /// The service whose invoices are below `directory`. `unsaved` says whether the last nightly backup failed.
+    pub fn new(outbox: &Outbox, directory: PathBuf, unsaved: Arc<AtomicBool>) -> Self {
         let Outbox { store, recorder, clock, archive, .. } = outbox.clone();
-        Self { store, recorder, clock, archive, directory, last_probe: Mutex::default() }
+        Self { store, recorder, clock, archive, directory, unsaved, last_probe: Mutex::default() }
     }
 }
 
@@ -57,20 +66,21 @@ impl Accept for Inside {
         Ok(Acceptance { status, id: accepted.receipt })
     }
 
-    async fn ready(&self) -> Result<(), String> {
+    async fn ready(&self) -> Result<Option<&'static str>, String> {
+        let warning = self.unsaved.load(Ordering::Relaxed).then_some("the nightly backup failed; see the log");
         let mut last = self.last_probe.lock().await;
         let now = self.clock.now();
         if let Some((at, found)) = &*last
             && now.duration_since(*at).unsigned_abs() < PROBE_EVERY
         {
-            return found.clone();
+            return found.clone().map(|()| warning);
         }
         let found = self.store.probe().await.map_err(|error| {
             tracing::error!(error = %error, "the service is not ready");
             "the database cannot be written; see the log".to_owned()
         });
         *last = Some((now, found.clone()));
-        found
+        found.map(|()| warning)
     }
 
     async fn invoice(&self, capability: &str) -> Option<Document> {

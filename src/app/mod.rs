@@ -3,6 +3,7 @@
 pub mod assemble;
 pub mod demo;
 mod door;
+mod nightly;
 mod service;
 pub mod telemetry;
 

@@ -1,6 +1,14 @@
 //! The running service: starts everything in the right order, and ends it in the reverse.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -11,6 +19,7 @@ use url::Url;
 use super::{
     assemble::{self, UnusableSink},
     door::Inside,
+    nightly,
 };
 use crate::{
     clock::Clock,
@@ -19,6 +28,7 @@ use crate::{
     receive::{self, Credentials, Limits},
     record::Recorder,
     store::{Access, OpenError, Store, StoreError},
+    upkeep,
 };
 
 /// How often the write-ahead log is brought back to nothing.
@@ -51,6 +61,9 @@ pub struct Running {
     pub outbox: Outbox,
     /// Where it listens.
     pub addr: SocketAddr,
+    directory: PathBuf,
+    /// Whether the last nightly backup failed.
+    unsaved: Arc<AtomicBool>,
     credentials: Arc<ArcSwap<Credentials>>,
     clock: Arc<dyn Clock>,
     door: Group,
@@ -80,7 +93,7 @@ impl Group {
 /// What stands in the way; nothing is left running.
 pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener) -> Result<Running, StartError> {
     let lanes = assemble::lanes(config, &clock)?;
-    let store = Store::open(&config.storage.path, Access::Service).await?;
+    let store = upkeep::open(&config.storage.path, Access::Service, clock.now()).await?;
     let interrupted = store.recover_interrupted(clock.now()).await?;
     if interrupted > 0 {
         tracing::warn!(deliveries = interrupted, "the last run ended in the middle of attempts; they are made again");
@@ -91,6 +104,8 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
 
     let mut running = Running {
         addr: listener.local_addr()?,
+        directory: config.storage.path.clone(),
+        unsaved: Arc::default(),
         credentials: Arc::new(ArcSwap::from_pointee(assemble::credentials(config))),
         store,
         recorder,
@@ -147,13 +162,22 @@ impl Running {
             tasks.spawn(deliver::run(self.outbox.clone(), lane, stop.clone()));
         }
         tasks.spawn(deliver::fetch_invoices(self.outbox.clone(), assemble::hosts(config), stop.clone()));
+        let nightly = assemble::nightly(config);
+        if nightly.is_none() {
+            self.unsaved.store(false, Ordering::Relaxed);
+        }
+        if let Some(nightly) = nightly {
+            // The data directory stays until the next start.
+            let directory = self.directory.clone();
+            tasks.spawn(nightly::run(self.outbox.clone(), directory, nightly, self.unsaved.clone(), stop.clone()));
+        }
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 
     fn open_door(&mut self, config: &Config, listener: TcpListener) {
         let limits =
             Limits { body_bytes: usize::try_from(config.server.body_limit).unwrap_or(usize::MAX), ..Limits::default() };
-        let inside = Inside::new(&self.outbox, config.storage.path.clone());
+        let inside = Inside::new(&self.outbox, self.directory.clone(), self.unsaved.clone());
         let router = receive::router(Arc::new(inside), self.credentials.clone(), limits, self.clock.clone());
         let router = also_below(config.server.public_url.as_ref(), router);
         let stop = self.door.stop.clone();

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::telemetry;
 
 use super::{
-    deliveries::Deliveries, invoices::Invoices, orders::Orders, quarantine::Quarantine, render::Render,
-    send_test::SendTest, sinks::Sinks, verify::Verify,
+    backup::Backup, deliveries::Deliveries, invoices::Invoices, orders::Orders, quarantine::Quarantine, render::Render,
+    restore::Restore, send_test::SendTest, sinks::Sinks, verify::Verify,
 };
 
 /// Receives the webhooks of a kash.click till and passes every sale on: by e-mail, to Slack, to any HTTP system.
@@ -66,6 +66,10 @@ pub enum Command {
         after_help = "Example: tillhook healthcheck\n\nExit code 0: it could. 1: it could not, or does not answer."
     )]
     Healthcheck,
+    /// Put a backup back; the service must not run
+    #[command(after_help = "Example: tillhook restore backups/tillhook-20261121-130500.tar.gz\n\n\
+                            Sinks for which deliveries were open are paused: these may have been sent since.")]
+    Restore(Restore),
     #[command(flatten)]
     AtDesk(AtDesk),
 }
@@ -91,6 +95,9 @@ pub enum AtDesk {
     /// List, fetch, verify and import invoices
     #[command(subcommand)]
     Invoices(Invoices),
+    /// Copy database and invoices to one file, also while the service runs
+    #[command(after_help = "Example: tillhook backup /mnt/backups/tillhook.tar.gz")]
+    Backup(Backup),
 }
 
 #[derive(Debug, Args)]

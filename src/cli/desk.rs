@@ -13,6 +13,7 @@ use crate::{
     deliver::Outbox,
     record::Recorder,
     store::{Access, OpenError, Store},
+    upkeep,
 };
 
 /// A place to work at.
@@ -33,7 +34,7 @@ impl Desk {
     /// # Errors
     /// When there is none yet, or it cannot be used.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let store = Store::open(&config.storage.path, Access::Command).await?;
+        let store = upkeep::open(&config.storage.path, Access::Command, clock.now()).await?;
         let recorder = Recorder::new(store.clone(), clock.clone(), assemble::policy(&config));
         Ok(Self { config, store, clock, recorder })
     }

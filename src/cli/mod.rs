@@ -5,6 +5,7 @@
 //! they read.
 
 mod args;
+mod backup;
 pub mod config;
 mod deliveries;
 mod delivery_sheet;
@@ -20,6 +21,7 @@ mod print;
 mod quarantine;
 mod recover;
 mod render;
+mod restore;
 mod run;
 pub mod secrets;
 mod send_test;

@@ -9,9 +9,9 @@ use std::{
 use super::{
     Cli, Exit,
     args::{AtDesk, Command, Config, Secrets},
-    config, deliveries, demo,
+    backup, config, deliveries, demo,
     desk::Desk,
-    exit_of, healthcheck, init, invoices, orders, quarantine, render, secrets, send_test, serve, sink_test,
+    exit_of, healthcheck, init, invoices, orders, quarantine, render, restore, secrets, send_test, serve, sink_test,
     sinks::{self, Sinks},
     url, verify,
 };
@@ -63,6 +63,9 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
             };
             send_test::run(&wanted, config.as_ref(), &clock, out).await
         }
+        Command::Restore(wanted) => {
+            restore::run(&wanted, &load(&source, &environment)?, &clock, out, &mut io::stderr()).await
+        }
         Command::AtDesk(AtDesk::Sinks(Sinks::Test(sink))) => {
             sink_test::run(&sink.name, &loaded(&source, &environment)?.config, &clock, out).await
         }
@@ -83,6 +86,7 @@ pub(super) async fn at_desk(command: &AtDesk, desk: &Desk, out: &mut dyn Write) 
         AtDesk::Render(command) => render::run(command, desk, out).await,
         AtDesk::Quarantine(command) => quarantine::run(command, desk, out).await,
         AtDesk::Invoices(command) => invoices::run(command, desk, out).await,
+        AtDesk::Backup(wanted) => backup::run(wanted, desk, out, &mut io::stderr()).await,
     }
 }
 

@@ -29,7 +29,7 @@ mod tests;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
-use jiff::Span;
+use jiff::{Span, civil};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -114,6 +114,14 @@ pub struct Storage {
     #[serde(deserialize_with = "values::retention")]
     #[schemars(with = "String")]
     pub keep_invoices: Span,
+    /// When the nightly backup is made, in the time of the first shop by id: "daily 03:30", or "off".
+    #[serde(deserialize_with = "values::daily")]
+    #[schemars(with = "String", regex(pattern = "^(off|daily ([01][0-9]|2[0-3]):[0-5][0-9])$"))]
+    pub backup: Option<civil::Time>,
+    /// How many nightly backups stay.
+    #[serde(deserialize_with = "values::kept")]
+    #[schemars(with = "usize", range(min = 1))]
+    pub keep_backups: usize,
 }
 
 /// A shop with its secrets (`[shop.NAME]`).

@@ -120,6 +120,18 @@ impl Written {
     "[shop.a]\ntoken = \"0123456789abcdef\"\n[delivery]\nconcurrency = 0",
     "error: `delivery.concurrency` must be at least 1\n  --> tillhook.toml:4:15\n  fix: use 1 to do one thing after the other"
 )]
+#[case::no_time_of_day(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[storage]\nbackup = \"daily 25:00\"",
+    "error: `storage.backup`: `daily 25:00` is not a time of day\n  --> tillhook.toml:4:10\n  fix: use one such as \"daily 03:30\", or \"off\""
+)]
+#[case::a_time_in_short(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[storage]\nbackup = \"daily 3:30\"",
+    "error: `storage.backup`: `daily 3:30` is not a time of day\n  --> tillhook.toml:4:10\n  fix: use one such as \"daily 03:30\", or \"off\""
+)]
+#[case::no_backup_stays(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[storage]\nkeep_backups = 0",
+    "error: `storage.keep_backups` must be at least 1\n  --> tillhook.toml:4:16\n  fix: use 1 or more, or set `backup` to \"off\""
+)]
 fn a_problem_says_what_where_and_what_to_do(#[case] file: &str, #[case] expected: &str) {
     assert_eq!(written(file).problems(&[]), expected);
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use jiff::{Span, SpanRelativeTo, tz::TimeZone};
+use jiff::{Span, SpanRelativeTo, civil::Time, tz::TimeZone};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
 use url::Url;
@@ -108,6 +108,27 @@ pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> 
     let text = String::deserialize(from)?;
     let size = text.parse().ok().map(|size: bytesize::ByteSize| size.as_u64()).filter(|size| *size > 0);
     size.ok_or_else(|| D::Error::custom(format!("`{text}` is not a size: use one such as \"512KiB\" or \"2MiB\"")))
+}
+
+/// A time of day at which something is done, or never.
+pub(super) fn daily<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Time>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text == "off" {
+        return Ok(None);
+    }
+    let time = text.strip_prefix("daily ").filter(|time| time.len() == "03:30".len());
+    let time = time.and_then(|time| Time::strptime("%H:%M", time).ok());
+    time.map(Some).ok_or_else(|| {
+        D::Error::custom(format!("`{text}` is not a time of day: use one such as \"daily 03:30\", or \"off\""))
+    })
+}
+
+/// A number of things of which at least one is kept.
+pub(super) fn kept<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    match usize::deserialize(from)? {
+        0 => Err(D::Error::custom("must be at least 1: use 1 or more, or set `backup` to \"off\"")),
+        number => Ok(number),
+    }
 }
 
 /// A number of things done at the same time.

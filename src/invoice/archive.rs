@@ -119,7 +119,10 @@ impl Archive {
 
     /// The file at a path of the archive. The path comes from the database, or from a backup, so it is not trusted to
     /// stay inside.
-    fn locate(&self, path: &str) -> Result<PathBuf, ArchiveError> {
+    ///
+    /// # Errors
+    /// [`ArchiveError::Foreign`] where it leads out of the archive.
+    pub fn locate(&self, path: &str) -> Result<PathBuf, ArchiveError> {
         let inside = Path::new(path);
         let plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
         if plain && inside.starts_with(FOLDER) {

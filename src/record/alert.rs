@@ -1,5 +1,7 @@
 //! Alerts: events that reach the sinks named in `alerts`, whatever their `on`.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -8,7 +10,7 @@ use crate::{
     order::{EventId, EventType, ShopId, SinkName},
     route::Rule,
     sink::Purpose,
-    store::{Changes, NewEvent, View},
+    store::{Changes, Intake, Keys, NewEvent, View},
 };
 
 /// Something that a person has to know.
@@ -51,6 +53,25 @@ impl Alert {
         if let (Some(sink), Some(told)) = (&self.about, self.marks_told) {
             view.told_of_sink(sink.clone(), told.then_some(now));
         }
+    }
+}
+
+/// An alert that is written by itself.
+pub(super) struct Told {
+    pub alert: Alert,
+    pub policy: Arc<Policy>,
+    pub now: Timestamp,
+}
+
+impl Intake for Told {
+    type Outcome = ();
+
+    fn keys(&self) -> Keys {
+        Keys::default()
+    }
+
+    fn plan(&self, view: &mut View) {
+        self.alert.clone().plan(view, &self.policy, self.now);
     }
 }
 

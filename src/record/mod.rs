@@ -122,6 +122,14 @@ impl Recorder {
         self.store.take_in(intake).await
     }
 
+    /// Records an alert and enqueues it for whoever is to know, in one commit.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn alert(&self, alert: Alert) -> Result<(), StoreError> {
+        self.store.take_in(alert::Told { alert, policy: self.policy.load_full(), now: self.clock.now() }).await
+    }
+
     /// Enqueues for a sink what its present rule selects of an earlier event and it never got. Returns whether it did.
     ///
     /// # Errors

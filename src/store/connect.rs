@@ -12,11 +12,17 @@ use std::{
 
 use sqlx::{
     ConnectOptions, Connection, SqliteConnection, SqlitePool,
-    migrate::{MigrateError, Migrator},
+    migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+use super::{
+    schema::{self, Schema},
+    swap,
+};
+
+/// The database's file in the data directory.
+pub const DATABASE: &str = "tillhook.db";
 
 /// The first SQLite without the write-ahead log corruption bug of 3.7.0–3.51.2.
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
@@ -46,7 +52,7 @@ const NETWORK_FILE_SYSTEMS: &[&str] = &["nfs", "nfs4", "cifs", "smb3", "smbfs", 
 /// Who opens the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// The service: creates, migrates, and keeps every other service out.
+    /// The service: creates the database where there is none, and keeps every other service out.
     Service,
     /// A command: works beside a running service on a database that is there.
     Command,
@@ -85,6 +91,22 @@ pub enum OpenError {
         /// The schema's number.
         version: i64,
     },
+    /// An older program wrote it, so it has to be migrated before it is used.
+    #[error("the database in {} was written by an older tillhook (schema {version})\n  fix: start `tillhook serve` once, which brings it up to date", path.display())]
+    Older {
+        /// The directory.
+        path: PathBuf,
+        /// The schema's number.
+        version: i64,
+    },
+    /// It was not migrated, because it could not be backed up before that.
+    #[error("the database in {} has to be brought up to date, and could not be backed up before that, so nothing was changed: {cause}\n  fix: make room in the folder backups there and let this user write to it, then start again", path.display())]
+    NotBackedUp {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
     /// An SQLite that may damage files.
     #[error(
         "this program is linked with SQLite {0}, which may damage the database\n  fix: build it with SQLite 3.51.3 or later"
@@ -107,20 +129,26 @@ pub(super) struct Opened {
     pub lock: Option<File>,
 }
 
-pub(super) async fn open(directory: &Path, access: Access) -> Result<Opened, OpenError> {
-    let file = directory.join("tillhook.db");
+pub(super) async fn open(directory: &Path, access: Access, schema: &Schema) -> Result<Opened, OpenError> {
+    let file = directory.join(DATABASE);
     let lock = match access {
         Access::Service => Some(prepare(directory, &file)?),
-        Access::Command if file.exists() => None,
-        Access::Command => return Err(OpenError::Absent(directory.to_owned())),
+        Access::Command => {
+            finish_restore(directory)?;
+            None
+        }
     };
+    if access == Access::Command && !file.exists() {
+        return Err(OpenError::Absent(directory.to_owned()));
+    }
     let failed = |cause| OpenError::Database { path: directory.to_owned(), cause };
     let connect = options(&file).pragma("cache_size", WRITER_CACHE);
     let mut writer = connect.connect().await.map_err(failed)?;
     refuse_old_sqlite(&mut writer).await?;
-    match access {
-        Access::Service => MIGRATIONS.run(&mut writer).await.map_err(|error| refused(directory, error))?,
-        Access::Command => refuse_other_schema(directory, &mut writer).await?,
+    match schema.judge(directory, &mut writer).await? {
+        schema::Found::Nothing if access == Access::Command => return Err(OpenError::Absent(directory.to_owned())),
+        schema::Found::Nothing => schema.migrate(directory, &mut writer).await?,
+        schema::Found::Current => {}
     }
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
@@ -129,7 +157,7 @@ pub(super) async fn open(directory: &Path, access: Access) -> Result<Opened, Ope
     Ok(Opened { writer, connect, readers, lock })
 }
 
-fn options(file: &Path) -> SqliteConnectOptions {
+pub(super) fn options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(false)
@@ -147,23 +175,35 @@ fn options(file: &Path) -> SqliteConnectOptions {
 /// Makes the directory and an empty database file that only we can read (SQLite gives its log the same rights), and
 /// takes the lock that keeps a second service out.
 fn prepare(directory: &Path, file: &Path) -> Result<File, OpenError> {
+    let lock = hold(directory)?;
+    private(file).map_err(|cause| OpenError::Directory { path: directory.to_owned(), cause })?;
+    Ok(lock)
+}
+
+/// Makes the directory, and takes the lock that a service holds. A restore that was cut off is brought to its end.
+pub(super) fn hold(directory: &Path) -> Result<File, OpenError> {
     let failed = |cause| OpenError::Directory { path: directory.to_owned(), cause };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
     if let Some(kind) = network_file_system(directory) {
         return Err(OpenError::Network { path: directory.to_owned(), kind });
     }
     let lock = lock(directory)?;
-    private(file).map_err(failed)?;
+    swap::finish(directory).map_err(failed)?;
     Ok(lock)
 }
 
+/// Where a restore was cut off there is no telling the old data from the new before it is brought to its end.
+fn finish_restore(directory: &Path) -> Result<(), OpenError> {
+    if swap::is_pending(directory) { hold(directory).map(drop) } else { Ok(()) }
+}
+
 /// Opens a file that only we can read, and makes it where it is not there.
-fn private(path: &Path) -> io::Result<File> {
+pub(super) fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 /// Takes the lock that a service holds for as long as it runs.
-fn lock(directory: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(directory: &Path) -> Result<File, OpenError> {
     let failed = |cause| OpenError::Directory { path: directory.to_owned(), cause };
     let lock = private(&directory.join("tillhook.lock")).map_err(failed)?;
     match lock.try_lock() {
@@ -192,25 +232,7 @@ async fn refuse_old_sqlite(conn: &mut SqliteConnection) -> Result<(), OpenError>
     if (next(), next(), next()) < OLDEST_SQLITE { Err(OpenError::OldSqlite(version)) } else { Ok(()) }
 }
 
-/// A command migrates only where no service runs: an older one must not find its tables changed.
-async fn refuse_other_schema(directory: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
-    let stored: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(|_| OpenError::Absent(directory.to_owned()))?;
-    let ours = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    match stored {
-        Some(version) if version > ours => Err(OpenError::Newer { path: directory.to_owned(), version }),
-        Some(version) if version < ours => {
-            let _lock = lock(directory)?;
-            MIGRATIONS.run(conn).await.map_err(|error| refused(directory, error))
-        }
-        Some(_) => Ok(()),
-        None => Err(OpenError::Absent(directory.to_owned())),
-    }
-}
-
-fn refused(directory: &Path, error: MigrateError) -> OpenError {
+pub(super) fn refused(directory: &Path, error: MigrateError) -> OpenError {
     let path = directory.to_owned();
     match error {
         MigrateError::VersionMissing(version) => OpenError::Newer { path, version },

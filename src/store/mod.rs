@@ -3,13 +3,15 @@
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
 //! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks, invoices, and what people list
-//! (`listing.rs`) or mean (`finding.rs`).
+//! (`listing.rs`) or mean (`finding.rs`). `schema.rs`, `detached.rs` and `swap.rs` are about whole files: migrations,
+//! copies, and putting a copy in the database's place.
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
 
 mod attempts;
 mod changes;
 mod connect;
+mod detached;
 mod finding;
 mod intake;
 mod invoices;
@@ -18,7 +20,9 @@ mod outbox;
 mod quarantine;
 mod reading;
 mod review;
+mod schema;
 mod sinks;
+mod swap;
 mod view;
 mod writer;
 
@@ -30,7 +34,8 @@ use tokio::sync::watch;
 
 pub use attempts::{AttemptRow, Finished, Verdict};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw, SavedOrder};
-pub use connect::{Access, OpenError};
+pub use connect::{Access, DATABASE, OpenError};
+pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
 pub use finding::Called;
 pub use intake::{Intake, Keys, Numbered};
 pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
@@ -41,7 +46,9 @@ pub use outbox::{Candidate, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
 pub use review::Review;
+pub use schema::{Outdated, Schema};
 pub use sinks::SinkState;
+pub use swap::Replacement;
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 
 /// A handle on the database; cheap to clone.
@@ -97,12 +104,21 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl Store {
-    /// Opens, and for a service creates and migrates, the database under `directory`.
+    /// Opens, and for a service creates, the database under `directory`.
     ///
     /// # Errors
     /// Says what to do when the directory cannot be used, another service runs on it, or the schema is newer.
+    /// [`OpenError::Older`] where it has to be migrated first (see [`Outdated`]).
     pub async fn open(directory: &Path, access: Access) -> Result<Self, OpenError> {
-        let connect::Opened { writer, connect, readers, lock } = connect::open(directory, access).await?;
+        Self::open_as(directory, access, &Schema::ours()).await
+    }
+
+    /// The same for a program whose tables are these.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_as(directory: &Path, access: Access, schema: &Schema) -> Result<Self, OpenError> {
+        let connect::Opened { writer, connect, readers, lock } = connect::open(directory, access, schema).await?;
         let writer = writer::Writer::start(writer, connect, access == Access::Service);
         Ok(Self { inner: Arc::new(Inner { writer, readers, _lock: lock }) })
     }
@@ -135,6 +151,28 @@ impl Store {
     /// What the database says.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         self.inner.writer.checkpoint().await
+    }
+
+    /// Writes a consistent copy of the database as it is now to `to`, readable by us alone. Others read and write
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// When there is no complete copy.
+    pub async fn snapshot(&self, to: &Path) -> Result<(), StoreError> {
+        let mut reader = self.readers().acquire().await?;
+        detached::copy(&mut reader, to).await
+    }
+
+    /// Whether nothing was ever stored here.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        let empty = sqlx::query_scalar(
+            "SELECT NOT EXISTS (SELECT 1 FROM receipt) AND NOT EXISTS (SELECT 1 FROM event)
+                 AND NOT EXISTS (SELECT 1 FROM invoice)",
+        );
+        Ok(empty.fetch_one(self.readers()).await?)
     }
 
     pub(crate) fn readers(&self) -> &SqlitePool {

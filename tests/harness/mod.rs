@@ -66,11 +66,14 @@ pub struct Setup<'a> {
     pub till_host: Option<&'a str>,
     /// The mail server and how to sign in, where that is not the mailbox that behaves well.
     pub smtp: Option<(SocketAddr, &'a str)>,
+    /// When the nightly backup is made.
+    pub backup: &'a str,
 }
 
 impl Default for Setup<'_> {
     fn default() -> Self {
-        Self { shop: "", sinks: "", delivery: "allow_private = [\"127.0.0.0/8\"]", till_host: None, smtp: None }
+        let delivery = "allow_private = [\"127.0.0.0/8\"]";
+        Self { shop: "", sinks: "", delivery, till_host: None, smtp: None, backup: "off" }
     }
 }
 
@@ -109,7 +112,7 @@ impl App {
 
     /// The configuration up to the sinks; it ends inside `[delivery]`.
     fn head(directory: &TempDir, till: &Sandbox, far: &FarSides, setup: Setup<'_>) -> String {
-        let Setup { shop, delivery, till_host, smtp, .. } = setup;
+        let Setup { shop, delivery, till_host, smtp, backup, .. } = setup;
         let (smtp_addr, smtp_keys) = smtp.unwrap_or((far.mail_addr, ""));
         let till_hosts: Vec<_> = [Some(till.origin()), till_host].into_iter().flatten().collect();
         format!(
@@ -119,6 +122,7 @@ impl App {
             public_url = "https://hooks.dupont.example"
             [storage]
             path = "{data}"
+            backup = "{backup}"
             [smtp]
             host = "127.0.0.1"
             port = {port}

@@ -83,14 +83,29 @@ impl Program {
         format!("http://{address}/in/{TOKEN}")
     }
 
-    /// Runs a command to its end, beside the service or without it.
-    pub async fn run(&self, words: &str) -> Output {
+    /// Runs a command to its end while the test's own far sides answer it.
+    pub async fn output(&self, words: &str) -> Output {
         let mut command = self.command(words);
         let running = tokio::task::spawn_blocking(move || command.output().expect("the program"));
         timeout(PATIENCE, running).await.expect("an end").expect("no panic")
     }
 
-    fn command(&self, words: &str) -> Command {
+    /// Types a command; returns its exit code, and what it printed on both outputs.
+    pub fn run(&self, words: &str) -> (Option<i32>, String) {
+        let output = self.command(words).output().expect("the program");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        (output.status.code(), said.concat())
+    }
+
+    /// Types a command that succeeds; returns what it printed.
+    pub fn ok(&self, words: &str) -> String {
+        let (exit, said) = self.run(words);
+        assert_eq!(exit, Some(0), "`{words}`: {said}");
+        said
+    }
+
+    /// A command on its directory; the words are what is typed.
+    pub fn command(&self, words: &str) -> Command {
         const PROGRAM: &str = env!("CARGO_BIN_EXE_tillhook");
         let mut command = match self.handles {
             None => Command::new(PROGRAM),
@@ -128,6 +143,11 @@ impl Program {
         service.process.kill().expect("a signal");
         service.process.wait().expect("its end");
         service.reader.join().expect("all that it said");
+    }
+
+    /// A file beside the configuration.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// The data directory.

@@ -94,7 +94,7 @@ async fn a_certificate_that_is_not_right_is_refused_with_the_reason_and_nothing_
 ) {
     let scene = Scene::set(begins, shown).await;
     for sink in ["accountant", "erp"] {
-        let tried = scene.program.run(&format!("sinks test {sink}")).await;
+        let tried = scene.program.output(&format!("sinks test {sink}")).await;
         let said = String::from_utf8_lossy(&tried.stderr).into_owned();
         assert_eq!(tried.status.code(), Some(1), "{said}");
         assert!(said.contains("certificate") && said.contains(reason), "{said}");

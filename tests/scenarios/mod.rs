@@ -1,14 +1,18 @@
 //! What happens to the whole service: a day's sales, outages, far sides that lie, customers with hostile names.
 
 mod answers;
+mod backup;
 mod dialogues;
 mod door;
 mod encryption;
 mod file_handles;
 mod forty_orders;
 mod hostile;
+mod migrations;
+mod nightly;
 mod outage;
 mod poison;
 mod private_addresses;
 mod restart;
+mod restore;
 mod secrets_in_logs;

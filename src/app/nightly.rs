@@ -1,0 +1,162 @@
+//! The backup that the service makes each night by itself.
+//!
+//! One that fails is tried again every hour; the first failure in a row is logged, and told as `storage.low` where room is
+//! what is missing. `/readyz` warns until one succeeds.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    deliver::Outbox,
+    order::EventType,
+    record::Alert,
+    store::StoreError,
+    upkeep::{self, Backup, BackupError, Nightly},
+};
+
+/// How long after a backup that failed the next one is tried.
+const AGAIN: Duration = Duration::from_hours(1);
+
+/// Makes a backup each night until `stop`; one that is under way then is thrown away.
+pub(super) async fn run(
+    outbox: Outbox,
+    directory: PathBuf,
+    nightly: Nightly,
+    failed: Arc<AtomicBool>,
+    stop: CancellationToken,
+) {
+    let night = Night { outbox, directory, nightly, stop, failed };
+    while !night.stop.is_cancelled() {
+        let again_at = night.pass().await;
+        tokio::select! {
+            () = night.stop.cancelled() => {}
+            () = night.outbox.clock.sleep_until(again_at) => {}
+        }
+    }
+}
+
+struct Night {
+    outbox: Outbox,
+    directory: PathBuf,
+    nightly: Nightly,
+    stop: CancellationToken,
+    /// Whether the last backup failed, and was spoken of.
+    failed: Arc<AtomicBool>,
+}
+
+impl Night {
+    /// Makes the backup that is due, where there is none yet, and says when to look again.
+    async fn pass(&self) -> Timestamp {
+        let now = self.outbox.clock.now();
+        match self.back_up(now).await {
+            Ok(made) => {
+                if let Some(made) = made {
+                    self.said(&made);
+                }
+                self.failed.store(false, Ordering::Relaxed);
+                self.nightly.next(now)
+            }
+            Err(BackupError::Stopped) => now + AGAIN,
+            Err(error) => {
+                if !self.failed.swap(true, Ordering::Relaxed) {
+                    self.tell(&error).await;
+                }
+                self.nightly.next(now).min(now + AGAIN)
+            }
+        }
+    }
+
+    /// Makes the backup. `None` where it is there, or where there is nothing to keep yet.
+    async fn back_up(&self, now: Timestamp) -> Result<Option<Backup>, BackupError> {
+        let file = self.directory.join(upkeep::FOLDER).join(self.nightly.name(self.nightly.due(now)));
+        if file.exists() || self.outbox.store.is_empty().await.map_err(BackupError::Store)? {
+            return Ok(None);
+        }
+        upkeep::make(&self.outbox.store, &self.directory, &file, false, now, &self.stop).await.map(Some)
+    }
+
+    fn said(&self, made: &Backup) {
+        tracing::info!(
+            backup.file = %made.file.display(),
+            backup.bytes = made.bytes,
+            backup.orders = made.orders,
+            backup.invoices = made.invoices,
+            "the nightly backup was made and read back"
+        );
+        if !made.missing.is_empty() {
+            tracing::error!(
+                invoices = made.missing.len(),
+                "invoices are lost or changed on disk, and not in the backup; see `tillhook invoices verify`"
+            );
+        }
+        if let Err(error) = self.nightly.rotate(&self.directory.join(upkeep::FOLDER)) {
+            tracing::warn!(error = %error, "old nightly backups could not be deleted");
+        }
+    }
+
+    async fn tell(&self, error: &BackupError) {
+        tracing::error!(error = %error, "the nightly backup failed; it is tried again every hour");
+        let is_full = matches!(error, BackupError::Full(_) | BackupError::Store(StoreError::Full));
+        if is_full && let Err(error) = self.outbox.recorder.alert(self.storage_low()).await {
+            tracing::error!(error = %error, "nobody could be told that the disk is nearly full");
+        }
+    }
+
+    fn storage_low(&self) -> Alert {
+        let free = rustix::fs::statvfs(&self.directory).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        let facts = json!({ "free": bytesize::ByteSize(free).display().iec().to_string(), "path": self.directory });
+        Alert {
+            kind: EventType::StorageLow,
+            shop: None,
+            about: None,
+            facts: facts.as_object().cloned().unwrap_or_default(),
+            marks_told: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::{civil::time, tz::TimeZone};
+
+    use super::*;
+    use crate::{
+        clock::{Clock, ManualClock},
+        invoice::Archive,
+        record::{Policy, Recorder},
+        store::{Access, Store},
+    };
+
+    #[tokio::test]
+    async fn a_backup_that_finds_no_room_is_told_with_what_is_left_and_where() {
+        let home = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new("2026-11-22T02:30:00Z".parse().unwrap()));
+        let store = Store::open(home.path(), Access::Service).await.unwrap();
+        let recorder = Recorder::new(store.clone(), clock.clone(), Policy::default());
+        let archive = Archive::new(home.path().to_owned());
+        let outbox = Outbox { store: store.clone(), clock, recorder, archive, public_url: None };
+        let nightly = Nightly { at: time(3, 30, 0, 0), zone: TimeZone::UTC, keep: 7 };
+        let directory = home.path().to_owned();
+        let night = Night { outbox, directory, nightly, stop: CancellationToken::new(), failed: Arc::default() };
+        night.tell(&BackupError::Busy(home.path().to_owned())).await;
+        night.tell(&BackupError::Full(home.path().to_owned())).await;
+        let events = store.events_after(0, 10).await.unwrap();
+        assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventType::StorageLow]);
+        let data: serde_json::Value = serde_json::from_str(&events[0].data).unwrap();
+        assert!(data["free"].as_str().is_some_and(|free| free.ends_with('B')), "{data}");
+        assert_eq!(data["path"], home.path().to_str().unwrap());
+        store.close().await;
+    }
+}

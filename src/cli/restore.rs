@@ -1,0 +1,86 @@
+//! `tillhook restore`: a backup in place of what the data directory holds.
+
+use std::{fs, io::Write, path::PathBuf, sync::Arc};
+
+use clap::Args;
+
+use super::{Exit, Stop, print::counted};
+use crate::{
+    clock::Clock,
+    config::Loaded,
+    upkeep::{self, RestoreError, Restored},
+};
+
+/// What to restore, and how.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// A file that `tillhook backup` made
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Move data that is there aside, to before-restore-TIME in the data directory
+    #[arg(long)]
+    pub force: bool,
+    /// Let go what was still to be delivered, though it may have been delivered since
+    #[arg(long)]
+    pub resend: bool,
+}
+
+/// Restores, and says what is to be known before the service starts again.
+///
+/// # Errors
+/// When nothing was restored: the data that is there stays.
+pub async fn run(
+    wanted: &Restore,
+    loaded: &Loaded,
+    clock: &Arc<dyn Clock>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let directory = &loaded.config.storage.path;
+    if loaded.generated_token {
+        // Nobody was told of it. The backup brings its own, else the service makes one and tells.
+        fs::remove_file(directory.join("token"))?;
+    }
+    let Restore { file, force, resend } = wanted;
+    let restore = upkeep::Restore { file, directory, force: *force, resend: *resend, now: clock.now() };
+    let restored = restore.run().await.map_err(|error| Stop::new(exit_of(&error), error.to_string()))?;
+    let made_at = restored.made_at.strftime("%Y-%m-%d %H:%M UTC");
+    let orders = counted(restored.orders, "order", "orders");
+    let invoices = counted(restored.invoices as u64, "invoice", "invoices");
+    writeln!(out, "{} is as it was on {made_at}: {orders}, {invoices}", directory.display())?;
+    tell(&restored, out, err)?;
+    Ok(Exit::Ok)
+}
+
+fn tell(restored: &Restored, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+    if let Some(aside) = &restored.aside {
+        writeln!(out, "what was there is in {}", aside.display())?;
+    }
+    if !restored.with_invoices {
+        writeln!(out, "the backup is of the database alone: the invoices that were there stay")?;
+    }
+    for held in &restored.held {
+        let waiting = counted(held.waiting, "delivery was", "deliveries were");
+        writeln!(out, "{} is paused: {waiting} still open, and may have been made since", held.sink)?;
+    }
+    if !restored.held.is_empty() {
+        writeln!(
+            out,
+            "look with `tillhook deliveries list --status paused`; `tillhook sinks resume NAME` sends them,"
+        )?;
+        writeln!(out, "`tillhook deliveries skip ID` drops one")?;
+    }
+    if restored.missing > 0 {
+        let missing = counted(restored.missing as u64, "invoice is", "invoices are");
+        writeln!(err, "warning: {missing} not in the data directory; see `tillhook invoices verify`")?;
+    }
+    Ok(())
+}
+
+fn exit_of(error: &RestoreError) -> Exit {
+    match error {
+        RestoreError::Absent(_) => Exit::NotFound,
+        RestoreError::HoldsData(_) => Exit::Refused,
+        _ => Exit::Failed,
+    }
+}

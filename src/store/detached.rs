@@ -1,0 +1,173 @@
+//! A database file that nobody works on: a copy that is made, checked, and prepared before it takes the place of another.
+//!
+//! Copies are made by `VACUUM INTO` on a reading connection: one consistent moment, compact, and nobody waits for it.
+//! While it runs the write-ahead log cannot start over, so the log grows by what is sold in those seconds and is cut back
+//! at the next checkpoint. SQLite's backup interface starts again whenever another connection commits, so that on a busy
+//! day it might never end.
+//!
+//! **Invariant:** a detached file never has a log beside it: it works with a rollback journal.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use jiff::Timestamp;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use super::{StoreError, connect, micros, parse, schema, sinks::REMOVED};
+use crate::order::SinkName;
+
+/// The database's own tables are counted, SQLite's and the list of migrations are not.
+const TABLES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'
+    AND name <> '_sqlx_migrations' ORDER BY name";
+
+/// A database file of ours, open for as long as it is looked at.
+pub struct Detached {
+    conn: SqliteConnection,
+}
+
+/// What a database file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heading {
+    /// The number of its last migration.
+    pub schema: i64,
+    /// The rows of each table.
+    pub rows: BTreeMap<String, u64>,
+}
+
+/// A file of the invoice archive as the database knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvoiceFile {
+    /// Where it is, relative to the data directory.
+    pub path: String,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// A sink to which nothing is sent until somebody says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Which one.
+    pub sink: SinkName,
+    /// How many deliveries wait.
+    pub waiting: u64,
+}
+
+impl Detached {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// When it is not a database.
+    pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(false)
+            .journal_mode(SqliteJournalMode::Delete)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::ZERO)
+            .pragma("trusted_schema", "OFF")
+            .disable_statement_logging();
+        Ok(Self { conn: options.connect().await? })
+    }
+
+    /// Looks for damage; `thorough` compares every index with its table too.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] with the first damage, which quotes nothing that is stored.
+    pub async fn check(&mut self, thorough: bool) -> Result<(), StoreError> {
+        let check = if thorough { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
+        let said: String = sqlx::query_scalar(check).fetch_one(&mut self.conn).await?;
+        if said == "ok" { Ok(()) } else { Err(StoreError::Corrupt(said)) }
+    }
+
+    /// What it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where tillhook did not make it.
+    pub async fn heading(&mut self) -> Result<Heading, StoreError> {
+        let schema = schema::version(&mut self.conn).await?;
+        let schema = schema.ok_or_else(|| StoreError::Corrupt("these are not tillhook's tables".to_owned()))?;
+        let tables: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(&mut self.conn).await?;
+        let mut rows = BTreeMap::new();
+        for table in tables {
+            let count = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
+            let count: i64 = sqlx::query_scalar(AssertSqlSafe(count)).fetch_one(&mut self.conn).await?;
+            rows.insert(table, count.unsigned_abs());
+        }
+        Ok(Heading { schema, rows })
+    }
+
+    /// The files that the invoice archive has to hold, each once.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn invoices(&mut self) -> Result<Vec<InvoiceFile>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT path, sha256, max(bytes) FROM invoice WHERE status = 'stored' AND path IS NOT NULL
+                 AND sha256 IS NOT NULL GROUP BY path, sha256 ORDER BY path",
+        );
+        let rows = rows.fetch_all(&mut self.conn).await?;
+        rows.iter()
+            .map(|row| {
+                let bytes: Option<i64> = row.try_get(2)?;
+                Ok(InvoiceFile {
+                    path: row.try_get(0)?,
+                    sha256: row.try_get(1)?,
+                    bytes: bytes.unwrap_or(0).unsigned_abs(),
+                })
+            })
+            .collect()
+    }
+
+    /// Pauses every sink for which deliveries are open, and returns them: since the copy was made at `since` these may have
+    /// been sent. A pause that a person made stays theirs. `because` says why, given how many wait. Atomic.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn hold_back(
+        &mut self,
+        since: Timestamp,
+        because: impl Fn(&SinkName, u64) -> String,
+    ) -> Result<Vec<HeldBack>, StoreError> {
+        let rows = sqlx::query("SELECT sink, count(*) FROM delivery WHERE open = 1 GROUP BY sink ORDER BY sink");
+        let rows = rows.fetch_all(&mut self.conn).await?;
+        let mut transaction = self.conn.begin_with("BEGIN IMMEDIATE").await?;
+        let mut held = Vec::new();
+        for row in rows {
+            let (sink, waiting): (SinkName, i64) = (parse(row.try_get(0)?)?, row.try_get(1)?);
+            let waiting = waiting.unsigned_abs();
+            // A sink that is no longer configured would wake by itself once it is again.
+            let pause = sqlx::query(
+                "INSERT INTO sink_state (sink, first_ran_at, paused_at, paused_because) VALUES ($1, $2, $2, $3)
+                 ON CONFLICT (sink) DO UPDATE SET paused_at = $2, paused_because = $3
+                     WHERE paused_at IS NULL OR paused_because = $4",
+            );
+            let pause = pause.bind(sink.as_str()).bind(micros(since)).bind(because(&sink, waiting)).bind(REMOVED);
+            pause.execute(&mut *transaction).await?;
+            held.push(HeldBack { sink, waiting });
+        }
+        transaction.commit().await?;
+        Ok(held)
+    }
+
+    /// Closes it.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub async fn close(self) -> Result<(), StoreError> {
+        Ok(self.conn.close().await?)
+    }
+}
+
+/// Copies the database behind `conn`, as it is now, into a new file that only we can read.
+pub(super) async fn copy(conn: &mut SqliteConnection, to: &Path) -> Result<(), StoreError> {
+    let unusable = |cause: String| StoreError::Database(format!("no copy can be made at {}: {cause}", to.display()));
+    // Into an empty file: one that SQLite makes could be read by others.
+    connect::private(to).map_err(|error| unusable(error.to_string()))?;
+    let name = to.to_str().ok_or_else(|| unusable("the path is not UTF-8".to_owned()))?;
+    sqlx::query("VACUUM INTO $1").bind(name).execute(conn).await?;
+    Ok(())
+}

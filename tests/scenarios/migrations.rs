@@ -1,0 +1,80 @@
+//! Every migration is taken over a database that holds a row in every table: nothing that was stored is lost on the way.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, migrate::Migrator,
+    sqlite::SqliteConnectOptions,
+};
+use tillhook::store::{Access, Store};
+
+const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+
+/// For each migration a row in every table that it made or changed. Whoever writes the next one adds what it needs here.
+const SAMPLES: &[(i64, &str)] = &[(
+    1,
+    "INSERT INTO receipt (id, shop, received_at, method, content_type, query, body, outcome, event_id)
+         VALUES ('rcp_1', 'dupont', 1, 'POST', 'text/plain', 'a=b', x'ff00', 'stored', 'evt_1');
+     INSERT INTO customer_order (key, shop, test, internal_id, order_id, state, timeline, last_event, received_at, updated_at)
+         VALUES ('ord_1', 'dupont', 0, '8841207', '20261121042', 'paid', '{}', 'evt_1', 1, 2);
+     INSERT INTO announcement VALUES ('ord_1', 'validated', x'01', 'evt_1');
+     INSERT INTO notice VALUES ('dupont', 'cashbox.closed', x'02', 'evt_2', 3);
+     INSERT INTO event (id, type, shop, shop_name, order_key, at, test, data)
+         VALUES ('evt_1', 'order.validated', 'dupont', 'Boulangerie Dupont', 'ord_1', 1, 0, '{}');
+     INSERT INTO delivery (id, sink, event_id, event_type, shop, order_key, lane, purpose, status, open, settle_until,
+             invoice_until, due_at, created_at)
+         VALUES ('dlv_1', 'erp', 'evt_1', 'order.validated', 'dupont', 'ord_1', 'erp/ord_1', 'event', 'pending', 1, 1, 1, 1, 1);
+     INSERT INTO attempt (delivery_id, number, at, duration_ms, verdict) VALUES ('dlv_1', 1, 1, 12, 'retry');
+     INSERT INTO sink_state (sink, first_ran_at) VALUES ('erp', 1);
+     INSERT INTO invoice (order_key, shop, status, first_seen_at, wait_until) VALUES ('ord_1', 'dupont', 'pending', 1, 2);
+     INSERT INTO probe VALUES (1, 1);",
+)];
+
+#[tokio::test]
+async fn every_migration_keeps_every_row_that_was_there() {
+    let all = Migrator::new(Path::new(MIGRATIONS)).await.expect("the migrations");
+    let files = fs::read_dir(MIGRATIONS).expect("the folder").count();
+    assert_eq!(all.iter().count(), files, "every file in migrations/ is one");
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut conn = database(&directory.path().join("tillhook.db")).await;
+    let mut stored: BTreeMap<String, i64> = BTreeMap::new();
+    for (taken, migration) in all.iter().enumerate() {
+        let so_far = Migrator::with_migrations(all.iter().take(taken + 1).cloned().collect());
+        so_far.run(&mut conn).await.expect("a migration over what is stored");
+        for (table, rows) in &stored {
+            let now = rows_of(&mut conn, table).await;
+            assert!(now >= Some(*rows), "migration {} lost rows of {table}: {rows} → {now:?}", migration.version);
+        }
+        let sample = SAMPLES.iter().find(|(version, _)| *version == migration.version);
+        let (_, rows) = sample.unwrap_or_else(|| panic!("migration {} has no sample rows here", migration.version));
+        sqlx::raw_sql(*rows).execute(&mut conn).await.expect("rows that the tables take");
+        for table in tables(&mut conn).await {
+            let rows = rows_of(&mut conn, &table).await.unwrap_or(0);
+            assert!(rows > 0, "migration {} leaves {table} without a sample row", migration.version);
+            stored.insert(table, rows);
+        }
+    }
+    conn.close().await.expect("an end");
+
+    Store::open(directory.path(), Access::Service).await.expect("today's program opens it").close().await;
+    let mut conn = database(&directory.path().join("tillhook.db")).await;
+    for (table, rows) in stored {
+        assert_eq!(rows_of(&mut conn, &table).await, Some(rows), "{table}");
+    }
+}
+
+async fn database(file: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true).foreign_keys(true);
+    options.connect().await.expect("a database")
+}
+
+async fn tables(conn: &mut SqliteConnection) -> Vec<String> {
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'
+        AND name <> '_sqlx_migrations'";
+    sqlx::query_scalar(names).fetch_all(conn).await.expect("the tables")
+}
+
+/// How many rows a table has; `None` where it is gone.
+async fn rows_of(conn: &mut SqliteConnection, table: &str) -> Option<i64> {
+    sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM \"{table}\""))).fetch_one(conn).await.ok()
+}
