@@ -146,6 +146,7 @@ fn tell_what_needs_a_restart(old: &Config, new: &Config) {
     let path = |config: &Config| config.server.public_url.as_ref().map(|url| url.path().to_owned());
     for (key, changed) in [
         ("server.listen", old.server.listen != new.server.listen),
+        ("server.trusted_proxies", old.server.trusted_proxies != new.server.trusted_proxies),
         ("server.body_limit", old.server.body_limit != new.server.body_limit),
         ("storage.path", old.storage.path != new.storage.path),
         ("server.public_url", path(old) != path(new)),

@@ -5,10 +5,10 @@
 //!
 //! **Invariant:** no error holds a URL.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::{Request, Response, redirect};
 use tokio::sync::OnceCell;
 use url::Url;
@@ -20,6 +20,23 @@ use super::{
 
 /// What we call ourselves.
 pub const USER_AGENT: &str = concat!("tillhook/", env!("CARGO_PKG_VERSION"));
+
+/// The header that every call of ours carries, so that a sink that leads back to our own webhook is recognised there.
+pub const INSTANCE: HeaderName = HeaderName::from_static("tillhook-instance");
+
+/// The name of this process in [`INSTANCE`]: random, and no secret.
+pub fn instance() -> HeaderValue {
+    static NAME: LazyLock<HeaderValue> = LazyLock::new(|| {
+        let name = getrandom::u64().map_or_else(|_| std::process::id().to_string(), |name| format!("{name:016x}"));
+        HeaderValue::try_from(name).unwrap_or(HeaderValue::from_static("tillhook"))
+    });
+    NAME.clone()
+}
+
+/// Whether it was this process that made the call, or gave the answer, with these headers.
+pub fn is_ours(headers: &HeaderMap) -> bool {
+    headers.get_all(INSTANCE).into_iter().any(|name| *name == instance())
+}
 
 /// How long a connection may take to be made, within the time of the whole request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -90,6 +107,9 @@ pub enum ClientError {
     /// The body is larger than wanted.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// The far side is this very service.
+    #[error("the address leads back to this service's own webhook; change it, then resume the sink")]
+    Loop,
     /// The client cannot be built, which is nearly always for want of CA certificates.
     #[error("https needs this machine's CA certificates; install its `ca-certificates` package ({0})")]
     NoCertificates(String),
@@ -164,12 +184,17 @@ impl Client {
         })
     }
 
-    async fn execute(&self, request: Request) -> Result<Response, ClientError> {
+    async fn execute(&self, mut request: Request) -> Result<Response, ClientError> {
+        request.headers_mut().insert(INSTANCE, instance());
         self.guard.check_url(request.url())?;
         let secure = request.url().scheme() == "https";
         let client = if secure { &self.secure } else { &self.plain };
         let client = client.get_or_try_init(|| async { self.build(secure) }).await?;
-        client.execute(request).await.map_err(|error| self.explain(error))
+        let response = client.execute(request).await.map_err(|error| self.explain(error))?;
+        if response.status() == StatusCode::LOOP_DETECTED && is_ours(response.headers()) {
+            return Err(ClientError::Loop);
+        }
+        Ok(response)
     }
 
     /// Built when first needed, because reading the machine's CA certificates takes a while and can fail. The client
@@ -225,6 +250,8 @@ impl Answer {
 impl From<ClientError> for SinkError {
     fn from(error: ClientError) -> Self {
         let reason = match error {
+            // Every message would come back: nothing is gained by trying again.
+            ClientError::Loop => return Self::pause(Reason::Blocked, error.to_string()),
             ClientError::Blocked(_) => Reason::Blocked,
             ClientError::TimedOut(_) => Reason::TimeOut,
             ClientError::Connect(_) | ClientError::Broken(_) => Reason::Connect,

@@ -1,5 +1,6 @@
 //! What happens to the whole service: a day's sales, outages, far sides that lie, customers with hostile names.
 
+mod abuse;
 mod answers;
 mod dialogues;
 mod door;
