@@ -274,9 +274,25 @@ fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn std::e
     std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source())
 }
 
-/// The last cause says what happened; those around it say where in the library.
+/// The last cause says what happened; those around it say where in the library. The names in a certificate that does not
+/// fit are left out, because the address is a secret.
 fn innermost(error: &reqwest::Error) -> String {
+    if causes(error).any(is_another_name) {
+        return "the certificate is for another host name".to_owned();
+    }
     causes(error).last().map(ToString::to_string).unwrap_or_default().chars().take(EXCERPT).collect()
+}
+
+fn is_another_name(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::{CertificateError as Error, Error::InvalidCertificate};
+    let names = |error: &Error| matches!(error, Error::NotValidForName | Error::NotValidForNameContext { .. });
+    matches!(of_tls(cause), Some(InvalidCertificate(error)) if names(error))
+}
+
+/// What TLS says, out of as many of the system's errors as it is wrapped in.
+fn of_tls<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let wrapped = || of_tls(cause.downcast_ref::<std::io::Error>()?.get_ref()?);
+    cause.downcast_ref().or_else(wrapped)
 }
 
 #[cfg(test)]

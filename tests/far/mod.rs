@@ -3,3 +3,4 @@
 pub mod http;
 pub mod raw;
 pub mod smtp;
+pub mod tls;

@@ -16,7 +16,7 @@ pub struct Program {
     directory: TempDir,
     service: Option<Child>,
     /// Variables of its environment.
-    variables: Vec<(&'static str, &'static str)>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Program {
@@ -33,8 +33,8 @@ impl Program {
     }
 
     /// The same with a variable in its environment.
-    pub fn with(mut self, name: &'static str, value: &'static str) -> Self {
-        self.variables.push((name, value));
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
         self
     }
 
@@ -45,9 +45,10 @@ impl Program {
             let path = self.directory.path().join(name);
             OpenOptions::new().create(true).append(true).open(path).expect("a file")
         };
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tillhook"));
-        command.current_dir(self.directory.path()).env_clear().envs(self.variables.iter().copied());
-        command.args(["--config", "tillhook.toml", "serve"]);
+        // From where every file that is made may be read by everybody, unless the program sees to it.
+        let mut command = Command::new("/bin/sh");
+        command.current_dir(self.directory.path()).env_clear().envs(self.variables.iter().cloned());
+        command.args(["-c", "umask 000; exec \"$0\" --config tillhook.toml serve", env!("CARGO_BIN_EXE_tillhook")]);
         command.stdin(Stdio::null()).stdout(out("stdout")).stderr(out("stderr"));
         self.service = Some(command.spawn().expect("the program"));
         eventually("the program listens", async || self.address_after(begins).is_some()).await;
@@ -64,6 +65,12 @@ impl Program {
     pub fn printed(&self) -> String {
         let bytes = fs::read(self.directory.path().join("stderr")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// What the system says about the running process (`/proc/PID/status`).
+    pub fn status(&self) -> String {
+        let service = self.service.as_ref().expect("a running service");
+        fs::read_to_string(format!("/proc/{}/status", service.id())).expect("it runs")
     }
 
     /// Ends it without a warning (SIGKILL).
