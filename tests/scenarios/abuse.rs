@@ -1,9 +1,16 @@
-//! A sink that leads back to our own webhook by a detour.
+//! Calls that are built to exhaust whoever reads them, and a sink that leads back to our own webhook by a detour.
 
 use std::{net::SocketAddr, sync::Arc};
 
-use tillhook::order::Phase;
-use tokio::{io::copy_bidirectional, net::TcpListener, net::TcpStream, sync::watch};
+use tillhook::{
+    order::Phase,
+    till::{self, Announcement},
+};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::harness::{App, Setup, TOKEN};
@@ -60,4 +67,38 @@ async fn a_sink_that_leads_back_to_our_own_webhook_is_paused_and_its_owner_told(
     assert_eq!(app.far.mail.count(), 1, "its owner is told");
     assert_eq!(app.statuses("erp").await, ["delivered"], "nobody else is held up");
     app.finish_leaving(1).await;
+}
+
+#[tokio::test]
+async fn what_is_nested_or_split_too_far_is_kept_and_answered_and_holds_up_nobody() {
+    let app = App::start("[sink.erp]\nHTTP\n").await;
+    let order = "type=validated&orderInternalID=1&orderID=1&price=3";
+    let deep = 200_000;
+    let bodies = [
+        ("[".repeat(deep), "quarantined"),
+        ("{\"a\":".repeat(deep), "quarantined"),
+        (
+            format!("{{\"type\":\"validated\",\"orderID\":\"1\",\"x\":{}1{}}}", "[".repeat(deep), "]".repeat(deep)),
+            "quarantined",
+        ),
+        ("a=1&".repeat(300_000), "quarantined"),
+        ("a[]=1&".repeat(300_000), "quarantined"),
+        (format!("{order}&items={}", "[".repeat(deep)), "stored"),
+        (format!("{order}&a{}=1", "[x]".repeat(deep)), "stored"),
+    ];
+    for (body, expected) in bodies {
+        let answer = till::post(&bytes(body.clone()), &app.webhook()).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{body:.40}");
+        let answer: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        assert_eq!(answer["status"], expected, "{body:.60}");
+    }
+    assert_eq!(app.announce(&app.till.sell(), Phase::Validated).await, "stored");
+    app.settle().await;
+    app.finish().await;
+}
+
+/// A call that says nothing about what it is.
+fn bytes(body: String) -> Announcement {
+    let content_type = Some("application/octet-stream".to_owned());
+    Announcement { method: http::Method::POST, query: None, content_type, body: body.into_bytes() }
 }
