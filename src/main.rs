@@ -3,6 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser as _;
+use rustix::fs::Mode;
 use tillhook::{
     app::telemetry,
     cli::{self, Cli},
@@ -14,8 +15,13 @@ const WORKERS: std::ops::RangeInclusive<usize> = 2..=4;
 /// How long a call to the system that cannot be interrupted may go on after everything else has ended.
 const LAST_WAIT: Duration = Duration::from_millis(500);
 
+/// What is taken from the rights of every file and folder that we, or a library of ours, make: everything that others
+/// could do with it. What we make ourselves asks for no more anyway.
+const OTHERS: Mode = Mode::RWXG.union(Mode::RWXO);
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    rustix::process::umask(OTHERS);
     telemetry::start(cli.log_filter());
     telemetry::install_cryptography();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -3,6 +3,9 @@
 #
 #   tests/run.sh          what every change must pass
 #   tests/run.sh --long   the same, and the tests that take long (none so far)
+#
+# SKIP_DENY=1 leaves out the check of the dependencies, whose tool takes minutes to compile the first time (it is kept in
+# target/tools). It says so, and the CI does not.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,6 +31,21 @@ done
 step "cargo fmt"
 cargo fmt --check
 
+deny_version=0.20.2
+skipped=
+if [ -n "${SKIP_DENY-}" ]; then
+    skipped="SKIPPED because of SKIP_DENY: the licences, bans and sources of the dependencies (cargo deny)"
+    step "$skipped"
+else
+    export PATH="$PWD/target/tools/bin:$PATH"
+    if ! cargo deny --version >/dev/null 2>&1; then
+        step "Installing cargo-deny $deny_version into target/tools"
+        cargo install --locked --version "$deny_version" --root target/tools cargo-deny
+    fi
+    step "cargo deny"
+    cargo deny --locked --log-level warn check licenses bans sources
+fi
+
 step "cargo clippy"
 cargo clippy --all-targets --locked -- -D warnings
 
@@ -52,4 +70,5 @@ fi
 
 step "Tests"
 grep -E '^ *Summary |^test result:' "$log" || echo "The tests did not run to their end."
+[ -z "$skipped" ] || echo "$skipped"
 exit "$result"

@@ -175,10 +175,13 @@ impl Running {
     }
 
     fn open_door(&mut self, config: &Config, listener: TcpListener) {
-        let limits =
-            Limits { body_bytes: usize::try_from(config.server.body_limit).unwrap_or(usize::MAX), ..Limits::default() };
+        let limits = Limits {
+            body_bytes: usize::try_from(config.server.body_limit).unwrap_or(usize::MAX),
+            trusted_proxies: config.server.trusted_proxies.clone().into(),
+            ..Limits::default()
+        };
         let inside = Inside::new(&self.outbox, self.directory.clone(), self.unsaved.clone());
-        let router = receive::router(Arc::new(inside), self.credentials.clone(), limits, self.clock.clone());
+        let router = receive::router(Arc::new(inside), self.credentials.clone(), limits.clone(), self.clock.clone());
         let router = also_below(config.server.public_url.as_ref(), router);
         let stop = self.door.stop.clone();
         self.door.tasks.spawn(async move {

@@ -148,6 +148,7 @@ fn tell_what_needs_a_restart(old: &Config, new: &Config) {
     let path = |config: &Config| app::base_path(config.server.public_url.as_ref()).to_owned();
     for (key, changed) in [
         ("server.listen", old.server.listen != new.server.listen),
+        ("server.trusted_proxies", old.server.trusted_proxies != new.server.trusted_proxies),
         ("server.body_limit", old.server.body_limit != new.server.body_limit),
         ("storage.path", old.storage.path != new.storage.path),
         // The paths of the door are laid at the start.

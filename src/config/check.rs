@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::{
-    Config, Place, Problem,
+    Config, Place, Problem, loops,
     node::Table,
     problem::{Report, hint},
 };
@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config, root: &Table, report: &mut Report) {
     alerts_exist(config, root, report);
     shops_exist(config, root, report);
     mail_has_a_server(config, root, report);
+    loops::check(config, root, report);
 }
 
 /// A token tells the shops apart, so no two of them may have the same.
@@ -104,7 +105,7 @@ fn mentioned(root: &Table, section: &str, name: &str) -> bool {
 }
 
 /// Where the value at `path` is written.
-fn place(root: &Table, path: &[&str]) -> Option<Place> {
+pub(super) fn place(root: &Table, path: &[&str]) -> Option<Place> {
     let (key, above) = path.split_last()?;
     let table = above.iter().try_fold(root, |table, step| table.section(step))?;
     table.get(key)?.node.place.clone()

@@ -13,6 +13,7 @@ mod de;
 mod environment;
 mod fault;
 mod load;
+mod loops;
 mod node;
 mod problem;
 mod read;

@@ -2,31 +2,44 @@
 //!
 //! **Invariant:** a name that leads nowhere is answered like one that never existed, and no name reaches a log.
 
+use std::sync::Arc;
+
 use axum::{
+    Extension,
     extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::{Document, Door};
+use super::{Document, Door, crowd::Guest};
 
 /// Shows an invoice in the browser, or says that the reader's copy is the same.
 pub(super) async fn show(
     State(door): State<Door>,
     capability: Result<Path<String>, PathRejection>,
+    guest: Option<Extension<Arc<Guest>>>,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(Path(capability)) = capability else {
+    // Only what could be a name is looked up: a guess costs a look into the database.
+    let Some(capability) = capability.ok().map(|Path(name)| name).filter(|name| is_capability(name)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let Some(document) = door.accept.invoice(&capability).await else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    if let Some(Extension(guest)) = guest {
+        guest.recognise();
+    }
     let etag = format!("\"{}\"", document.sha256);
     if is_known(&headers, &etag) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
     }
     send(document, etag).await
+}
+
+/// 128 bits in hexadecimal.
+fn is_capability(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 async fn send(document: Document, etag: String) -> Response {

@@ -1,14 +1,18 @@
 //! The webhook itself: token, body, store, answer.
 //!
-//! **Invariant:** until the token is found right, nothing depends on it: method, path and body of a stranger all lead to
-//! the same empty 404.
+//! **Invariant:** until the token is found right, nothing depends on it: method, path and body of a stranger, and how often
+//! it has called, all lead to the same empty 404.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
 
 use axum::{
     Json,
     body::{Body, HttpBody},
-    extract::{Path, Request, State, rejection::PathRejection},
+    extract::{ConnectInfo, Path, Request, State, rejection::PathRejection},
     http::{Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -16,13 +20,19 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Accept, Acceptance, Call, Door, Unavailable,
     body::{self, BodyError},
+    client::{self, Network},
+    crowd::Guest,
 };
-use crate::{clock::Clock, order::ShopId};
+use crate::{
+    clock::Clock,
+    order::ShopId,
+    sink::client::{INSTANCE, instance, is_ours},
+};
 
 /// How many seconds the till is asked to wait when storing failed, should it ever try again.
 const RETRY_AFTER: &str = "5";
@@ -60,8 +70,14 @@ pub(super) async fn call(
     let shop = token.ok().and_then(|Path(token)| door.credentials.load().find(&token).cloned());
     let (parts, body) = request.into_parts();
     let Some(shop) = shop else {
-        return stranger(&door, body).await;
+        return stranger(&door, &parts, body).await;
     };
+    if let Some(guest) = parts.extensions.get::<Arc<Guest>>() {
+        guest.recognise();
+    }
+    if is_ours(&parts.headers) {
+        return turn_back(&shop);
+    }
     match parts.method {
         Method::POST | Method::GET if !is_visit(&parts, &body) => take(&door, shop, parts, body, watch).await,
         Method::GET | Method::HEAD => GREETING.into_response(),
@@ -77,11 +93,28 @@ fn is_visit(parts: &Parts, body: &Body) -> bool {
     parts.method == Method::GET && parts.uri.query().is_none_or(str::is_empty) && body.is_end_stream()
 }
 
-/// The body is read and dropped like a known shop's: a client that is still sending would never see the answer.
-async fn stranger(door: &Door, body: Body) -> Response {
-    let _ = body::read(body, 0, door.limits.body_time).await;
-    tracing::info!(call.outcome = "unknown_token", "Refused a call with an unknown token");
+/// The body is read and dropped like a known shop's: a client that is still sending would never see the answer. Who has
+/// tried too often is neither read nor logged.
+async fn stranger(door: &Door, parts: &Parts, body: Body) -> Response {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let client = peer.map(|peer| client::address(peer, &parts.headers, &door.limits.trusted_proxies));
+    let client = Network::from(client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+    if door.strangers.allow(client, Instant::now()) {
+        let _ = body::read(body, 0, door.limits.stranger_time).await;
+        tracing::info!(
+            call.outcome = "unknown_token",
+            client.address = %client,
+            "Refused a call with an unknown token"
+        );
+    }
     StatusCode::NOT_FOUND.into_response()
+}
+
+/// A sink of ours leads here. What it brings was stored already, and would be announced again, and come again: the one
+/// call with a right token that is not stored, because it is not the till's.
+fn turn_back(shop: &ShopId) -> Response {
+    tracing::warn!(shop.id = %shop, call.outcome = "loop", "A sink of this service calls its own webhook; not stored");
+    (StatusCode::LOOP_DETECTED, [(INSTANCE, instance())], Json(json!({ "status": "loop" }))).into_response()
 }
 
 async fn take(door: &Door, shop: ShopId, parts: Parts, body: Body, watch: Stopwatch) -> Response {

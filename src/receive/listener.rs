@@ -5,6 +5,8 @@
 //!
 //! At the limit new connections wait in the system's queue instead of being closed: a refused call is lost for good, a
 //! late one is not, and every connection ends by itself within seconds ([`Limits::head_time`], [`Limits::body_time`]).
+//! So that one client cannot keep the others waiting, each has a share ([`Limits::share`]); trusted proxies have none,
+//! because they bring everybody.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -22,7 +24,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::Limits;
+use super::{
+    Limits, client,
+    crowd::{Crowd, Seat},
+};
 
 /// How long to wait after the system could not give us a connection (no file handle left): trying again at once would
 /// only burn what is short.
@@ -40,6 +45,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     tracing::debug!(server.address = %listener.local_addr()?, "listening");
+    let mut crowd = Crowd::new(limits.share, limits.patience);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -48,7 +54,14 @@ pub async fn serve(
             Some(ended) = connections.join_next() => report(ended),
             accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(connection(stream, peer, service.clone(), limits, shutdown.clone()));
+                    let seat = if client::is_trusted(peer.ip(), &limits.trusted_proxies) {
+                        None
+                    } else if let Some(seat) = crowd.enter(peer.ip().into()) {
+                        Some(seat)
+                    } else {
+                        continue;
+                    };
+                    connections.spawn(connection(stream, peer, seat, service.clone(), limits.clone(), shutdown.clone()));
                 }
                 Err(error) => pause(&error, &shutdown).await,
             },
@@ -64,11 +77,23 @@ pub async fn serve(
 
 /// Serves one connection. It is asked to end when the service stops or the connection has become too old, and dropped
 /// when it has not ended soon after.
-async fn connection(stream: TcpStream, peer: SocketAddr, service: Router, limits: Limits, shutdown: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    seat: Option<Seat>,
+    service: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) {
     // An answer is one small write: waiting for more to send with it would only delay it.
     let _ = stream.set_nodelay(true);
+    let guest = seat.as_ref().map(|seat| seat.guest.clone());
+    let leave = guest.as_ref().map_or_else(CancellationToken::new, |guest| guest.leave.clone());
     let service = service.map_request(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(guest) = &guest {
+            request.extensions_mut().insert(guest.clone());
+        }
         request
     });
     let connection = http1::Builder::new()
@@ -83,6 +108,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, service: Router, limits
         // First what has already arrived: a call must not be lost because the service stops in the same moment.
         biased;
         ended = &mut connection => return note(ended),
+        () = leave.cancelled() => return tracing::debug!("A silent connection made room for another of its client"),
         () = shutdown.cancelled() => {}
         () = sleep(limits.connection_time) => {}
     }

@@ -6,11 +6,14 @@
 //! **Invariant:** a 2xx is sent only after [`Accept::accept`] returned `Ok`; no token, URL, query or body reaches a log.
 
 mod body;
+mod client;
 mod credential;
+mod crowd;
 mod document;
 mod endpoint;
 mod health;
 mod listener;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -26,9 +29,13 @@ use axum::{
     routing::{any, get},
 };
 use bytes::Bytes;
+use ipnet::IpNet;
 
 pub use credential::Credentials;
 pub use listener::serve;
+pub use strangers::{STRANGER_BURST, STRANGER_EVERY};
+
+use strangers::Strangers;
 
 use crate::{
     clock::Clock,
@@ -118,18 +125,27 @@ pub struct Document {
 }
 
 /// What one client, and all clients together, may use. The defaults are those of the running service.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at a time (256); further ones wait in the system's queue. With `body` it bounds memory.
+    /// Connections at a time (256); further ones wait in the system's queue. With `body_bytes` it bounds memory.
     pub connections: usize,
+    /// Connections at a time of one IPv4 address or IPv6 /64 that have not shown a right token (128, half of all).
+    pub share: usize,
+    /// How long such a connection is left alone before it makes room for the next one of its client (1 s).
+    pub patience: Duration,
+    /// Proxies: they have no share, and the clients that they name in `X-Forwarded-For` are believed.
+    pub trusted_proxies: Arc<[IpNet]>,
     /// How long a client may take over the head of a request, and may idle before its next one (10 s).
     pub head_time: Duration,
-    /// The most bytes in a request's head (96 KiB: a query of 64 KiB, the most that a URI may have, and headers).
+    /// The most bytes in a request's head (96 KiB: a query of 64 KiB, the most that a URI may have, and headers, of which
+    /// there may be a hundred).
     pub head_bytes: usize,
     /// The most bytes of a call that are stored (2 MiB).
     pub body_bytes: usize,
     /// How long a client may take over a body (30 s).
     pub body_time: Duration,
+    /// The same for a client without a right token, whose body is only read so that the answer arrives (5 s).
+    pub stranger_time: Duration,
     /// How long the till waits for its call to be stored before it is told 503 (10 s); storing goes on.
     pub store_time: Duration,
     /// How old a connection may become, whatever it does (10 min): a reader of one byte a minute ends here.
@@ -142,10 +158,14 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
+            share: 128,
+            patience: Duration::from_secs(1),
+            trusted_proxies: Arc::default(),
             head_time: Duration::from_secs(10),
             head_bytes: 96 * 1024,
             body_bytes: 2 * 1024 * 1024,
             body_time: Duration::from_secs(30),
+            stranger_time: Duration::from_secs(5),
             store_time: Duration::from_secs(10),
             connection_time: Duration::from_secs(600),
             drain_time: Duration::from_secs(8),
@@ -158,6 +178,7 @@ impl Default for Limits {
 struct Door {
     accept: Arc<dyn Accept>,
     credentials: Arc<ArcSwap<Credentials>>,
+    strangers: Arc<Strangers>,
     limits: Limits,
     clock: Arc<dyn Clock>,
 }
@@ -177,7 +198,7 @@ pub fn router(
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .layer(map_response(finish))
-        .with_state(Door { accept, credentials, limits, clock })
+        .with_state(Door { accept, credentials, strangers: Arc::default(), limits, clock })
 }
 
 /// Gives every answer of the door the same frame.

@@ -62,12 +62,17 @@ const RESERVED: &[&str] = &[
     "content-type",
     "content-length",
     "user-agent",
+    "tillhook-instance",
     "host",
     "connection",
     "transfer-encoding",
 ];
 
 impl Kind for Options {
+    fn address(&self) -> Option<(&'static str, &str)> {
+        Some(("url", self.url.expose_secret()))
+    }
+
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.secret.is_none() {

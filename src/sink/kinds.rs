@@ -72,6 +72,11 @@ pub trait Kind: JsonSchema {
         false
     }
 
+    /// The key of the address that is called, and the address, which is a secret; `None` where it cannot be just any.
+    fn address(&self) -> Option<(&'static str, &str)> {
+        None
+    }
+
     /// What works but should be known: advice for `config check`.
     fn problems(&self) -> Vec<String> {
         Vec::new()
@@ -133,6 +138,11 @@ macro_rules! kinds {
             /// Whether messages carry the invoice PDF.
             pub fn attaches_invoice(&self) -> bool {
                 match self { $(Self::$variant(options) => options.attaches_invoice(),)* }
+            }
+
+            /// The key of the address that is called, and the address, which is a secret; `None` where it cannot be just any.
+            pub fn address(&self) -> Option<(&'static str, &str)> {
+                match self { $(Self::$variant(options) => options.address(),)* }
             }
 
             /// What works but should be known: advice for `config check`.

@@ -31,6 +31,10 @@ fn words(refusal: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet; is this machine's clock right?".to_owned()
         }
+        // Which name it has, and which was asked for, is left out: the address is a secret.
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another host name".to_owned()
+        }
         other => format!("its certificate is not accepted: {other}"),
     }
 }

@@ -227,9 +227,13 @@ fn network_file_system(directory: &Path) -> Option<String> {
 
 async fn refuse_old_sqlite(conn: &mut SqliteConnection) -> Result<(), OpenError> {
     let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(conn).await.unwrap_or_default();
+    if is_safe(&version) { Ok(()) } else { Err(OpenError::OldSqlite(version)) }
+}
+
+fn is_safe(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);
-    if (next(), next(), next()) < OLDEST_SQLITE { Err(OpenError::OldSqlite(version)) } else { Ok(()) }
+    (next(), next(), next()) >= OLDEST_SQLITE
 }
 
 pub(super) fn refused(directory: &Path, error: MigrateError) -> OpenError {
@@ -244,4 +248,25 @@ pub(super) fn refused(directory: &Path, error: MigrateError) -> OpenError {
 /// Closes a connection whose state is unknown: what it had begun is rolled back by SQLite.
 pub(super) async fn discard(conn: SqliteConnection) {
     let _ = conn.close_hard().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_sqlite_that_may_damage_the_database_is_refused() {
+        for version in ["3.7.0", "3.9.99", "3.50.4", "3.51.2", "3.51", "2.99.99", "", "unknown"] {
+            assert!(!is_safe(version), "{version}");
+        }
+        for version in ["3.51.3", "3.51.10", "3.52.0", "3.100.0", "4.0.0"] {
+            assert!(is_safe(version), "{version}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_sqlite_in_this_program_is_not_refused() {
+        let mut conn = SqliteConnection::connect("sqlite::memory:").await.expect("a database");
+        refuse_old_sqlite(&mut conn).await.expect("one without the bug");
+    }
 }

@@ -63,7 +63,8 @@ impl Authority {
     }
 
     fn identity(&self, shown: Shown) -> ServerConfig {
-        let names: &[&str] = if shown == Shown::AnotherName { &["mail.example"] } else { &["localhost", "127.0.0.1"] };
+        let names: &[&str] =
+            if shown == Shown::AnotherName { &["canary-cert.example"] } else { &["localhost", "127.0.0.1"] };
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
         if shown == Shown::Expired {

@@ -106,18 +106,13 @@ impl Program {
 
     /// A command on its directory; the words are what is typed.
     pub fn command(&self, words: &str) -> Command {
-        const PROGRAM: &str = env!("CARGO_BIN_EXE_tillhook");
-        let mut command = match self.handles {
-            None => Command::new(PROGRAM),
-            Some(handles) => {
-                let mut shell = Command::new("/bin/sh");
-                shell.args(["-c", "ulimit -n \"$1\" && shift && exec \"$@\"", "sh", &handles.to_string(), PROGRAM]);
-                shell
-            }
-        };
+        // From where every file that is made may be read by everybody, unless the program sees to it.
+        let limits = self.handles.map_or("umask 000".to_owned(), |handles| format!("umask 000 && ulimit -n {handles}"));
+        let mut command = Command::new("/bin/sh");
         let variables = self.variables.iter().map(|(name, value)| (name, value));
         command.current_dir(self.directory.path()).env_clear().envs(variables).stdin(Stdio::null());
-        command.args(["--config", "tillhook.toml"]).args(words.split(' '));
+        command.args(["-c", &format!("{limits} && exec \"$0\" --config tillhook.toml \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_tillhook")).args(words.split(' '));
         command
     }
 
@@ -135,6 +130,12 @@ impl Program {
         let mut printed = self.printed.subscribe();
         let waited = timeout(PATIENCE, printed.wait_for(|text| holds(text))).await.map(drop);
         assert!(waited.is_ok(), "it never did this: {what}; it said\n{}", self.printed());
+    }
+
+    /// What the system says about the running process (`/proc/PID/status`).
+    pub fn status(&self) -> String {
+        let service = self.service.as_ref().expect("a running service");
+        fs::read_to_string(format!("/proc/{}/status", service.process.id())).expect("it runs")
     }
 
     /// Ends it without a warning (SIGKILL).

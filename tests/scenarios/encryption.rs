@@ -83,7 +83,7 @@ async fn a_sale_reaches_far_sides_whose_certificates_are_right(#[case] begins: B
 }
 
 #[rstest]
-#[case::for_another_name(Shown::AnotherName, "not valid for name \"")]
+#[case::for_another_name(Shown::AnotherName, "is for another host name")]
 #[case::expired(Shown::Expired, "has expired")]
 #[case::signed_by_itself(Shown::SelfSigned, "nobody whom this machine trusts")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,11 +1,13 @@
 //! What happens to the whole service: a day's sales, outages, far sides that lie, customers with hostile names.
 
+mod abuse;
 mod answers;
 mod backup;
 mod dialogues;
 mod door;
 mod encryption;
 mod file_handles;
+mod files;
 mod forty_orders;
 mod hostile;
 mod migrations;
@@ -15,4 +17,5 @@ mod poison;
 mod private_addresses;
 mod restart;
 mod restore;
+mod secrets_in_errors;
 mod secrets_in_logs;

@@ -128,7 +128,7 @@ async fn the_address_that_was_made_at_the_first_start_comes_back_with_the_backup
     let new = program(&far);
     let own = |program: &Program, words: &str| {
         // Without a configuration file: the built-in one makes a token.
-        let mut command = Command::new(program.command("url").get_program());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tillhook"));
         command.env_clear().env("TILLHOOK_STORAGE__PATH", program.data()).current_dir("/").args(words.split(' '));
         let output = command.output().expect("the program");
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));

@@ -12,12 +12,17 @@ use tillhook::{
         sandbox::{Options, Sandbox},
     },
 };
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::{
     far::{
         http::{Answer, HttpFar, Request},
         raw::{RawFar, Then},
-        smtp::{Act, At, Script, SmtpServer},
+        smtp::{Act, At, Script},
+        tls::{Authority, Begins, Shown, TlsFront},
     },
     harness::{
         TOKEN, WHSEC, paris,
@@ -26,7 +31,7 @@ use crate::{
 };
 
 /// What must be nowhere: every secret of the configuration, every address, everything that a call said.
-const CANARIES: &[&str] = &[
+pub(super) const CANARIES: &[&str] = &[
     TOKEN,
     WHSEC,
     "dGlsbGhvb2stdGVzdHMtc2lnbmluZy1zZWNyZXQ",
@@ -48,6 +53,11 @@ const CANARIES: &[&str] = &[
     "CanaryLink",
     "CanaryWrongToken",
     "accountant@canary",
+    "CanaryPrevious",
+    "CanaryUser",
+    "CanaryRedirect",
+    "CanaryHead",
+    "canary-cert",
 ];
 
 /// Sinks that succeed and sinks that fail in every way, their addresses and secrets all canaries.
@@ -103,14 +113,39 @@ const SINKS: &str = r#"
     [sink.tls]
     type = "http"
     url = "https://GOOD/CanaryPath?key=CanaryQuery"
+    [sink.wrongname]
+    type = "http"
+    url = "https://TLS/CanaryPath?key=CanaryQuery"
+    [sink.silent]
+    type = "http"
+    url = "http://SILENT/CanaryPath?key=CanaryQuery"
+    timeout = "1s"
+    [sink.moved]
+    type = "http"
+    url = "http://MOVED/CanaryPath?key=CanaryQuery"
     [sink.folder]
     type = "folder"
     path = "/nonexistent/CanaryPath"
 "#;
 
 /// Every sink, and how many deliveries of it there must be before the log is read.
-const NAMES: &[&str] =
-    &["mail", "good", "refusing", "chat", "gone", "bot", "closed", "broken", "nowhere", "private", "tls", "folder"];
+const NAMES: &[&str] = &[
+    "mail",
+    "good",
+    "refusing",
+    "chat",
+    "gone",
+    "bot",
+    "closed",
+    "broken",
+    "nowhere",
+    "private",
+    "tls",
+    "wrongname",
+    "silent",
+    "moved",
+    "folder",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_of_everything_holds_no_secret_when_the_mail_server_takes_the_mails() {
@@ -129,18 +164,44 @@ async fn a_log_of_everything_holds_no_secret_when_the_mail_server_refuses_the_pa
     log_everything(Script::honest().with_password("caisse", "CanaryPassword").at(At::Auth, refused)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_of_everything_holds_no_secret_when_the_mail_server_puts_mails_off() {
+    let later = Act::Say("451 4.7.1 <accountant@canary.example>: CanaryName later, CanaryAnswer");
+    log_everything(Script::honest().with_password("caisse", "CanaryPassword").at(At::Dot, later)).await;
+}
+
 async fn log_everything(script: Script) {
     tillhook::app::telemetry::install_cryptography();
     let (smtp, good, bad) = (script.start().await, HttpFar::start().await, HttpFar::start().await);
     bad.always(Answer::status(404).body("CanaryAnswer: CanaryName <zoe@canary.mail> may not use CanaryQuery"));
     let broken = RawFar::start("CanaryAnswer is not HTTP\r\n\r\n", Then::Close).await;
+    let silent = RawFar::start("", Then::Hush).await;
+    let moved = HttpFar::start().await;
+    moved.always(Answer::status(302).header("location", "https://canary-host.invalid/CanaryRedirect"));
+    let authority = Authority::new();
+    let tls = TlsFront::start(good.addr(), Begins::AtOnce, &authority, Shown::AnotherName).await;
     let options = Options { seed: 5, zone: paris(), clock: Arc::new(SystemClock) };
     let till = Sandbox::start(loopback().await.expect("a port"), options).expect("a till");
-    let rest = configuration(&smtp, &good, &bad, &broken).await;
-    let mut program = Program::new(till.origin(), "", &rest).with("TILLHOOK_LOG", "trace");
+    let places = [
+        ("SMTP", smtp.address.port().to_string()),
+        ("GOOD", good.addr().to_string()),
+        ("BAD", bad.addr().to_string()),
+        ("BROKEN", broken.addr().to_string()),
+        ("CLOSED", loopback().await.expect("a port").local_addr().expect("an address").to_string()),
+        ("TLS", tls.addr.to_string()),
+        ("SILENT", silent.addr().to_string()),
+        ("MOVED", moved.addr().to_string()),
+        ("WHSEC", WHSEC.to_owned()),
+    ];
+    let rest = places.into_iter().fold(SINKS.to_owned(), |text, (name, value)| text.replace(name, &value));
+    let till_hosts = format!("{}\", \"https://{}", till.origin(), tls.addr);
+    let mut program = Program::new(&till_hosts, "previous_token = \"CanaryPreviousToken\"", &rest)
+        .with("TILLHOOK_LOG", "trace")
+        .with("SSL_CERT_FILE", authority.file().display().to_string());
     let webhook = program.serve().await;
 
-    let sold = sell_and_babble(&till, &webhook).await;
+    babble_below_http(&webhook).await;
+    let sold = sell_and_babble(&till, &webhook, &format!("https://{}/CanaryLink.pdf", tls.addr)).await;
     let last = sold.last().expect("an order").to_owned();
     eventually("every sink was tried for every order", async || everything_was_tried(&program, sold.len()).await).await;
     let tells_it = |request: &Request| String::from_utf8_lossy(&request.body).contains(&last);
@@ -148,9 +209,14 @@ async fn log_everything(script: Script) {
     program.kill();
 
     let log = program.printed();
-    for words in ["The till called", "delivered", "an attempt failed", "unknown token", "invoice"] {
+    for words in ["The till called", "delivered", "an attempt failed", "unknown token", "certificate is for another"] {
         assert!(log.contains(words), "the log says a lot, also of `{words}`");
     }
+    has_no_canary(&log);
+}
+
+/// Fails with the lines that have one.
+pub(super) fn has_no_canary(log: &str) {
     let leaks: BTreeSet<String> = log
         .lines()
         .flat_map(|line| CANARIES.iter().filter(|canary| line.contains(**canary)).map(move |canary| (canary, line)))
@@ -159,21 +225,28 @@ async fn log_everything(script: Script) {
     assert!(leaks.is_empty(), "{} lines leak:\n{:#?}", leaks.len(), leaks.iter().take(20).collect::<Vec<_>>());
 }
 
-async fn configuration(smtp: &SmtpServer, good: &HttpFar, bad: &HttpFar, broken: &RawFar) -> String {
-    let closed = loopback().await.expect("a port").local_addr().expect("an address");
-    let places = [
-        ("SMTP", smtp.address.port().to_string()),
-        ("GOOD", good.addr().to_string()),
-        ("BAD", bad.addr().to_string()),
-        ("BROKEN", broken.addr().to_string()),
-        ("CLOSED", closed.to_string()),
-        ("WHSEC", WHSEC.to_owned()),
-    ];
-    places.into_iter().fold(SINKS.to_owned(), |text, (name, value)| text.replace(name, &value))
+/// Says what is no HTTP, or too much of it, with canaries in every part.
+async fn babble_below_http(webhook: &str) {
+    let (addr, path) = webhook.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an address");
+    let long = "CanaryHead".repeat(20_000);
+    for said in [
+        format!("POST /{path}?CanaryQuery HTTP/9.9\r\nCanaryHead: CanaryHead\r\n\r\n"),
+        format!("POST /{path}?CanaryQuery HTTP/1.1\r\nCanaryHead\0: CanaryHead\r\n\r\n"),
+        format!("POST /{path}?CanaryQuery HTTP/1.1\r\ncontent-length: CanaryHead\r\n\r\n"),
+        format!("POST /{path}?CanaryQuery HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nCanaryBody\r\n"),
+        format!("POST /{path} HTTP/1.1\r\ncookie: CanaryHead\r\ncontent-length: 20\r\n\r\nCanaryBody"),
+        format!("GET /CanaryPath/{path} HTTP/1.1\r\nauthorization: CanaryHead\r\nconnection: close\r\n\r\n"),
+        format!("GET /{path} HTTP/1.1\r\nx: {long}\r\n\r\n"),
+    ] {
+        let mut stream = TcpStream::connect(addr).await.expect("the service");
+        let _ = stream.write_all(said.as_bytes()).await;
+        let _ = stream.shutdown().await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
 }
 
 /// Announces an order in each encoding, and sends everything that is no order. Returns the orders' ids.
-async fn sell_and_babble(till: &Sandbox, webhook: &str) -> Vec<String> {
+async fn sell_and_babble(till: &Sandbox, webhook: &str, wrong_link: &str) -> Vec<String> {
     let post = |content_type: &str, body: &str| Announcement {
         method: http::Method::POST,
         query: Some("note=CanaryBody".to_owned()),
@@ -193,6 +266,8 @@ async fn sell_and_babble(till: &Sandbox, webhook: &str) -> Vec<String> {
     for announcement in &babble {
         assert_eq!(till::post(announcement, webhook).await.expect("an answer").status, 200);
     }
+    let previous = webhook.replace(TOKEN, "CanaryPreviousToken");
+    assert_eq!(till::post(&babble[0], &previous).await.expect("an answer").status, 200);
     let wrong = webhook.replace(TOKEN, "CanaryWrongToken");
     assert_eq!(till::post(&babble[0], &wrong).await.expect("an answer").status, 404);
 
@@ -211,6 +286,9 @@ async fn sell_and_babble(till: &Sandbox, webhook: &str) -> Vec<String> {
         order.items[0].title = "CanaryArticle".to_owned();
         if ids.len() == 1 {
             order.pdf_url = Some(format!("{}/invoice/CanaryLink.pdf?key=CanaryLink", till.origin()));
+        }
+        if ids.len() == 2 {
+            order.pdf_url = Some(wrong_link.to_owned());
         }
         let voice = Voice { encoding, ..Voice::default() };
         let call = till::encode(&order, Phase::Validated, voice);

@@ -11,6 +11,10 @@ async fn house_with_an_invoice(filename: &str) -> (House, tempfile::TempDir) {
     (house, folder)
 }
 
+fn invoice() -> String {
+    format!("/invoices/{CAPABILITY}")
+}
+
 fn get(path: &str, header: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: hooks\r\n{header}\r\n")
 }
@@ -18,7 +22,7 @@ fn get(path: &str, header: &str) -> String {
 #[tokio::test]
 async fn an_invoice_is_shown_under_its_name_and_kept_by_nobody() {
     let (house, _folder) = house_with_an_invoice("20261121_Dupont_F42.pdf").await;
-    let answer = house.ask(&get("/invoices/cafe0123", "")).await;
+    let answer = house.ask(&get(&invoice(), "")).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "%PDF-1.7 facture"));
     let expected = [
         ("content-type", "application/pdf"),
@@ -39,7 +43,7 @@ async fn a_reader_who_has_the_same_bytes_is_told_so() {
     for (condition, status) in
         [("\"abc\"", 304), ("W/\"abc\"", 304), ("\"x\", \"abc\"", 304), ("*", 304), ("\"x\"", 200), ("abc", 200)]
     {
-        let answer = house.ask(&get("/invoices/cafe0123", &format!("if-none-match: {condition}\r\n"))).await;
+        let answer = house.ask(&get(&invoice(), &format!("if-none-match: {condition}\r\n"))).await;
         assert_eq!((answer.status, answer.header("etag")), (status, "\"abc\""), "{condition}");
         assert_eq!(answer.body.is_empty(), status == 304);
     }
@@ -48,7 +52,7 @@ async fn a_reader_who_has_the_same_bytes_is_told_so() {
 #[tokio::test]
 async fn a_file_name_cannot_break_out_of_its_header() {
     let (house, _folder) = house_with_an_invoice("a\"; b=\r\nx: é.pdf").await;
-    let answer = house.ask(&get("/invoices/cafe0123", "")).await;
+    let answer = house.ask(&get(&invoice(), "")).await;
     assert_eq!(answer.header("content-disposition"), "inline; filename=\"a___b___x___.pdf\"");
 }
 
@@ -59,7 +63,7 @@ async fn a_name_that_leads_nowhere_and_a_lost_file_are_the_same_empty_404() {
     assert_eq!((unknown.status, unknown.body.as_str()), (404, ""));
     assert_eq!(house.ask(&get("/invoices/%ff", "")).await.without_date(), unknown);
     drop(folder);
-    assert_eq!(house.ask(&get("/invoices/cafe0123", "")).await.without_date(), unknown);
+    assert_eq!(house.ask(&get(&invoice(), "")).await.without_date(), unknown);
 }
 
 #[tokio::test]

@@ -2,26 +2,31 @@
 //!
 //! Clients are written by hand, byte by byte: a well-behaved one cannot stop in the middle.
 
+mod abuse;
 mod documents;
 mod limits;
 mod webhook;
 
-use std::{net::SocketAddr, sync::Mutex};
+use std::{io, net::SocketAddr, sync::Mutex};
 
 use jiff::Timestamp;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, mpsc},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 use crate::clock::SystemClock;
 
 /// The shop's token, as the till presents it.
 const TOKEN: &str = "s3cret-t0ken";
+
+/// The name behind which the stand-in has an invoice.
+const CAPABILITY: &str = "cafe0123cafe0123cafe0123cafe0123";
 
 /// What the stand-in does with a call.
 #[derive(Clone, Copy)]
@@ -65,7 +70,7 @@ impl Accept for Fake {
     }
 
     async fn invoice(&self, capability: &str) -> Option<Document> {
-        self.invoice.lock().unwrap().clone().filter(|_| capability == "cafe0123")
+        self.invoice.lock().unwrap().clone().filter(|_| capability == CAPABILITY)
     }
 }
 
@@ -76,7 +81,7 @@ struct House {
     progress: mpsc::UnboundedReceiver<&'static str>,
     credentials: Arc<ArcSwap<Credentials>>,
     shutdown: CancellationToken,
-    served: JoinHandle<std::io::Result<()>>,
+    served: JoinHandle<io::Result<()>>,
 }
 
 impl House {
@@ -94,7 +99,7 @@ impl House {
             invoice: Mutex::default(),
         });
         let credentials = Arc::new(ArcSwap::from_pointee(tokens(TOKEN)));
-        let router = dress(router(fake.clone(), credentials.clone(), limits, Arc::new(SystemClock)));
+        let router = dress(router(fake.clone(), credentials.clone(), limits.clone(), Arc::new(SystemClock)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -109,6 +114,19 @@ impl House {
 
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Connects from an address of this machine, of which there are many: all of 127.0.0.0/8.
+    async fn connect_from(&self, address: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(address.parse().unwrap(), 0)).unwrap();
+        socket.connect(self.address).await.unwrap()
+    }
+
+    async fn ask_from(&self, address: &str, request: &str) -> Answer {
+        let mut stream = self.connect_from(address).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        read_answer(stream).await
     }
 
     /// Sends `request` and reads until the other side closes.
@@ -180,4 +198,41 @@ async fn read_answer(stream: TcpStream) -> Answer {
 fn impatient() -> Limits {
     let soon = Duration::from_millis(150);
     Limits { head_time: soon, body_time: soon, store_time: soon, ..Limits::default() }
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Listens to what this thread logs, until the guard is dropped.
+    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        let guard = tracing::subscriber::set_default(subscriber.with_writer(log.clone()).finish());
+        (log, guard)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
 }

@@ -1,11 +1,6 @@
 //! What the till, and whoever is not the till, is answered.
 
-use std::{
-    io::{Read, Write},
-    sync::Mutex,
-};
-
-use tracing_subscriber::fmt::MakeWriter;
+use std::io::{Read, Write};
 
 use super::*;
 
@@ -195,43 +190,14 @@ async fn fifty_calls_at_once_are_all_stored() {
     assert_eq!(stored.len(), 50);
 }
 
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn a_call_leaves_one_line_in_the_log_without_token_query_or_body() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::listen();
     let house = House::open(Behaviour::Store).await;
     let request = post(TOKEN, "customer=zoe").replace(" HTTP", "?phone=0601 HTTP");
     assert_eq!(house.ask(&request).await.status, 200);
     assert_eq!(house.ask(&request.replace(TOKEN, "wr0ng-t0ken")).await.status, 404);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let line = text.lines().find(|line| line.contains("call.outcome=\"stored\"")).expect("a line");
     assert!(line.contains("shop.id=dupont") && line.contains("receipt.id=rcp_"), "{line}");
     assert_eq!(text.matches("call.outcome").count(), 2, "{text}");

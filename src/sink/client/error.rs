@@ -32,6 +32,9 @@ pub enum ClientError {
     /// The body is larger than wanted.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// The far side is this very service.
+    #[error("the address leads back to this service's own webhook; change it, then resume the sink")]
+    Loop,
     /// The client cannot be built, which is nearly always for want of CA certificates.
     #[error("https needs this machine's CA certificates; install its `ca-certificates` package ({0})")]
     NoCertificates(String),
@@ -63,6 +66,8 @@ impl ClientError {
 impl From<ClientError> for SinkError {
     fn from(error: ClientError) -> Self {
         let reason = match error {
+            // Every message would come back: nothing is gained by trying again.
+            ClientError::Loop => return Self::pause(Reason::Blocked, error.to_string()),
             ClientError::Blocked(_) => Reason::Blocked,
             ClientError::TimedOut(_) => Reason::TimeOut,
             ClientError::Connect(_) | ClientError::Broken(_) => Reason::Connect,

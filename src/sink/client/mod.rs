@@ -12,10 +12,10 @@ mod reading;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response, redirect};
 use tokio::sync::OnceCell;
 use url::Url;
@@ -27,6 +27,23 @@ use super::guard::Guard;
 
 /// What we call ourselves.
 pub const USER_AGENT: &str = concat!("tillhook/", env!("CARGO_PKG_VERSION"));
+
+/// The header that every call of ours carries, so that a sink that leads back to our own webhook is recognised there.
+pub const INSTANCE: HeaderName = HeaderName::from_static("tillhook-instance");
+
+/// The name of this process in [`INSTANCE`]: random, and no secret.
+pub fn instance() -> HeaderValue {
+    static NAME: LazyLock<HeaderValue> = LazyLock::new(|| {
+        let name = getrandom::u64().map_or_else(|_| std::process::id().to_string(), |name| format!("{name:016x}"));
+        HeaderValue::try_from(name).unwrap_or(HeaderValue::from_static("tillhook"))
+    });
+    NAME.clone()
+}
+
+/// Whether it was this process that made the call, or gave the answer, with these headers.
+pub fn is_ours(headers: &HeaderMap) -> bool {
+    headers.get_all(INSTANCE).into_iter().any(|name| *name == instance())
+}
 
 /// How long a connection may take to be made, within the time of the whole request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,12 +98,17 @@ impl Client {
         Ok(Answer::read(self.execute(request).await?).await)
     }
 
-    async fn execute(&self, request: Request) -> Result<Response, ClientError> {
+    async fn execute(&self, mut request: Request) -> Result<Response, ClientError> {
+        request.headers_mut().insert(INSTANCE, instance());
         self.guard.check_url(request.url())?;
         let secure = request.url().scheme() == "https";
         let client = if secure { &self.secure } else { &self.plain };
         let client = client.get_or_try_init(|| async { self.build(secure) }).await?;
-        client.execute(request).await.map_err(|error| ClientError::new(error, self.timeout))
+        let response = client.execute(request).await.map_err(|error| ClientError::new(error, self.timeout))?;
+        if response.status() == StatusCode::LOOP_DETECTED && is_ours(response.headers()) {
+            return Err(ClientError::Loop);
+        }
+        Ok(response)
     }
 
     /// Built when first needed, because reading the machine's CA certificates takes a while and can fail. The client

@@ -86,6 +86,10 @@ impl Default for Options {
 impl Kind for Options {
     const PER_ORDER: &'static str = "follow";
 
+    fn address(&self) -> Option<(&'static str, &str)> {
+        self.url.as_ref().map(|url| ("url", url.expose_secret()))
+    }
+
     fn build(&self, _: &SinkName, context: &Context) -> Result<Handle, BuildError> {
         let guard = Guard::public_and(context.allow_private.clone());
         let far_side = match (&self.url, &self.token, &self.channel) {
