@@ -28,6 +28,8 @@ pub mod receive;
 
 pub mod till;
 
+pub mod upkeep;
+
 pub mod app;
 
 pub mod cli;

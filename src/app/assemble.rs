@@ -14,6 +14,7 @@ use crate::{
     record::{Policy, Recorder, ShopPolicy},
     sink::{self, BuildError},
     store::Store,
+    upkeep::Keep,
 };
 
 /// A sink of the configuration cannot be built.
@@ -81,6 +82,17 @@ pub fn outbox(config: &Config, store: Store, clock: Arc<dyn Clock>, recorder: Re
         recorder,
         archive: Archive::new(config.storage.path.clone()),
         public_url: config.server.public_url.clone(),
+    }
+}
+
+/// How long things are kept.
+pub fn keep(config: &Config) -> Keep {
+    let storage = &config.storage;
+    Keep {
+        raw: storage.keep_raw,
+        attempts: storage.keep_attempts,
+        events: storage.keep_events,
+        invoices: storage.keep_invoices,
     }
 }
 

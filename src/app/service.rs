@@ -19,6 +19,7 @@ use crate::{
     receive::{self, Credentials, Limits},
     record::Recorder,
     store::{Access, OpenError, Store, StoreError},
+    upkeep::Retention,
 };
 
 /// How often the write-ahead log is brought back to nothing.
@@ -144,6 +145,8 @@ impl Running {
             tasks.spawn(deliver::run(self.outbox.clone(), lane, stop.clone()));
         }
         tasks.spawn(deliver::fetch_invoices(self.outbox.clone(), assemble::hosts(config), stop.clone()));
+        let Outbox { store, archive, clock, .. } = self.outbox.clone();
+        tasks.spawn(Retention::new(store, archive, assemble::keep(config), clock).run(stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     order::{
         CashBoxNotice, EventData, EventId, EventType, Fingerprint, InvoiceStatus, Moment, Notification, Order,
-        OrderKey, OrderNotice, Phase, ReceiptId, ShopId, UnknownNotice,
+        OrderContent, OrderKey, OrderNotice, Phase, ReceiptId, ShopId, Traces, UnknownNotice,
     },
     store::{Intake, Keys, KnownInvoice, KnownOrder, NewEvent, NewReceipt, Numbered, View},
 };
@@ -179,8 +179,11 @@ impl Announced {
         if let Some(order) = &known
             && let Some(event) = view.announced(order.key, notice.phase, said)
         {
-            // The link is no part of what a call says, so a repeat may bring the one that works.
-            self.see_link(view, policy, order.key, notice);
+            // The link is no part of what a call says, so a repeat may bring the one that works. A pruned order has no
+            // use for one.
+            if !order.timeline.is_hollow() {
+                self.see_link(view, policy, order.key, notice);
+            }
             return (Outcome::Duplicate, Some(event));
         }
         let mut order = known.unwrap_or_else(|| self.found(policy, notice));
@@ -190,7 +193,7 @@ impl Announced {
             Phase::Terminated => EventType::OrderTerminated,
         };
         let before = (order.timeline.state(), order.timeline.merged());
-        order.timeline.hear(notice.phase, notice.content.clone());
+        order.timeline.hear(notice.phase, content_for(&order, notice));
         let changed = before != (order.timeline.state(), order.timeline.merged());
         order.internal_id = order.internal_id.or_else(|| notice.content.internal_id.clone());
         order.order_id = order.order_id.or_else(|| notice.content.order_id.clone());
@@ -218,6 +221,8 @@ impl Announced {
             order_id: notice.content.order_id.clone(),
             timeline: Default::default(),
             received_at: self.received_at(),
+            told: Vec::new(),
+            erased: false,
         }
     }
 
@@ -231,8 +236,9 @@ impl Announced {
                 url: Some(url.clone()),
                 first_seen_at: self.now,
                 wait_until: self.now + policy.invoice_wait,
+                was_stored: false,
             },
-            Some(known) if known.status != InvoiceStatus::Stored && known.url.as_ref() != Some(url) => {
+            Some(known) if !known.was_stored && known.url.as_ref() != Some(url) => {
                 KnownInvoice { status: InvoiceStatus::Pending, url: Some(url.clone()), ..known }
             }
             Some(_) => return,
@@ -316,6 +322,12 @@ impl Announced {
         }
     }
 
+    /// The till goes on naming a customer that was erased here; what it says of them is not kept again.
+    fn is_about_somebody_erased(&self, view: &View) -> bool {
+        let Ok(Notification::Order(notice)) = &self.decoded else { return false };
+        identity::find(view, &self.call.shop, notice).is_some_and(|order| order.erased)
+    }
+
     fn leave_receipt(&self, view: &mut View, outcome: Outcome, event: Option<EventId>) {
         if let Origin::Quarantine(requeued) = self.call.origin {
             if outcome != Outcome::Quarantined {
@@ -323,19 +335,31 @@ impl Announced {
             }
             return;
         }
+        let keeps_body = !self.is_about_somebody_erased(view);
         view.add_receipt(NewReceipt {
             id: self.receipt,
             shop: self.call.shop.clone(),
             received_at: self.now,
             method: self.call.raw.method.clone(),
             content_type: self.call.raw.content_type.clone(),
-            query: self.call.raw.query.clone(),
-            body: self.call.raw.body.clone(),
+            query: self.call.raw.query.clone().filter(|_| keeps_body),
+            body: Some(self.call.raw.body.clone()).filter(|_| keeps_body),
             outcome: outcome.as_str(),
             event,
             reason: self.decoded.as_ref().err().map(|unread| unread.reason.clone()),
         });
     }
+}
+
+/// What an announcement says of an order, without its customer where that one was erased.
+fn content_for(order: &KnownOrder, notice: &OrderNotice) -> OrderContent {
+    let mut content = notice.content.clone();
+    if order.erased {
+        let mut traces = Traces::default();
+        content.customer.iter().for_each(|customer| traces.learn(customer));
+        content.forget_customer(&traces);
+    }
+    content
 }
 
 /// The contract's dates carry no fractions.

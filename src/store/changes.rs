@@ -48,8 +48,8 @@ pub struct NewReceipt {
     pub content_type: Option<String>,
     /// The query, undecoded.
     pub query: Option<String>,
-    /// The body, byte for byte.
-    pub body: Bytes,
+    /// The body, byte for byte; `None` where its customer was erased.
+    pub body: Option<Bytes>,
     /// `stored`, `duplicate` or `quarantined`.
     pub outcome: &'static str,
     /// The event that it made, or repeats.
@@ -158,7 +158,7 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: Changes) -> Resu
             .push_bind(receipt.method.clone())
             .push_bind(receipt.content_type.clone())
             .push_bind(receipt.query.clone())
-            .push_bind(receipt.body.to_vec())
+            .push_bind(receipt.body.as_ref().map(|body| body.to_vec()))
             .push_bind(receipt.outcome)
             .push_bind(receipt.event.map(|id| id.to_string()))
             .push_bind(receipt.reason.clone());

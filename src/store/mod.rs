@@ -2,19 +2,22 @@
 //!
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
-//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`), sinks, invoices, and what people list (`listing.rs`).
+//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`), sinks, invoices, what people list (`listing.rs`), and
+//! what goes (`retention.rs`, `erasure.rs`).
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
 
 mod attempts;
 mod changes;
 mod connect;
+
 mod intake;
 mod invoices;
 mod listing;
 mod outbox;
 mod quarantine;
 mod reading;
+mod retention;
 mod sinks;
 mod view;
 mod writer;
@@ -27,7 +30,8 @@ use tokio::sync::watch;
 
 pub use attempts::{AttemptRow, Finished, Review, Verdict};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, SavedOrder};
-pub use connect::{Access, OpenError};
+pub use connect::{Access, OpenError, is_served};
+
 pub use intake::{Intake, Keys, Numbered};
 pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
 pub use listing::{
@@ -36,6 +40,7 @@ pub use listing::{
 pub use outbox::{Candidate, Started};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
+pub use retention::{OldInvoice, PrunedRows};
 pub use sinks::SinkState;
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 
@@ -144,6 +149,25 @@ impl Store {
         F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     {
         self.inner.writer.write(work).await
+    }
+
+    /// The same, in a transaction that is nobody else's: when it fails, it fails alone.
+    pub(crate) async fn write_alone<T, E, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        E: Into<StoreError> + 'static,
+        F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+    {
+        self.inner.writer.write_alone(work).await
+    }
+
+    /// Rewrites the whole file, so that nothing deleted is left in it, and brings the log back to nothing. Returns whether
+    /// the log is empty: a reader may still need it. Nobody can write meanwhile, which takes as long as copying the file.
+    ///
+    /// # Errors
+    /// What the database says; the file is then as it was.
+    pub async fn compact(&self) -> Result<bool, StoreError> {
+        self.inner.writer.compact().await
     }
 
     /// Takes in one call of the till, or an alert of our own: everything that `intake` plans is in one commit.

@@ -9,4 +9,5 @@ mod outage;
 mod poison;
 mod private_addresses;
 mod restart;
+mod retention;
 mod secrets_in_logs;
