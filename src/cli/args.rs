@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::telemetry;
 
 use super::{
-    deliveries::Deliveries, invoices::Invoices, orders::Orders, quarantine::Quarantine, render::Render,
-    send_test::SendTest, sinks::Sinks, verify::Verify,
+    customers::Customers, deliveries::Deliveries, invoices::Invoices, orders::Orders, quarantine::Quarantine,
+    render::Render, send_test::SendTest, sinks::Sinks, verify::Verify,
 };
 
 /// Receives the webhooks of a kash.click till and passes every sale on: by e-mail, to Slack, to any HTTP system.
@@ -89,6 +89,9 @@ pub enum AtDesk {
     /// List, fetch, verify and import invoices
     #[command(subcommand)]
     Invoices(Invoices),
+    /// Remove a person from what is stored
+    #[command(subcommand)]
+    Customers(Customers),
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 
 mod args;
 pub mod config;
+mod customers;
 mod deliveries;
 mod delivery_sheet;
 mod demo;

@@ -9,7 +9,7 @@ use std::{
 use super::{
     Cli, Exit,
     args::{AtDesk, Command, Config, Secrets},
-    config, deliveries, demo,
+    config, customers, deliveries, demo,
     desk::Desk,
     exit_of, healthcheck, init, invoices, orders, quarantine, render, secrets, send_test, serve, sink_test,
     sinks::{self, Sinks},
@@ -83,6 +83,7 @@ pub(super) async fn at_desk(command: &AtDesk, desk: &Desk, out: &mut dyn Write) 
         AtDesk::Render(command) => render::run(command, desk, out).await,
         AtDesk::Quarantine(command) => quarantine::run(command, desk, out).await,
         AtDesk::Invoices(command) => invoices::run(command, desk, out).await,
+        AtDesk::Customers(command) => customers::run(command, desk, out).await,
     }
 }
 

@@ -10,7 +10,7 @@
 mod attempts;
 mod changes;
 mod connect;
-
+mod erasure;
 mod intake;
 mod invoices;
 mod listing;
@@ -31,7 +31,7 @@ use tokio::sync::watch;
 pub use attempts::{AttemptRow, Finished, Review, Verdict};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, SavedOrder};
 pub use connect::{Access, OpenError, is_served};
-
+pub use erasure::{CustomerLine, ErasedRows, KeptBody};
 pub use intake::{Intake, Keys, Numbered};
 pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
 pub use listing::{

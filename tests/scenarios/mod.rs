@@ -3,6 +3,7 @@
 mod answers;
 mod dialogues;
 mod door;
+mod erasure;
 mod forty_orders;
 mod hostile;
 mod outage;
