@@ -65,7 +65,7 @@ struct Who {
 pub async fn run(command: &Customers, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let Customers::Erase(wanted) = command;
     let shop = wanted.shop.as_deref().map(|name| find::shop(&desk.config, name)).transpose()?;
-    let erasure = Erasure::new(desk.store.clone(), person(&wanted.who)?, shop);
+    let erasure = Erasure::new(desk.store.clone(), desk.clock.clone(), person(&wanted.who)?, shop);
     let found = erasure.find().await?;
     if found.is_empty() {
         return finish_or_not_found(&erasure, wanted, desk, out).await;
@@ -77,8 +77,8 @@ pub async fn run(command: &Customers, desk: &Desk, out: &mut dyn Write) -> anyho
         return Ok(Exit::Ok);
     }
     not_in_the_way(wanted, desk)?;
-    erasure.erase(&found, |shop| desk.recorder.shop(shop).map(|policy| policy.shop), desk.now()).await?;
-    compact(&erasure, desk).await?;
+    erasure.erase(&found, |shop| desk.recorder.shop(shop).map(|policy| policy.shop)).await?;
+    compact(&erasure).await?;
     writeln!(out, "\nErased. Kept: order numbers, dates, amounts, VAT and articles, and what recognises a repeat.")?;
     afterwards(wanted, &found, desk, out)?;
     Ok(Exit::Ok)
@@ -107,7 +107,7 @@ async fn finish_or_not_found(
         return Err(Stop::with_fix(Exit::NotFound, "nobody like that is stored here", fix));
     }
     not_in_the_way(wanted, desk)?;
-    compact(erasure, desk).await?;
+    compact(erasure).await?;
     writeln!(out, "finished what an earlier erasure had left: the database file was rewritten")?;
     Ok(Exit::Ok)
 }
@@ -136,8 +136,8 @@ fn not_in_the_way(wanted: &Erase, desk: &Desk) -> anyhow::Result<()> {
     Err(Stop::with_fix(Exit::Refused, what, "stop the service first, or use --force when the shop is closed"))
 }
 
-async fn compact(erasure: &Erasure, desk: &Desk) -> anyhow::Result<()> {
-    erasure.compact(desk.now()).await.map_err(|error| {
+async fn compact(erasure: &Erasure) -> anyhow::Result<()> {
+    erasure.compact().await.map_err(|error| {
         let what = format!("the rows are erased, but the file is not rewritten yet: {error}");
         Stop::with_fix(Exit::Failed, what, "free as much space as the database takes, and run the same command again")
     })

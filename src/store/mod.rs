@@ -129,11 +129,11 @@ impl Store {
         self.write(|conn| Box::pin(async move { sqlx::query(PROBE).execute(conn).await.map(drop) })).await
     }
 
-    /// Brings the write-ahead log back to nothing where no reader needs it.
+    /// Brings the write-ahead log back to nothing where no reader needs it. Returns whether it is.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+    pub async fn checkpoint(&self) -> Result<bool, StoreError> {
         self.inner.writer.checkpoint().await
     }
 
@@ -161,13 +161,13 @@ impl Store {
         self.inner.writer.write_alone(work).await
     }
 
-    /// Rewrites the whole file, so that nothing deleted is left in it, and brings the log back to nothing. Returns whether
-    /// the log is empty: a reader may still need it. Nobody can write meanwhile, which takes as long as copying the file.
+    /// Rewrites the whole file, so that nothing deleted is left in it; [`Store::checkpoint`] does the same for the log.
+    /// Nobody can write meanwhile, which takes as long as copying the file. Atomic.
     ///
     /// # Errors
     /// What the database says; the file is then as it was.
-    pub async fn compact(&self) -> Result<bool, StoreError> {
-        self.inner.writer.compact().await
+    pub async fn rewrite(&self) -> Result<(), StoreError> {
+        self.inner.writer.rewrite().await
     }
 
     /// Takes in one call of the till, or an alert of our own: everything that `intake` plans is in one commit.

@@ -38,8 +38,8 @@ enum Message {
     Job(Box<dyn Job>),
     /// A job that shares its commit with nobody.
     Alone(Box<dyn Job>),
-    Checkpoint(oneshot::Sender<Result<(), StoreError>>),
-    Compact(oneshot::Sender<Result<bool, StoreError>>),
+    Checkpoint(oneshot::Sender<Result<bool, StoreError>>),
+    Rewrite(oneshot::Sender<Result<(), StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -100,13 +100,13 @@ impl Writer {
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
-    pub async fn compact(&self) -> Result<bool, StoreError> {
+    pub async fn rewrite(&self) -> Result<(), StoreError> {
         let (reply, outcome) = oneshot::channel();
-        self.send(Message::Compact(reply)).await?;
+        self.send(Message::Rewrite(reply)).await?;
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
-    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+    pub async fn checkpoint(&self) -> Result<bool, StoreError> {
         let (reply, outcome) = oneshot::channel();
         self.send(Message::Checkpoint(reply)).await?;
         outcome.await.map_err(|_| StoreError::Closed)?
@@ -206,8 +206,8 @@ impl Worker {
             }
             match after {
                 Some(Message::Alone(job)) => self.settle(Group { intakes: Vec::new(), jobs: vec![job] }).await,
-                Some(Message::Compact(reply)) => {
-                    let _ = reply.send(self.compact().await);
+                Some(Message::Rewrite(reply)) => {
+                    let _ = reply.send(self.rewrite().await);
                 }
                 Some(Message::Checkpoint(reply)) => {
                     let _ = reply.send(self.checkpoint().await);
@@ -258,10 +258,7 @@ impl Worker {
     }
 
     async fn commit(&mut self, group: &mut Group) -> Result<(), StoreError> {
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.options.connect().await?,
-        };
+        let mut conn = self.connection().await?;
         let done = AssertUnwindSafe(transact(&mut conn, group)).catch_unwind().await;
         match done.unwrap_or(Err(StoreError::Bug)) {
             Ok(()) => {
@@ -275,30 +272,31 @@ impl Worker {
         }
     }
 
-    /// Rewrites the file, and brings the log back to nothing. Returns whether it is: a reader may still need it.
-    async fn compact(&mut self) -> Result<bool, StoreError> {
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.options.connect().await?,
-        };
+    async fn rewrite(&mut self) -> Result<(), StoreError> {
+        let mut conn = self.connection().await?;
         // The working copy goes beside the database: no other folder need be writable.
         let folder = self.options.get_filename().parent().unwrap_or(Path::new(".")).display().to_string();
         let beside = format!("PRAGMA temp_store_directory = '{}'", folder.replace('\'', "''"));
         sqlx::query(sqlx::AssertSqlSafe(beside)).execute(&mut conn).await?;
         sqlx::query("VACUUM").execute(&mut conn).await?;
+        self.conn = Some(conn);
+        Ok(())
+    }
+
+    /// Returns whether the log is empty: a reader, or another program's checkpoint, may still need it.
+    async fn checkpoint(&mut self) -> Result<bool, StoreError> {
+        let mut conn = self.connection().await?;
         let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut conn).await?;
         self.conn = Some(conn);
         Ok(busy == 0)
     }
 
-    async fn checkpoint(&mut self) -> Result<(), StoreError> {
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.options.connect().await?,
-        };
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await?;
-        self.conn = Some(conn);
-        Ok(())
+    /// The connection, taken out for as long as it is not known to be well.
+    async fn connection(&mut self) -> Result<SqliteConnection, StoreError> {
+        match self.conn.take() {
+            Some(conn) => Ok(conn),
+            None => Ok(self.options.connect().await?),
+        }
     }
 }
 

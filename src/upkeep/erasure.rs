@@ -11,13 +11,14 @@
 //! **Invariant:** after [`Erasure::compact`] no file of the data directory holds what was erased, but the PDFs (and
 //! backups, which are not touched).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 
 use super::plain::plain;
 use crate::{
+    clock::Clock,
     invoice,
     order::{Currency, Locale, OrderKey, Person, ReceiptId, Shop, ShopId, Traces},
     store::{CustomerLine, ErasedRows, Store, StoreError},
@@ -25,6 +26,12 @@ use crate::{
 
 /// How many orders a transaction erases.
 const ORDERS: usize = 50;
+
+/// How often to try to empty the log: the service may be busy with it, and each try waits some seconds for readers.
+const TRIES: u32 = 20;
+
+/// How long to wait in between.
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// What stands where a text named the person.
 const ERASED: &str = "[erased]";
@@ -43,6 +50,7 @@ pub enum EraseError {
 /// Erases one person.
 pub struct Erasure {
     store: Store,
+    clock: Arc<dyn Clock>,
     person: Person,
     shop: Option<ShopId>,
 }
@@ -72,8 +80,8 @@ impl Found {
 
 impl Erasure {
     /// Erases `person` from the orders of `shop`, or of every shop.
-    pub fn new(store: Store, person: Person, shop: Option<ShopId>) -> Self {
-        Self { store, person, shop }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, person: Person, shop: Option<ShopId>) -> Self {
+        Self { store, clock, person, shop }
     }
 
     /// Looks for them everywhere. Changes nothing.
@@ -101,12 +109,8 @@ impl Erasure {
     ///
     /// # Errors
     /// What the database says; the same again finishes what was begun.
-    pub async fn erase(
-        &self,
-        found: &Found,
-        shop_of: impl Fn(&ShopId) -> Option<Shop>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub async fn erase(&self, found: &Found, shop_of: impl Fn(&ShopId) -> Option<Shop>) -> Result<(), StoreError> {
+        let now = self.clock.now();
         let traces = Arc::new(found.traces.clone());
         for calls in found.calls.chunks(ORDERS) {
             self.store.erase_bodies(calls, now).await?;
@@ -135,12 +139,16 @@ impl Erasure {
     ///
     /// # Errors
     /// What the database says, or that the log is in use; the same again finishes it.
-    pub async fn compact(&self, now: Timestamp) -> Result<(), EraseError> {
-        self.drop_bodies(now).await?;
-        if !self.store.compact().await? {
-            return Err(EraseError::LogInUse);
+    pub async fn compact(&self) -> Result<(), EraseError> {
+        self.drop_bodies(self.clock.now()).await?;
+        self.store.rewrite().await?;
+        for _ in 0..TRIES {
+            if self.store.checkpoint().await? {
+                return Ok(self.store.erasure_finished().await?);
+            }
+            self.clock.sleep(BETWEEN_TRIES).await;
         }
-        Ok(self.store.erasure_finished().await?)
+        Err(EraseError::LogInUse)
     }
 
     /// Takes note of a page; returns where the next one begins.

@@ -95,12 +95,16 @@ impl Retention {
     /// Prunes everything that is old now, or until `stop`. What fails is logged, and left for the next round.
     pub async fn round(&mut self, stop: &CancellationToken) -> Pruned {
         let mut pruned = Pruned::default();
-        if let Err(error) = self.prune(&mut pruned, stop).await {
+        let ended = self.prune(&mut pruned, stop).await;
+        if let Err(error) = &ended {
             tracing::warn!(error = %error, "what is older than it is to be kept could not all be removed; trying again in an hour");
         }
         if pruned != Pruned::default() {
             let Pruned { bodies, attempts, events, receipts, invoices } = pruned;
             tracing::info!(bodies, attempts, events, receipts, invoices, "removed what is older than it is to be kept");
+        }
+        if ended.is_err() || pruned != Pruned::default() {
+            // A step that failed on a full disk has left the log as large as it could get.
             if let Err(error) = self.store.checkpoint().await {
                 tracing::warn!(error = %error, "the write-ahead log could not be brought back to nothing; trying again");
             }

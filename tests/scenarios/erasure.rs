@@ -1,6 +1,6 @@
 //! Somebody asks to be forgotten: no file says their name afterwards, and the books are whole.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
 use tillhook::{
     order::{Locale, Person, Phase},
@@ -173,10 +173,10 @@ async fn an_erasure_that_was_cut_off_is_finished_by_the_same_command() {
     app.announce(&sold(&app), Phase::Validated).await;
     app.settle().await;
     let person = Person::Client("512".to_owned());
-    let erasure = Erasure::new(app.store().clone(), person, None);
+    let erasure = Erasure::new(app.store().clone(), Arc::new(app.clock.clone()), person, None);
     let found = erasure.find().await.expect("the database answers");
     let shop = |id: &_| app.service().recorder.shop(id).map(|policy| policy.shop);
-    erasure.erase(&found, shop, app.now()).await.expect("it is on disk");
+    erasure.erase(&found, shop).await.expect("it is on disk");
     assert!(!files_that_name_her(&app.data()).is_empty(), "the log still has it");
     let (exit, said) = type_command(&app, "customers erase --client 512");
     assert_eq!((exit, said.contains("finished what an earlier erasure had left")), (Some(0), true), "{said}");
