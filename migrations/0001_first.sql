@@ -1,7 +1,7 @@
 -- The first schema. Times are microseconds since 1970 (UTC), money and snapshots are text, ids are UUIDv7 with a prefix.
 -- `seq` is the order of commit; ids are made by the program, before the insert, so that no statement returns anything.
 
--- Every call of the till, whatever became of it. `body` is personal data and is pruned first.
+-- Every call of the till, whatever became of it. `body` and `query` are personal data and are pruned first.
 CREATE TABLE receipt (
     seq          INTEGER PRIMARY KEY,
     id           TEXT NOT NULL,
@@ -35,7 +35,12 @@ CREATE TABLE customer_order (
     timeline      TEXT NOT NULL,
     last_event    TEXT NOT NULL,
     received_at   INTEGER NOT NULL,
-    updated_at    INTEGER NOT NULL
+    updated_at    INTEGER NOT NULL,
+    -- The row itself is never pruned: a repeat must find it. Once its events and deliveries are, the timeline holds
+    -- nothing but which phases were heard of, and this the sinks that were told (a JSON list).
+    told          TEXT,
+    -- 1: the customer was erased, and no call about the order leaves its body any more; 2: and the file was rewritten.
+    erased        INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX order_by_internal_id ON customer_order (shop, internal_id, test) WHERE internal_id IS NOT NULL;
 CREATE INDEX order_by_order_id ON customer_order (shop, order_id, test) WHERE order_id IS NOT NULL;
@@ -143,6 +148,7 @@ CREATE TABLE sink_state (
     last_error     TEXT
 ) STRICT, WITHOUT ROWID;
 
+-- The row is never pruned: what was fetched once is not fetched again. `stored_at` outlives the file.
 CREATE TABLE invoice (
     order_key       TEXT PRIMARY KEY,
     shop            TEXT NOT NULL,

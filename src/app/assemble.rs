@@ -15,7 +15,7 @@ use crate::{
     record::{Policy, Recorder, ShopPolicy},
     sink::{self, BuildError},
     store::Store,
-    upkeep::Nightly,
+    upkeep::{Keep, Nightly},
 };
 
 /// A sink of the configuration cannot be built.
@@ -90,6 +90,17 @@ pub fn outbox(config: &Config, store: Store, clock: Arc<dyn Clock>, recorder: Re
 pub fn nightly(config: &Config) -> Option<Nightly> {
     let zone = config.shops.values().next().map_or(TimeZone::UTC, |first| first.shop.timezone.clone());
     config.storage.backup.map(|at| Nightly { at, zone, keep: config.storage.keep_backups })
+}
+
+/// How long things are kept.
+pub fn keep(config: &Config) -> Keep {
+    let storage = &config.storage;
+    Keep {
+        raw: storage.keep_raw,
+        attempts: storage.keep_attempts,
+        events: storage.keep_events,
+        invoices: storage.keep_invoices,
+    }
 }
 
 /// The tokens of all shops, as digests.

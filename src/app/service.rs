@@ -28,7 +28,7 @@ use crate::{
     receive::{self, Credentials, Limits},
     record::Recorder,
     store::{Access, OpenError, Store, StoreError},
-    upkeep,
+    upkeep::{self, Retention},
 };
 
 /// How often the write-ahead log is brought back to nothing.
@@ -171,6 +171,8 @@ impl Running {
             let directory = self.directory.clone();
             tasks.spawn(nightly::run(self.outbox.clone(), directory, nightly, self.unsaved.clone(), stop.clone()));
         }
+        let Outbox { store, archive, clock, .. } = self.outbox.clone();
+        tasks.spawn(Retention::new(store, archive, assemble::keep(config), clock).run(stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::telemetry;
 
 use super::{
-    backup::Backup, deliveries::Deliveries, invoices::Invoices, orders::Orders, quarantine::Quarantine, render::Render,
-    restore::Restore, send_test::SendTest, sinks::Sinks, verify::Verify,
+    backup::Backup, customers::Customers, deliveries::Deliveries, invoices::Invoices, orders::Orders,
+    quarantine::Quarantine, render::Render, restore::Restore, send_test::SendTest, sinks::Sinks, verify::Verify,
 };
 
 /// Receives the webhooks of a kash.click till and passes every sale on: by e-mail, to Slack, to any HTTP system.
@@ -98,6 +98,9 @@ pub enum AtDesk {
     /// Copy database and invoices to one file, also while the service runs
     #[command(after_help = "Example: tillhook backup /mnt/backups/tillhook.tar.gz")]
     Backup(Backup),
+    /// Remove a person from what is stored
+    #[command(subcommand)]
+    Customers(Customers),
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@
 mod args;
 mod backup;
 pub mod config;
+mod customers;
 mod deliveries;
 mod delivery_sheet;
 mod demo;

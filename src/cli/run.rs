@@ -9,7 +9,7 @@ use std::{
 use super::{
     Cli, Exit,
     args::{AtDesk, Command, Config, Secrets},
-    backup, config, deliveries, demo,
+    backup, config, customers, deliveries, demo,
     desk::Desk,
     exit_of, healthcheck, init, invoices, orders, quarantine, render, restore, secrets, send_test, serve, sink_test,
     sinks::{self, Sinks},
@@ -87,6 +87,7 @@ pub(super) async fn at_desk(command: &AtDesk, desk: &Desk, out: &mut dyn Write) 
         AtDesk::Quarantine(command) => quarantine::run(command, desk, out).await,
         AtDesk::Invoices(command) => invoices::run(command, desk, out).await,
         AtDesk::Backup(wanted) => backup::run(wanted, desk, out, &mut io::stderr()).await,
+        AtDesk::Customers(command) => customers::run(command, desk, out).await,
     }
 }
 

@@ -4,7 +4,7 @@
 //! proven to be what came in.
 //!
 //! **Invariant:** a file in the archive is complete, on disk and equal to its name from the moment the name exists; it
-//! is never changed afterwards.
+//! is never changed afterwards, only removed as a whole when its time is over.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -105,6 +105,22 @@ impl Archive {
                 read => Bytes::from(read?),
             };
             if hex_sha256(&bytes) == sha256 { Ok(bytes) } else { Err(ArchiveError::Altered(path)) }
+        })
+        .await
+    }
+
+    /// Removes a PDF whose time is over. On return its name is gone, also after a power cut; it may have been gone before.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Foreign`] and [`ArchiveError::Io`].
+    pub async fn remove(&self, path: &str) -> Result<(), ArchiveError> {
+        let file = self.locate(path)?;
+        blocking(move || match fs::remove_file(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => {
+                removed?;
+                Ok(File::open(file.parent().unwrap_or(&file))?.sync_all()?)
+            }
         })
         .await
     }

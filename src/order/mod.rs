@@ -10,6 +10,7 @@ mod id;
 mod moment;
 mod money;
 mod notification;
+mod person;
 mod shop;
 mod snapshot;
 mod timeline;
@@ -22,6 +23,7 @@ pub use notification::{
     Address, CashBoxNotice, Customer, DeliveryMethod, Fingerprint, Item, Notification, OrderContent, OrderNotice,
     Phase, SentDates, UnknownNotice, VatLine,
 };
+pub use person::{Person, Traces};
 pub use shop::{Currency, Locale, Shop};
 pub use snapshot::{Dates, InvoiceStatus, InvoiceView, Order, State, Warning};
 pub use timeline::Timeline;

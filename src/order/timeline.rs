@@ -44,6 +44,11 @@ impl Timeline {
         }
     }
 
+    /// Whether nothing is left but which phases were heard of: the order was pruned, and its numbers are known elsewhere.
+    pub fn is_hollow(&self) -> bool {
+        [&self.validated, &self.terminated].into_iter().flatten().all(|said| *said == OrderContent::default())
+    }
+
     /// Whether both announcements are in.
     pub fn is_complete(&self) -> bool {
         self.validated.is_some() && self.terminated.is_some()

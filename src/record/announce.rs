@@ -185,8 +185,11 @@ impl Announced {
         if let Some(order) = &known
             && let Some(event) = view.announced(order.key, notice.phase, said.content)
         {
-            // The link is no part of what a call says, so a repeat may bring the one that works.
-            self.see_link(view, policy, order.key, notice);
+            // The link is no part of what a call says, so a repeat may bring the one that works. A pruned order has no
+            // use for one.
+            if !order.timeline.is_hollow() {
+                self.see_link(view, policy, order.key, notice);
+            }
             return (Outcome::Duplicate, Some(event));
         }
         let heard = match known {
@@ -214,8 +217,9 @@ impl Announced {
                 url: Some(url.clone()),
                 first_seen_at: self.now,
                 wait_until: self.now + policy.invoice_wait,
+                was_stored: false,
             },
-            Some(known) if known.status != InvoiceStatus::Stored && known.url.as_ref() != Some(url) => {
+            Some(known) if !known.was_stored && known.url.as_ref() != Some(url) => {
                 KnownInvoice { status: InvoiceStatus::Pending, url: Some(url.clone()), ..known }
             }
             Some(_) => return,
@@ -299,6 +303,12 @@ impl Announced {
         }
     }
 
+    /// The till goes on naming a customer that was erased here; what it says of them is not kept again.
+    fn is_about_somebody_erased(&self, view: &View) -> bool {
+        let Ok(Notification::Order(notice)) = &self.decoded else { return false };
+        identity::find(view, &self.call.shop, notice).is_some_and(|order| order.erased)
+    }
+
     fn leave_receipt(&self, view: &mut View, outcome: Outcome, event: Option<EventId>) {
         if let Origin::Quarantine(requeued) = self.call.origin {
             if outcome != Outcome::Quarantined {
@@ -306,11 +316,13 @@ impl Announced {
             }
             return;
         }
+        let keeps_body = !self.is_about_somebody_erased(view);
         view.add_receipt(NewReceipt {
             id: self.receipt,
             shop: self.call.shop.clone(),
             received_at: self.now,
             raw: self.call.raw.clone(),
+            keeps_content: keeps_body,
             outcome: outcome.as_str(),
             event,
             reason: self.decoded.as_ref().err().map(|unread| unread.reason.clone()),

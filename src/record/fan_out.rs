@@ -53,6 +53,11 @@ fn order_event_for(view: &mut View, rule: &Rule, event: &NewEvent, Standing { co
         return;
     }
     match position(view, rule, order) {
+        Position::Nothing if rule.per_order == PerOrder::Once && was_told(view, rule, order) => {
+            if rule.selects(event.kind) {
+                view.add_delivery(merged(rule, event));
+            }
+        }
         Position::Nothing if rule.begins(event.kind) => begin(view, rule, event, order, complete),
         Position::Nothing => {}
         Position::NotAttempted(waiting) => merge(view, rule, event, &waiting, complete),
@@ -94,6 +99,11 @@ fn position(view: &View, rule: &Rule, order: OrderKey) -> Position {
         }
     }
     first.map_or(Position::Nothing, Position::Told)
+}
+
+/// Whether the message is pruned that told the sink of the order.
+fn was_told(view: &View, rule: &Rule, order: OrderKey) -> bool {
+    view.order(order).is_some_and(|known| known.told.contains(&rule.sink))
 }
 
 fn is_condition(rule: &str) -> bool {

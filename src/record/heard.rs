@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{ShopPolicy, fan_out::Standing};
 use crate::{
-    order::{EventData, EventType, Moment, Order, OrderKey, OrderNotice, Phase},
+    order::{EventData, EventType, Moment, Order, OrderContent, OrderKey, OrderNotice, Phase, Traces},
     store::KnownOrder,
 };
 
@@ -33,6 +33,8 @@ impl Heard {
             order_id: None,
             timeline: Default::default(),
             received_at,
+            told: Vec::new(),
+            erased: false,
         };
         Self::next(order, notice, policy, received_at)
     }
@@ -45,7 +47,7 @@ impl Heard {
             Phase::Terminated => EventType::OrderTerminated,
         };
         let before = (order.timeline.state(), order.timeline.merged());
-        order.timeline.hear(notice.phase, notice.content.clone());
+        order.timeline.hear(notice.phase, content_for(&order, notice));
         let changed = before != (order.timeline.state(), order.timeline.merged());
         order.internal_id = order.internal_id.or_else(|| notice.content.internal_id.clone());
         order.order_id = order.order_id.or_else(|| notice.content.order_id.clone());
@@ -59,6 +61,17 @@ impl Heard {
             order,
         }
     }
+}
+
+/// What an announcement says of an order, without its customer where that one was erased.
+fn content_for(order: &KnownOrder, notice: &OrderNotice) -> OrderContent {
+    let mut content = notice.content.clone();
+    if order.erased {
+        let mut traces = Traces::default();
+        content.customer.iter().for_each(|customer| traces.learn(customer));
+        content.forget_customer(&traces);
+    }
+    content
 }
 
 /// The contract's dates carry no fractions.

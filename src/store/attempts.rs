@@ -1,7 +1,7 @@
 //! How deliveries end, and attempts at them: for the delivery and for the log. What that says of the sink, and who has to
 //! know, follows in the same commit (`review.rs`).
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -81,6 +81,7 @@ impl Store {
             let work = work.clone();
             Box::pin(async move {
                 let (finished, review) = &*work;
+                let finished = &forget_answer(conn, finished).await?;
                 log_attempt(conn, finished).await?;
                 finish_delivery(conn, finished).await?;
                 follow_up(conn, &finished.ending(), review).await
@@ -163,6 +164,28 @@ impl Finished {
         let delivered = matches!(self.verdict, Verdict::Delivered { .. });
         Ending { sink: &self.sink, at: self.attempt.ended_at, failure: (!delivered).then_some(failure) }
     }
+}
+
+/// Leaves out what the far side answered, where the order's customer was erased while the message was on its way.
+async fn forget_answer<'a>(
+    conn: &mut SqliteConnection,
+    finished: &'a Finished,
+) -> Result<Cow<'a, Finished>, sqlx::Error> {
+    let erased: i64 = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM delivery d JOIN customer_order o ON o.key = d.order_key
+                        WHERE d.id = $1 AND d.payload IS NULL AND o.erased > 0)",
+    )
+    .bind(finished.id.to_string())
+    .fetch_one(conn)
+    .await?;
+    if erased == 0 {
+        return Ok(Cow::Borrowed(finished));
+    }
+    let mut finished = finished.clone();
+    finished.attempt.status = None;
+    finished.attempt.excerpt = None;
+    finished.pause = finished.pause.map(|_| "it failed".to_owned());
+    Ok(Cow::Owned(finished))
 }
 
 async fn log_attempt(conn: &mut SqliteConnection, finished: &Finished) -> Result<(), sqlx::Error> {

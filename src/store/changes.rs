@@ -57,6 +57,8 @@ pub struct NewReceipt {
     pub received_at: Timestamp,
     /// Its bytes.
     pub raw: Raw,
+    /// Whether its query and body are kept: not where its customer was erased.
+    pub keeps_content: bool,
     /// `stored`, `duplicate` or `quarantined`.
     pub outcome: &'static str,
     /// The event that it made, or repeats.
@@ -166,8 +168,8 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: Changes) -> Resu
             .push_bind(micros(receipt.received_at))
             .push_bind(receipt.raw.method.clone())
             .push_bind(receipt.raw.content_type.clone())
-            .push_bind(receipt.raw.query.clone())
-            .push_bind(receipt.raw.body.to_vec())
+            .push_bind(receipt.raw.query.clone().filter(|_| receipt.keeps_content))
+            .push_bind(receipt.keeps_content.then(|| receipt.raw.body.to_vec()))
             .push_bind(receipt.outcome)
             .push_bind(receipt.event.map(|id| id.to_string()))
             .push_bind(receipt.reason.clone());

@@ -213,6 +213,11 @@ pub(super) fn lock(directory: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Whether a service runs on this data directory.
+pub fn is_served(directory: &Path) -> bool {
+    matches!(lock(directory), Err(OpenError::InUse(_)))
+}
+
 /// The kind of network file system that holds `directory`, by the longest matching mount point.
 fn network_file_system(directory: &Path) -> Option<String> {
     let directory = directory.canonicalize().ok()?;

@@ -2,9 +2,9 @@
 //!
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
-//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks, invoices, and what people list
-//! (`listing.rs`) or mean (`finding.rs`). `schema.rs`, `detached.rs` and `swap.rs` are about whole files: migrations,
-//! copies, and putting a copy in the database's place.
+//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks, invoices, what people list
+//! (`listing.rs`) or mean (`finding.rs`), and what goes (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and
+//! `swap.rs` are about whole files: migrations, copies, and putting a copy in the database's place.
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
 
@@ -12,6 +12,7 @@ mod attempts;
 mod changes;
 mod connect;
 mod detached;
+mod erasure;
 mod finding;
 mod intake;
 mod invoices;
@@ -19,6 +20,7 @@ mod listing;
 mod outbox;
 mod quarantine;
 mod reading;
+mod retention;
 mod review;
 mod schema;
 mod sinks;
@@ -34,8 +36,9 @@ use tokio::sync::watch;
 
 pub use attempts::{AttemptRow, Finished, Verdict};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw, SavedOrder};
-pub use connect::{Access, DATABASE, OpenError};
+pub use connect::{Access, DATABASE, OpenError, is_served};
 pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
+pub use erasure::{CustomerLine, ErasedRows, KeptBody};
 pub use finding::Called;
 pub use intake::{Intake, Keys, Numbered};
 pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
@@ -45,6 +48,7 @@ pub use listing::{
 pub use outbox::{Candidate, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
+pub use retention::{OldInvoice, PrunedRows};
 pub use review::Review;
 pub use schema::{Outdated, Schema};
 pub use sinks::SinkState;
@@ -145,11 +149,11 @@ impl Store {
         self.write(|conn| Box::pin(async move { sqlx::query(PROBE).execute(conn).await.map(drop) })).await
     }
 
-    /// Brings the write-ahead log back to nothing where no reader needs it.
+    /// Brings the write-ahead log back to nothing where no reader needs it. Returns whether it is.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+    pub async fn checkpoint(&self) -> Result<bool, StoreError> {
         self.inner.writer.checkpoint().await
     }
 
@@ -187,6 +191,25 @@ impl Store {
         F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     {
         self.inner.writer.write(work).await
+    }
+
+    /// The same, in a transaction that is nobody else's: when it fails, it fails alone.
+    pub(crate) async fn write_alone<T, E, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        E: Into<StoreError> + 'static,
+        F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+    {
+        self.inner.writer.write_alone(work).await
+    }
+
+    /// Rewrites the whole file, so that nothing deleted is left in it; [`Store::checkpoint`] does the same for the log.
+    /// Nobody can write meanwhile, which takes as long as copying the file. Atomic.
+    ///
+    /// # Errors
+    /// What the database says; the file is then as it was.
+    pub async fn rewrite(&self) -> Result<(), StoreError> {
+        self.inner.writer.rewrite().await
     }
 
     /// Takes in one call of the till, or an alert of our own: everything that `intake` plans is in one commit.

@@ -46,6 +46,10 @@ pub struct KnownOrder {
     pub timeline: Timeline,
     /// When it was first heard of.
     pub received_at: Timestamp,
+    /// Sinks that were told of it by deliveries that are pruned since.
+    pub told: Vec<SinkName>,
+    /// Whether its customer was erased.
+    pub erased: bool,
 }
 
 /// A delivery of an order.
@@ -82,6 +86,8 @@ pub struct KnownInvoice {
     pub first_seen_at: Timestamp,
     /// How long deliveries wait for it.
     pub wait_until: Timestamp,
+    /// Whether it was with us once, also where it is pruned since.
+    pub was_stored: bool,
 }
 
 impl View {
@@ -243,15 +249,15 @@ impl View {
 const ORDERS: &str = "
     WITH wanted AS (SELECT value ->> 0 AS shop, value ->> 1 AS test, value ->> 2 AS internal_id, value ->> 3 AS order_id
                     FROM json_each($1))
-    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at
+    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased
     FROM wanted w CROSS JOIN customer_order o
     ON o.shop = w.shop AND o.internal_id = w.internal_id AND o.test = w.test
     UNION
-    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at
+    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased
     FROM wanted w CROSS JOIN customer_order o
     ON o.shop = w.shop AND o.order_id = w.order_id AND o.test = w.test
     UNION
-    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at
+    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased
     FROM json_each($2) k CROSS JOIN customer_order o ON o.key = k.value";
 
 const ANNOUNCED: &str = "
@@ -265,7 +271,7 @@ const DELIVERIES: &str = "
     WHERE d.purpose IN ('first', 'change', 'late_invoice') ORDER BY d.seq";
 
 const INVOICES: &str = "
-    SELECT i.order_key, i.status, i.url, i.first_seen_at, i.wait_until
+    SELECT i.order_key, i.status, i.url, i.first_seen_at, i.wait_until, i.stored_at IS NOT NULL
     FROM json_each($1) k CROSS JOIN invoice i ON i.order_key = k.value";
 
 const NOTICES: &str = "
@@ -317,6 +323,7 @@ impl View {
                 url: row.try_get(2)?,
                 first_seen_at: timestamp(row.try_get(3)?)?,
                 wait_until: timestamp(row.try_get(4)?)?,
+                was_stored: row.try_get(5)?,
             };
             self.invoices.insert(parse(row.try_get(0)?)?, invoice);
         }
@@ -347,6 +354,8 @@ fn known_order(row: &SqliteRow) -> Result<KnownOrder, StoreError> {
         order_id: row.try_get(4)?,
         timeline: from_json(row.try_get(5)?)?,
         received_at: timestamp(row.try_get(6)?)?,
+        told: row.try_get::<Option<&str>, _>(7)?.map(from_json).transpose()?.unwrap_or_default(),
+        erased: row.try_get::<i64, _>(8)? > 0,
     })
 }
 

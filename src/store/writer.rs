@@ -2,12 +2,13 @@
 //!
 //! Jobs that arrive while a commit is on its way to the disk share the next one. A group that fails is taken apart and
 //! each job is tried alone, so that one bad job cannot take others with it; when the disk itself is the reason, the rest
-//! of the group is told at once.
+//! of the group is told at once. Upkeep gets a commit of its own: it may need more room than there is, and must not take
+//! a call of the till with it.
 //!
 //! **Invariant:** after any error the connection is thrown away. A connection whose COMMIT failed says Ok for ever after
 //! while nothing reaches the disk (sqlx, SQLite trap 2).
 
-use std::{marker::PhantomData, panic::AssertUnwindSafe};
+use std::{marker::PhantomData, panic::AssertUnwindSafe, path::Path};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -35,7 +36,10 @@ pub(super) struct Writer {
 enum Message {
     Intake(Box<dyn AnyIntake>),
     Job(Box<dyn Job>),
-    Checkpoint(oneshot::Sender<Result<(), StoreError>>),
+    /// A job that shares its commit with nobody.
+    Alone(Box<dyn Job>),
+    Checkpoint(oneshot::Sender<Result<bool, StoreError>>),
+    Rewrite(oneshot::Sender<Result<(), StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -72,12 +76,37 @@ impl Writer {
         E: Into<StoreError> + 'static,
         F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     {
+        self.job(work, Message::Job).await
+    }
+
+    /// The same in a commit of its own.
+    pub async fn write_alone<T, E, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        E: Into<StoreError> + 'static,
+        F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+    {
+        self.job(work, Message::Alone).await
+    }
+
+    async fn job<T, E, F>(&self, work: F, message: fn(Box<dyn Job>) -> Message) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        E: Into<StoreError> + 'static,
+        F: for<'a> Fn(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+    {
         let (reply, outcome) = oneshot::channel();
-        self.send(Message::Job(Box::new(Closure { work, value: None, reply, _error: PhantomData }))).await?;
+        self.send(message(Box::new(Closure { work, value: None, reply, _error: PhantomData }))).await?;
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
-    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+    pub async fn rewrite(&self) -> Result<(), StoreError> {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Message::Rewrite(reply)).await?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub async fn checkpoint(&self) -> Result<bool, StoreError> {
         let (reply, outcome) = oneshot::channel();
         self.send(Message::Checkpoint(reply)).await?;
         outcome.await.map_err(|_| StoreError::Closed)?
@@ -176,6 +205,10 @@ impl Worker {
                 self.settle(group).await;
             }
             match after {
+                Some(Message::Alone(job)) => self.settle(Group { intakes: Vec::new(), jobs: vec![job] }).await,
+                Some(Message::Rewrite(reply)) => {
+                    let _ = reply.send(self.rewrite().await);
+                }
                 Some(Message::Checkpoint(reply)) => {
                     let _ = reply.send(self.checkpoint().await);
                 }
@@ -225,10 +258,7 @@ impl Worker {
     }
 
     async fn commit(&mut self, group: &mut Group) -> Result<(), StoreError> {
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.options.connect().await?,
-        };
+        let mut conn = self.connection().await?;
         let done = AssertUnwindSafe(transact(&mut conn, group)).catch_unwind().await;
         match done.unwrap_or(Err(StoreError::Bug)) {
             Ok(()) => {
@@ -242,14 +272,31 @@ impl Worker {
         }
     }
 
-    async fn checkpoint(&mut self) -> Result<(), StoreError> {
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.options.connect().await?,
-        };
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await?;
+    async fn rewrite(&mut self) -> Result<(), StoreError> {
+        let mut conn = self.connection().await?;
+        // The working copy goes beside the database: no other folder need be writable.
+        let folder = self.options.get_filename().parent().unwrap_or(Path::new(".")).display().to_string();
+        let beside = format!("PRAGMA temp_store_directory = '{}'", folder.replace('\'', "''"));
+        sqlx::query(sqlx::AssertSqlSafe(beside)).execute(&mut conn).await?;
+        sqlx::query("VACUUM").execute(&mut conn).await?;
         self.conn = Some(conn);
         Ok(())
+    }
+
+    /// Returns whether the log is empty: a reader, or another program's checkpoint, may still need it.
+    async fn checkpoint(&mut self) -> Result<bool, StoreError> {
+        let mut conn = self.connection().await?;
+        let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut conn).await?;
+        self.conn = Some(conn);
+        Ok(busy == 0)
+    }
+
+    /// The connection, taken out for as long as it is not known to be well.
+    async fn connection(&mut self) -> Result<SqliteConnection, StoreError> {
+        match self.conn.take() {
+            Some(conn) => Ok(conn),
+            None => Ok(self.options.connect().await?),
+        }
     }
 }
 

@@ -1,16 +1,22 @@
-//! Looking after what is stored: copies of it, and putting a copy back.
+//! What a service needs to live for years: copies of what is stored, and putting a copy back; what is old goes, and a
+//! person can be forgotten.
 
 mod archive;
 mod backup;
+mod erasure;
 mod manifest;
 mod migrate;
 mod nightly;
+mod plain;
 mod restore;
+mod retention;
 #[cfg(test)]
 mod tests;
 
 pub use archive::ReadError;
 pub use backup::{Backup, BackupError, FOLDER, default_name, make};
+pub use erasure::{EraseError, Erasure, Found};
 pub use migrate::open;
 pub use nightly::Nightly;
 pub use restore::{Restore, RestoreError, Restored};
+pub use retention::{EVERY, Keep, Pruned, Retention};

@@ -62,6 +62,8 @@ pub struct Setup<'a> {
     pub sinks: &'a str,
     /// The keys of `[delivery]`.
     pub delivery: &'a str,
+    /// More keys of `[storage]`.
+    pub storage: &'a str,
     /// Where else invoices may come from.
     pub till_host: Option<&'a str>,
     /// The mail server and how to sign in, where that is not the mailbox that behaves well.
@@ -73,7 +75,7 @@ pub struct Setup<'a> {
 impl Default for Setup<'_> {
     fn default() -> Self {
         let delivery = "allow_private = [\"127.0.0.0/8\"]";
-        Self { shop: "", sinks: "", delivery, till_host: None, smtp: None, backup: "off" }
+        Self { shop: "", sinks: "", delivery, storage: "", till_host: None, smtp: None, backup: "off" }
     }
 }
 
@@ -112,7 +114,7 @@ impl App {
 
     /// The configuration up to the sinks; it ends inside `[delivery]`.
     fn head(directory: &TempDir, till: &Sandbox, far: &FarSides, setup: Setup<'_>) -> String {
-        let Setup { shop, delivery, till_host, smtp, backup, .. } = setup;
+        let Setup { shop, delivery, storage, till_host, smtp, backup, .. } = setup;
         let (smtp_addr, smtp_keys) = smtp.unwrap_or((far.mail_addr, ""));
         let till_hosts: Vec<_> = [Some(till.origin()), till_host].into_iter().flatten().collect();
         format!(
@@ -123,6 +125,7 @@ impl App {
             [storage]
             path = "{data}"
             backup = "{backup}"
+            {storage}
             [smtp]
             host = "127.0.0.1"
             port = {port}
@@ -430,6 +433,15 @@ impl App {
         let mut lines = self.store().list_orders(&filter).await.expect("the database answers");
         lines.reverse();
         lines
+    }
+
+    /// What one column of the database file says, as somebody would read it who has the file.
+    pub async fn column(&self, sql: &'static str) -> Vec<String> {
+        let file = sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("tillhook.db")).read_only(true);
+        let pool = sqlx::SqlitePool::connect_with(file).await.expect("the database file");
+        let rows = sqlx::query_scalar(sql).fetch_all(&pool).await.expect("an answer");
+        pool.close().await;
+        rows
     }
 
     /// The types of every event, in the order of commit.

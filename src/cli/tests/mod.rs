@@ -1,6 +1,7 @@
 //! The commands at a desk with a real database: what they print, and how they end.
 
 mod by_hand;
+mod customers;
 mod listings;
 mod offline;
 

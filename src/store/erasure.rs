@@ -1,0 +1,346 @@
+//! Taking a person out of what is stored: who is in which order, and which rows lose what.
+//!
+//! Reading goes by pages and writing in commits of its own, so that the till is not held up. Nothing here decides who is
+//! meant; that is `upkeep/erasure.rs`.
+//!
+//! **Invariant:** an order whose customer is erased has no receipt with a body, and never gets one again
+//! (`record/announce.rs`).
+
+use std::sync::Arc;
+
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{Store, StoreError, from_json, parse};
+use crate::order::{Customer, Order, OrderKey, ReceiptId, ShopId, Timeline, Traces};
+
+/// Rows of a page.
+const PAGE: u32 = 500;
+
+/// The same for calls, each of which may be of some megabytes.
+const CALLS: u32 = 20;
+
+/// What an order says of its customer, once for each event and each phase.
+#[derive(Clone, Debug)]
+pub struct CustomerLine {
+    /// Ask for what is after this.
+    pub seq: i64,
+    /// The order.
+    pub order: OrderKey,
+    /// Its shop.
+    pub shop: ShopId,
+    /// What it says.
+    pub customers: Vec<Customer>,
+}
+
+/// A call whose bytes are still here.
+#[derive(Clone, Debug)]
+pub struct KeptBody {
+    /// Ask for what is after this.
+    pub seq: i64,
+    /// Its id.
+    pub id: ReceiptId,
+    /// The shop.
+    pub shop: ShopId,
+    /// Whether it waits in quarantine.
+    pub quarantined: bool,
+    /// The order that it is about; the bytes are not read then.
+    pub order: Option<OrderKey>,
+    /// Whether that order's customer is erased.
+    pub erased: bool,
+    /// Query and body, of a call that is about no order we know.
+    pub bytes: Vec<u8>,
+}
+
+/// How many rows hold something of a person, by table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ErasedRows {
+    /// Orders.
+    pub orders: u64,
+    /// Events, also alerts that quote what a far side answered.
+    pub events: u64,
+    /// Deliveries with a message or an error.
+    pub deliveries: u64,
+    /// Of these, messages that are being sent just now.
+    pub sending: u64,
+    /// Attempts with an answer.
+    pub attempts: u64,
+    /// Invoices.
+    pub invoices: u64,
+    /// Calls with a body or a query.
+    pub receipts: u64,
+}
+
+impl Store {
+    /// What the next events about orders say of customers.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn customers_of_events(&self, after: i64) -> Result<Vec<CustomerLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, order_key, shop, data -> '$.customer' FROM event
+             WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2",
+        );
+        rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?.iter().map(customer_line).collect()
+    }
+
+    /// What both phases of the next orders say of customers.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn customers_of_orders(&self, after: i64) -> Result<Vec<CustomerLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, key, shop, timeline -> '$.validated.customer', timeline -> '$.terminated.customer'
+             FROM customer_order WHERE seq > $1 ORDER BY seq LIMIT $2",
+        );
+        rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?.iter().map(customer_line).collect()
+    }
+
+    /// The next calls whose bytes are still here.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn kept_bodies(&self, after: i64) -> Result<Vec<KeptBody>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT r.seq, r.id, r.shop, r.outcome = 'quarantined' AND r.resolution IS NULL, o.key, coalesce(o.erased, 0),
+                    iif(o.key IS NULL, coalesce(r.query, ''), ''), iif(o.key IS NULL, r.body, NULL)
+             FROM receipt r LEFT JOIN event e ON e.id = r.event_id LEFT JOIN customer_order o ON o.key = e.order_key
+             WHERE r.seq > $1 AND r.body IS NOT NULL ORDER BY r.seq LIMIT $2",
+        );
+        rows.bind(after).bind(CALLS).fetch_all(self.readers()).await?.iter().map(kept_body).collect()
+    }
+
+    /// The next alerts and other events about no order, with what they say.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn plain_events(&self, after: i64) -> Result<Vec<(i64, String)>, StoreError> {
+        let rows =
+            sqlx::query_as("SELECT seq, data FROM event WHERE seq > $1 AND order_key IS NULL ORDER BY seq LIMIT $2");
+        Ok(rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?)
+    }
+
+    /// What there is of the person in these orders' rows.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn count_to_erase(&self, orders: &[OrderKey]) -> Result<ErasedRows, StoreError> {
+        let row = sqlx::query(
+            "WITH k AS (SELECT value AS key FROM json_each($1)),
+                  d AS (SELECT d.id, d.status, d.payload IS NOT NULL OR d.last_error IS NOT NULL AS says
+                        FROM k CROSS JOIN delivery d ON d.order_key = k.key)
+             SELECT (SELECT count(*) FROM k CROSS JOIN event e ON e.order_key = k.key),
+                    (SELECT count(*) FROM d WHERE says), (SELECT count(*) FROM d WHERE status = 'sending'),
+                    (SELECT count(*) FROM d CROSS JOIN attempt a ON a.delivery_id = d.id
+                     WHERE a.excerpt IS NOT NULL OR a.status IS NOT NULL),
+                    (SELECT count(*) FROM k CROSS JOIN invoice i ON i.order_key = k.key WHERE i.filename IS NOT NULL)",
+        );
+        let row = row.bind(serde_json::json!(orders).to_string()).fetch_one(self.readers()).await?;
+        let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+        Ok(ErasedRows {
+            orders: orders.len() as u64,
+            events: count(0)?,
+            deliveries: count(1)?,
+            sending: count(2)?,
+            attempts: count(3)?,
+            invoices: count(4)?,
+            receipts: 0,
+        })
+    }
+
+    /// Takes the customer out of these orders, their events, their messages and what far sides answered, and gives their
+    /// invoices these names. Messages that wait are made anew. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn erase_orders(
+        &self,
+        orders: Vec<(OrderKey, Option<String>)>,
+        traces: Arc<Traces>,
+    ) -> Result<(), StoreError> {
+        let orders = Arc::new(orders);
+        self.write_alone(move |conn| {
+            let (orders, traces) = (orders.clone(), traces.clone());
+            Box::pin(async move {
+                for (order, filename) in orders.iter() {
+                    erase_order(conn, *order, filename.as_deref(), &traces).await?;
+                }
+                Ok::<_, StoreError>(())
+            })
+        })
+        .await
+    }
+
+    /// Drops the bodies and queries of these calls; one that waits in quarantine is dismissed with it. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn erase_bodies(&self, receipts: &[i64], now: jiff::Timestamp) -> Result<(), StoreError> {
+        const ERASE: &str = "UPDATE receipt SET body = NULL, query = NULL,
+                resolved_at = iif(outcome = 'quarantined', coalesce(resolved_at, $2), NULL),
+                resolution = iif(outcome = 'quarantined', coalesce(resolution, 'dismissed'), NULL)
+            WHERE seq IN (SELECT value FROM json_each($1))";
+        let receipts = serde_json::json!(receipts).to_string();
+        self.write_alone(move |conn| {
+            let receipts = receipts.clone();
+            Box::pin(
+                async move { sqlx::query(ERASE).bind(receipts).bind(super::micros(now)).execute(conn).await.map(drop) },
+            )
+        })
+        .await
+    }
+
+    /// Writes these events' data, and drops the messages about them with what far sides answered. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn erase_plain_events(&self, events: Vec<(i64, String)>) -> Result<(), StoreError> {
+        let events = Arc::new(events);
+        self.write_alone(move |conn| {
+            let events = events.clone();
+            Box::pin(async move {
+                for (seq, data) in events.iter() {
+                    for change in [
+                        "UPDATE event SET data = $2 WHERE seq = $1",
+                        "UPDATE attempt SET status = NULL, excerpt = NULL WHERE $2 IS NOT NULL AND delivery_id IN
+                            (SELECT d.id FROM event e CROSS JOIN delivery d ON d.event_id = e.id AND d.order_key IS NULL
+                             WHERE e.seq = $1)",
+                        "UPDATE delivery SET payload = NULL, last_error = NULL, version = version + 1
+                         WHERE $2 IS NOT NULL AND order_key IS NULL AND event_id = (SELECT id FROM event WHERE seq = $1)",
+                    ] {
+                        sqlx::query(change).bind(seq).bind(data).execute(&mut *conn).await?;
+                    }
+                }
+                Ok::<_, sqlx::Error>(())
+            })
+        })
+        .await
+    }
+
+    /// Forgets what a sink's far side answered last, where that names the person. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn erase_sink_errors(
+        &self,
+        names: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Result<(), StoreError> {
+        let names = Arc::new(names);
+        self.write_alone(move |conn| {
+            let names = names.clone();
+            Box::pin(async move {
+                let states: Vec<(String, String)> = sqlx::query_as(
+                    "SELECT sink, coalesce(last_error, '') || ' ' || coalesce(paused_because, '') FROM sink_state",
+                )
+                .fetch_all(&mut *conn)
+                .await?;
+                for (sink, _) in states.iter().filter(|(_, said)| names(said)) {
+                    sqlx::query(
+                        "UPDATE sink_state SET last_error = NULL,
+                             paused_because = iif(paused_because IS NULL, NULL, 'it failed') WHERE sink = $1",
+                    )
+                    .bind(sink)
+                    .execute(&mut *conn)
+                    .await?;
+                }
+                Ok::<_, sqlx::Error>(())
+            })
+        })
+        .await
+    }
+
+    /// Whether rows were erased and the file was not rewritten since.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn erasure_is_unfinished(&self) -> Result<bool, StoreError> {
+        let unfinished: i64 = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM customer_order WHERE erased = 1)")
+            .fetch_one(self.readers())
+            .await?;
+        Ok(unfinished == 1)
+    }
+
+    /// Notes that the file was rewritten. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn erasure_finished(&self) -> Result<(), StoreError> {
+        self.write_alone(|conn| {
+            Box::pin(async move {
+                sqlx::query("UPDATE customer_order SET erased = 2 WHERE erased = 1").execute(conn).await.map(drop)
+            })
+        })
+        .await
+    }
+}
+
+async fn erase_order(
+    conn: &mut SqliteConnection,
+    order: OrderKey,
+    filename: Option<&str>,
+    traces: &Traces,
+) -> Result<(), StoreError> {
+    let key = order.to_string();
+    let timeline: Option<String> = sqlx::query_scalar("SELECT timeline FROM customer_order WHERE key = $1")
+        .bind(&key)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(timeline) = timeline else { return Ok(()) };
+    let mut timeline: Timeline = from_json(&timeline)?;
+    timeline.forget_customer(traces);
+    sqlx::query("UPDATE customer_order SET timeline = $2, erased = 1 WHERE key = $1")
+        .bind(&key)
+        .bind(serde_json::to_string(&timeline).unwrap_or_default())
+        .execute(&mut *conn)
+        .await?;
+    let events: Vec<(i64, String)> =
+        sqlx::query_as("SELECT seq, data FROM event WHERE order_key = $1").bind(&key).fetch_all(&mut *conn).await?;
+    for (seq, data) in events {
+        let mut told: Order = from_json(&data)?;
+        told.forget_customer(traces);
+        sqlx::query("UPDATE event SET data = $2 WHERE seq = $1")
+            .bind(seq)
+            .bind(serde_json::to_string(&told).unwrap_or_default())
+            .execute(&mut *conn)
+            .await?;
+    }
+    for change in [
+        "UPDATE attempt SET status = NULL, excerpt = NULL
+         WHERE delivery_id IN (SELECT id FROM delivery WHERE order_key = $1)",
+        // Whoever has read the row and is about to send its message has to look again.
+        "UPDATE delivery SET payload = NULL, last_error = NULL, version = version + 1 WHERE order_key = $1",
+    ] {
+        sqlx::query(change).bind(&key).execute(&mut *conn).await?;
+    }
+    sqlx::query("UPDATE invoice SET filename = $2 WHERE order_key = $1 AND filename IS NOT NULL AND $2 IS NOT NULL")
+        .bind(&key)
+        .bind(filename)
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+/// A row whose fourth column, and every one after it, is a customer as JSON, or nothing.
+fn customer_line(row: &SqliteRow) -> Result<CustomerLine, StoreError> {
+    let mut customers = Vec::new();
+    for column in 3..row.len() {
+        if let Some(customer) = row.try_get::<Option<String>, _>(column)? {
+            customers.extend(from_json::<Option<Customer>>(&customer)?);
+        }
+    }
+    Ok(CustomerLine { seq: row.try_get(0)?, order: parse(row.try_get(1)?)?, shop: parse(row.try_get(2)?)?, customers })
+}
+
+fn kept_body(row: &SqliteRow) -> Result<KeptBody, StoreError> {
+    let order: Option<String> = row.try_get(4)?;
+    let query: String = row.try_get(6)?;
+    let body: Option<Vec<u8>> = row.try_get(7)?;
+    Ok(KeptBody {
+        seq: row.try_get(0)?,
+        id: parse(row.try_get(1)?)?,
+        shop: parse(row.try_get(2)?)?,
+        quarantined: row.try_get(3)?,
+        order: order.as_deref().map(parse).transpose()?,
+        erased: row.try_get::<i64, _>(5)? > 0,
+        bytes: [query.into_bytes(), vec![b'\n'], body.unwrap_or_default()].concat(),
+    })
+}
