@@ -1,8 +1,10 @@
 //! The real program in a process of its own, with its own clock: for tests that kill it, or read what it prints.
 
+#![allow(dead_code, reason = "the bench grows")]
+
 use std::{
     fs::{self, File, OpenOptions},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Instant,
 };
@@ -17,6 +19,8 @@ pub struct Program {
     service: Option<Child>,
     /// Variables of its environment.
     variables: Vec<(&'static str, &'static str)>,
+    /// A command that runs it: a tracer, another mount namespace. Empty: none.
+    within: Vec<String>,
 }
 
 impl Program {
@@ -29,13 +33,18 @@ impl Program {
             data = directory.path().join("data").display(),
         );
         fs::write(directory.path().join("tillhook.toml"), text).expect("a configuration");
-        Self { directory, service: None, variables: Vec::new() }
+        Self { directory, service: None, variables: Vec::new(), within: Vec::new() }
     }
 
     /// The same with a variable in its environment.
     pub fn with(mut self, name: &'static str, value: &'static str) -> Self {
         self.variables.push((name, value));
         self
+    }
+
+    /// From now on it is started by this command, which must become it or wait for it.
+    pub fn run_within(&mut self, command: &[String]) {
+        self.within = command.to_vec();
     }
 
     /// Starts the service and returns the till's webhook address, once it is taken there.
@@ -45,9 +54,13 @@ impl Program {
             let path = self.directory.path().join(name);
             OpenOptions::new().create(true).append(true).open(path).expect("a file")
         };
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tillhook"));
-        command.current_dir(self.directory.path()).env_clear().envs(self.variables.iter().copied());
-        command.args(["--config", "tillhook.toml", "serve"]);
+        let words: Vec<&str> = self.within.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_tillhook")]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).current_dir(self.directory.path());
+        if self.within.is_empty() {
+            command.env_clear();
+        }
+        command.envs(self.variables.iter().copied()).args(["--config", "tillhook.toml", "serve"]);
         command.stdin(Stdio::null()).stdout(out("stdout")).stderr(out("stderr"));
         self.service = Some(command.spawn().expect("the program"));
         eventually("the program listens", async || self.address_after(begins).is_some()).await;
@@ -66,11 +79,29 @@ impl Program {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// The number of its process, or of the command that it runs within.
+    pub fn pid(&self) -> u32 {
+        self.service.as_ref().expect("a running service").id()
+    }
+
+    /// Asks it to end (SIGTERM); returns its exit code, once it has.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        signal("-TERM", self.pid());
+        let service = std::cell::RefCell::new(self.service.take().expect("a running service"));
+        eventually("the program ends", async || service.borrow_mut().try_wait().expect("a child").is_some()).await;
+        service.into_inner().wait().expect("its end").code()
+    }
+
     /// Ends it without a warning (SIGKILL).
     pub fn kill(&mut self) {
         let mut service = self.service.take().expect("a running service");
         service.kill().expect("a signal");
         service.wait().expect("its end");
+    }
+
+    /// The directory around everything it has.
+    pub fn place(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The data directory.
@@ -86,6 +117,12 @@ impl Drop for Program {
             let _ = service.wait();
         }
     }
+}
+
+/// Sends a signal to a process that a test has started.
+pub fn signal(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status();
+    assert!(sent.expect("the command `kill`").success(), "{signal} reaches {pid}");
 }
 
 /// Waits until something holds that happens in another process.
