@@ -262,8 +262,8 @@ impl Accept for DecodeOnly {
         Ok(Acceptance { status, id: ReceiptId::new(self.clock.now()) })
     }
 
-    async fn ready(&self) -> Result<(), String> {
-        Ok(())
+    async fn ready(&self) -> Result<Option<&'static str>, String> {
+        Ok(None)
     }
 
     async fn invoice(&self, _: &str) -> Option<Document> {
@@ -289,8 +289,8 @@ impl Accept for OneByOne {
         Ok(Acceptance { status, id: accepted.receipt })
     }
 
-    async fn ready(&self) -> Result<(), String> {
-        Ok(())
+    async fn ready(&self) -> Result<Option<&'static str>, String> {
+        Ok(None)
     }
 
     async fn invoice(&self, _: &str) -> Option<Document> {

@@ -1,6 +1,13 @@
 //! What stands behind the door: decoding, recording, and the invoice archive.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -24,16 +31,20 @@ pub(super) struct Inside {
     archive: Archive,
     directory: PathBuf,
     last_probe: Mutex<Option<(Timestamp, Result<(), String>)>>,
+    space_is_low: SpaceIsLow,
 }
+
+/// Whether space on the disk is low, as `space.rs` last saw it.
+pub(super) type SpaceIsLow = Arc<AtomicBool>;
 
 /// How long an answer of `/readyz` holds: each one costs a write that is synced, and anyone may ask.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 impl Inside {
     /// The service whose invoices are below `directory`.
-    pub fn new(outbox: &Outbox, directory: PathBuf) -> Self {
+    pub fn new(outbox: &Outbox, directory: PathBuf, space_is_low: SpaceIsLow) -> Self {
         let Outbox { store, recorder, clock, archive, .. } = outbox.clone();
-        Self { store, recorder, clock, archive, directory, last_probe: Mutex::default() }
+        Self { store, recorder, clock, archive, directory, last_probe: Mutex::default(), space_is_low }
     }
 }
 
@@ -57,20 +68,21 @@ impl Accept for Inside {
         Ok(Acceptance { status, id: accepted.receipt })
     }
 
-    async fn ready(&self) -> Result<(), String> {
+    async fn ready(&self) -> Result<Option<&'static str>, String> {
+        let warning = self.space_is_low.load(Ordering::Relaxed).then_some("space on the disk is low");
         let mut last = self.last_probe.lock().await;
         let now = self.clock.now();
         if let Some((at, found)) = &*last
             && now.duration_since(*at).unsigned_abs() < PROBE_EVERY
         {
-            return found.clone();
+            return found.clone().map(|()| warning);
         }
         let found = self.store.probe().await.map_err(|error| {
             tracing::error!(error = %error, "the service is not ready");
             "the database cannot be written; see the log".to_owned()
         });
         *last = Some((now, found.clone()));
-        found
+        found.map(|()| warning)
     }
 
     async fn invoice(&self, capability: &str) -> Option<Document> {

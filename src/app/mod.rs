@@ -4,6 +4,7 @@ pub mod assemble;
 pub mod demo;
 mod door;
 mod service;
+mod space;
 pub mod telemetry;
 
 pub use service::{Running, StartError, serve};

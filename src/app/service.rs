@@ -10,7 +10,8 @@ use url::Url;
 
 use super::{
     assemble::{self, UnusableSink},
-    door::Inside,
+    door::{Inside, SpaceIsLow},
+    space,
 };
 use crate::{
     clock::Clock,
@@ -53,6 +54,7 @@ pub struct Running {
     pub addr: SocketAddr,
     credentials: Arc<ArcSwap<Credentials>>,
     clock: Arc<dyn Clock>,
+    space_is_low: SpaceIsLow,
     door: Group,
     workers: Group,
 }
@@ -96,6 +98,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
         recorder,
         outbox,
         clock,
+        space_is_low: SpaceIsLow::default(),
         door: Group::new(),
         workers: Group::new(),
     };
@@ -144,13 +147,20 @@ impl Running {
             tasks.spawn(deliver::run(self.outbox.clone(), lane, stop.clone()));
         }
         tasks.spawn(deliver::fetch_invoices(self.outbox.clone(), assemble::hosts(config), stop.clone()));
+        let watch = space::Watch {
+            outbox: self.outbox.clone(),
+            reserve: config.storage.reserve,
+            path: config.storage.path.display().to_string(),
+            is_low: self.space_is_low.clone(),
+        };
+        tasks.spawn(watch.run(stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 
     fn open_door(&mut self, config: &Config, listener: TcpListener) {
         let limits =
             Limits { body_bytes: usize::try_from(config.server.body_limit).unwrap_or(usize::MAX), ..Limits::default() };
-        let inside = Inside::new(&self.outbox, config.storage.path.clone());
+        let inside = Inside::new(&self.outbox, config.storage.path.clone(), self.space_is_low.clone());
         let router = receive::router(Arc::new(inside), self.credentials.clone(), limits);
         let router = also_below(config.server.public_url.as_ref(), router);
         let stop = self.door.stop.clone();

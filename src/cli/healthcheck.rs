@@ -25,7 +25,7 @@ pub async fn run(server: &Server, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Stop::with_fix(Exit::Failed, what, "start it with `tillhook serve`, or name its configuration with --config")
     })?;
     match answer {
-        (true, _) => writeln!(out, "ok")?,
+        (true, said) => writeln!(out, "{}", said.trim_end())?,
         (false, why) => anyhow::bail!("the service on {address} could not store a call: {}", why.trim_end()),
     }
     Ok(Exit::Ok)

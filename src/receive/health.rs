@@ -18,7 +18,8 @@ pub(super) async fn live() -> &'static str {
 /// A call could be stored now, or why not.
 pub(super) async fn ready(State(door): State<Door>) -> impl IntoResponse {
     match timeout(READY_TIME, door.accept.ready()).await {
-        Ok(Ok(())) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(Ok(None)) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(Ok(Some(warning))) => (StatusCode::OK, format!("ok, but {warning}\n")),
         Ok(Err(reason)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the storage does not answer\n".to_owned()),
     }

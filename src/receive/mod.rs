@@ -42,11 +42,11 @@ pub trait Accept: Send + Sync + 'static {
     /// When it could not be stored; the till is answered 503.
     async fn accept(&self, call: Call) -> Result<Acceptance, Unavailable>;
 
-    /// Whether a call could be stored now.
+    /// Whether a call could be stored now; with it what an operator should see to before it no longer can.
     ///
     /// # Errors
     /// Why not, in words that anyone may read: `/readyz` is public.
-    async fn ready(&self) -> Result<(), String>;
+    async fn ready(&self) -> Result<Option<&'static str>, String>;
 
     /// The stored invoice behind a public name; `None` when nothing is, or no longer.
     async fn invoice(&self, capability: &str) -> Option<Document>;

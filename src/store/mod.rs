@@ -2,7 +2,7 @@
 //!
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
-//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`), sinks, invoices, and what people list (`listing.rs`).
+//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`), sinks, invoices, and what people list (`listing.rs`); `space.rs` is about the disk below.
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
 
@@ -16,6 +16,7 @@ mod outbox;
 mod quarantine;
 mod reading;
 mod sinks;
+mod space;
 mod view;
 mod writer;
 
@@ -37,6 +38,7 @@ pub use outbox::{Candidate, Started};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
 pub use sinks::SinkState;
+pub use space::{LARGEST_SHARE, LOW, Space};
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 
 /// A handle on the database; cheap to clone.
@@ -48,6 +50,7 @@ pub struct Store {
 struct Inner {
     writer: writer::Writer,
     readers: SqlitePool,
+    reserve: space::Reserve,
     /// Held for as long as a service runs on this directory.
     _lock: Option<std::fs::File>,
 }
@@ -98,8 +101,9 @@ impl Store {
     /// Says what to do when the directory cannot be used, another service runs on it, or the schema is newer.
     pub async fn open(directory: &Path, access: Access) -> Result<Self, OpenError> {
         let connect::Opened { writer, connect, readers, lock } = connect::open(directory, access).await?;
-        let writer = writer::Writer::start(writer, connect, access == Access::Service);
-        Ok(Self { inner: Arc::new(Inner { writer, readers, _lock: lock }) })
+        let reserve = space::Reserve::new(directory);
+        let writer = writer::Writer::start(writer, connect, reserve.clone(), access == Access::Service);
+        Ok(Self { inner: Arc::new(Inner { writer, readers, reserve, _lock: lock }) })
     }
 
     /// Counts the commits. Subscribe *before* looking for work: whatever is committed afterwards is then noticed.

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     StoreError, connect,
     intake::{AnyIntake, Intake, IntakeJob, apply_all},
+    space::Reserve,
 };
 
 /// How many jobs share a commit at the most.
@@ -48,10 +49,10 @@ trait Job: Send {
 
 impl Writer {
     /// Begins to write. `tidies_up`: the log is brought back to nothing at the end, which a command leaves to the service.
-    pub fn start(conn: SqliteConnection, options: SqliteConnectOptions, tidies_up: bool) -> Self {
+    pub fn start(conn: SqliteConnection, options: SqliteConnectOptions, reserve: Reserve, tidies_up: bool) -> Self {
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let commits = watch::Sender::new(0);
-        let worker = Worker { conn: Some(conn), options, commits: commits.clone(), tidies_up };
+        let worker = Worker { conn: Some(conn), options, commits: commits.clone(), reserve, tidies_up };
         tokio::spawn(worker.run(inbox));
         Self { jobs, commits }
     }
@@ -126,6 +127,7 @@ struct Worker {
     conn: Option<SqliteConnection>,
     options: SqliteConnectOptions,
     commits: watch::Sender<u64>,
+    reserve: Reserve,
     tidies_up: bool,
 }
 
@@ -198,7 +200,12 @@ impl Worker {
 
     /// Commits a group, or takes it apart.
     async fn settle(&mut self, mut group: Group) {
-        let Err(error) = self.commit(&mut group).await else {
+        let mut result = self.commit(&mut group).await;
+        // Selling goes on in the room that was set aside.
+        if matches!(result, Err(StoreError::Full)) && self.reserve.release() {
+            result = self.commit(&mut group).await;
+        }
+        let Err(error) = result else {
             self.commits.send_modify(|count| *count += 1);
             return group.answer(&Ok(()));
         };

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -43,6 +44,8 @@ pub struct Bench {
     pub till: Arc<Sandbox>,
     pub sink: LedgerSink,
     pub program: Program,
+    /// Where this process finds the program's data directory.
+    pub data: PathBuf,
     pub ledger: Arc<Mutex<Ledger>>,
     /// Where the program takes calls; changes with each start.
     address: watch::Sender<SocketAddr>,
@@ -57,9 +60,14 @@ impl Bench {
         let options = Options { seed: 3, zone: paris(), clock: Arc::new(SystemClock) };
         let till = Sandbox::start(loopback().await.expect("a port"), options).expect("a till");
         let sink = LedgerSink::start().await;
-        let rest = format!("[delivery]\nallow_private = [\"127.0.0.0/8\"]\n[sink.erp]\n{}{more}\n", sink.keys());
+        let rest = format!(
+            "[delivery]\nallow_private = [\"127.0.0.0/8\"]\nalerts = [\"erp\"]\n[sink.erp]\n{}{more}\n",
+            sink.keys()
+        );
+        let program = Program::new(till.origin(), "fetch_invoices = false", &rest);
         Self {
-            program: Program::new(till.origin(), "fetch_invoices = false", &rest),
+            data: program.data(),
+            program,
             till: Arc::new(till),
             sink,
             ledger: Arc::default(),
@@ -107,8 +115,7 @@ impl Bench {
 
     /// Waits until nothing is left in the outbox.
     pub async fn drain(&self) {
-        let data = self.program.data();
-        eventually("nothing is left in the outbox", async || ledger::open_deliveries(&data).await == 0).await;
+        eventually("nothing is left in the outbox", async || ledger::open_deliveries(&self.data).await == 0).await;
     }
 
     /// Fails unless everything that was acknowledged has arrived, in order, and nothing that nobody sent. Returns how many
@@ -127,9 +134,9 @@ impl Bench {
     }
 
     /// Fails unless everything that was acknowledged is in the database, once, and the file is whole.
-    pub async fn compare_database(&self, data: &std::path::Path) {
-        assert_eq!(ledger::integrity(data).await, "ok");
-        let stored = ledger::stored(data).await;
+    pub async fn compare_database(&self) {
+        assert_eq!(ledger::integrity(&self.data).await, "ok");
+        let stored = ledger::stored(&self.data).await;
         let ledger = self.ledger.lock().expect("the ledger");
         let missing: Vec<_> = ledger.acknowledged().into_iter().filter(|call| !stored.contains_key(call)).collect();
         assert!(missing.is_empty(), "acknowledged, but not in the database: {missing:?}");
@@ -173,6 +180,13 @@ pub fn request(announcement: &Announcement) -> Vec<u8> {
         announcement.body.len()
     );
     [head.as_bytes(), &announcement.body].concat()
+}
+
+/// What the program answers to a GET of one of its own pages: the status, and the body.
+pub async fn get(from: SocketAddr, path: &str) -> (u16, String) {
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
+    let answer = client.get(format!("http://{from}{path}")).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("a body"))
 }
 
 /// Makes a call; `None` where nobody listens.

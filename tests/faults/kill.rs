@@ -37,7 +37,7 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_program_is_killed() {
     bench.drain().await;
 
     let (acknowledged, repeats) = bench.compare();
-    bench.compare_database(&bench.program.data()).await;
+    bench.compare_database().await;
     assert!(repeats <= kills * IN_FLIGHT, "{repeats} repeats");
     // A program that is dying may still take a second call of each seller, and drop it too.
     let cut_off = bench.ledger.lock().expect("the ledger").cut_off().len();

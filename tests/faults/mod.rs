@@ -12,6 +12,7 @@ mod sink;
 mod strace;
 
 mod disk;
+mod full_disk;
 mod kill;
 
 use std::{

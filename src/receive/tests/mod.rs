@@ -56,9 +56,9 @@ impl Accept for Fake {
         Ok(Acceptance { status: Status::Stored, id: ReceiptId::new(Timestamp::UNIX_EPOCH) })
     }
 
-    async fn ready(&self) -> Result<(), String> {
+    async fn ready(&self) -> Result<Option<&'static str>, String> {
         match self.behaviour {
-            Behaviour::Store => Ok(()),
+            Behaviour::Store => Ok(None),
             _ => Err("the disk is full".to_owned()),
         }
     }
