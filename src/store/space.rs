@@ -1,8 +1,8 @@
 //! The room that the database has: what is free, what is set aside, and whether somebody was told that it is short.
 //!
-//! The reserve is a file of allocated blocks beside the database. When a commit finds the disk full the writer empties the
-//! file and commits once more, so that selling goes on while a person is told; only when that room is used up too is the
-//! till answered 503.
+//! The reserve is a file of allocated blocks beside the database. When a commit finds the disk full the writer gives most of
+//! it back and commits once more, so that selling goes on while a person is told. The last part is kept for telling: it
+//! is given back for what is no call of the till, and while it is in use calls are refused (503), or they would take it.
 //!
 //! **Invariant:** the reserve takes at most [`LARGEST_SHARE`] of the file system, and is only made while space stays
 //! free beside it.
@@ -12,7 +12,10 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use jiff::Timestamp;
@@ -50,54 +53,96 @@ impl Space {
     }
 }
 
+/// One part in so many of the reserve is kept for deliveries and alerts.
+const LAST_PART: u64 = 4;
+
 /// The reserve of one data directory; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Reserve {
-    file: PathBuf,
-    releases: Arc<watch::Sender<u64>>,
+    directory: PathBuf,
+    state: Arc<State>,
+}
+
+/// In bytes; both are 0 until [`Store::set_aside`].
+#[derive(Default)]
+struct State {
+    wanted: AtomicU64,
+    left: AtomicU64,
+    releases: watch::Sender<u64>,
 }
 
 impl Reserve {
     /// Nothing is set aside until [`Store::set_aside`].
     pub fn new(directory: &Path) -> Self {
-        Self { file: directory.join("tillhook.reserve"), releases: Arc::new(watch::Sender::new(0)) }
+        Self { directory: directory.to_owned(), state: Arc::default() }
     }
 
-    /// Gives its room back to the file system. Returns whether there was any.
-    pub fn release(&self) -> bool {
-        if self.len() == 0 || OpenOptions::new().write(true).truncate(true).open(&self.file).is_err() {
+    /// The disk is full: gives room back, the last part only for `the_rest`, which is no call of the till. Returns
+    /// whether there was any.
+    pub fn release(&self, the_rest: bool) -> bool {
+        let keep = if the_rest { 0 } else { self.wanted() / LAST_PART };
+        if self.left() <= keep {
             return false;
         }
-        tracing::error!("the disk is full: what was set aside for this is used now; make room, or enlarge the disk");
-        self.releases.send_modify(|count| *count += 1);
+        if let Err(error) = self.file().and_then(|file| file.set_len(keep)) {
+            tracing::error!(error = %error, "what was set aside for a full disk cannot be used");
+            return false;
+        }
+        tracing::error!(storage.left = keep, "the disk is full: using what was set aside for this; make room on it");
+        self.state.left.store(keep, Relaxed);
+        self.state.releases.send_modify(|count| *count += 1);
         true
     }
 
-    fn len(&self) -> u64 {
-        std::fs::metadata(&self.file).map_or(0, |file| file.len())
+    /// Whether calls may be taken in: not while the last part is in use, unless more than that is free.
+    pub fn admits_calls(&self) -> bool {
+        let wanted = self.wanted();
+        wanted == 0 || self.left() > 0 || self.look().is_ok_and(|(free, _)| free > wanted / LAST_PART)
+    }
+
+    fn wanted(&self) -> u64 {
+        self.state.wanted.load(Relaxed)
+    }
+
+    fn left(&self) -> u64 {
+        self.state.left.load(Relaxed)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join("tillhook.reserve")
+    }
+
+    fn file(&self) -> io::Result<File> {
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.path())
+    }
+
+    /// What is free, and how large the file system is, in bytes.
+    fn look(&self) -> io::Result<(u64, u64)> {
+        let found = statvfs(&self.directory)?;
+        Ok((found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize))
     }
 
     fn resize(&self, size: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.file)?;
+        let file = self.file()?;
         let made = if size > 0 { allocate(&file, size) } else { Ok(()) };
         // What could only be had in part is no reserve, and stands in the way.
-        file.set_len(if made.is_ok() { size } else { 0 })?;
+        let size = if made.is_ok() { size } else { 0 };
+        file.set_len(size)?;
+        self.state.left.store(size, Relaxed);
         made
     }
 
     /// Makes the reserve whole where there is room, and says how things are then.
     fn set_aside(&self, wanted: u64) -> io::Result<Space> {
-        let directory = self.file.parent().unwrap_or(Path::new("."));
-        let found = statvfs(directory)?;
-        let share = found.f_blocks * found.f_frsize / LARGEST_SHARE;
-        let (wanted, low_below) = (wanted.min(share), LOW.min(share));
-        let free = found.f_bavail * found.f_frsize;
-        let missing = wanted.saturating_sub(self.len());
-        if self.len() != wanted && free >= missing + low_below {
+        let (free, size) = self.look()?;
+        let (wanted, low_below) = (wanted.min(size / LARGEST_SHARE), LOW.min(size / LARGEST_SHARE));
+        let left = std::fs::metadata(self.path()).map_or(0, |file| file.len());
+        self.state.left.store(left, Relaxed);
+        self.state.wanted.store(wanted, Relaxed);
+        if left != wanted && free >= wanted.saturating_sub(left) + low_below {
             self.resize(wanted)?;
         }
-        let free = statvfs(directory)?.f_bavail * found.f_frsize;
-        Ok(Space { free, low_below, is_reserve_whole: self.len() >= wanted })
+        Ok(Space { free: self.look()?.0, low_below, is_reserve_whole: self.left() >= wanted })
     }
 }
 
@@ -118,7 +163,7 @@ impl Store {
 
     /// Counts how often the reserve was used.
     pub fn releases(&self) -> watch::Receiver<u64> {
-        self.inner.reserve.releases.subscribe()
+        self.inner.reserve.state.releases.subscribe()
     }
 
     /// Writes an alert, unless one was written since [`Store::space_is_ample`]. Returns whether it was. Atomic.

@@ -148,6 +148,11 @@ impl Group {
         self.jobs.into_iter().for_each(|job| job.answer(result.clone()));
     }
 
+    /// The disk is too full for calls.
+    fn refuse_calls(&mut self) {
+        self.intakes.drain(..).for_each(|intake| intake.answer(Err(StoreError::Full)));
+    }
+
     /// The same jobs, one a group.
     fn apart(self) -> impl Iterator<Item = Self> {
         let intakes = self.intakes.into_iter().map(|intake| Self { intakes: vec![intake], jobs: Vec::new() });
@@ -200,9 +205,18 @@ impl Worker {
 
     /// Commits a group, or takes it apart.
     async fn settle(&mut self, mut group: Group) {
+        if !group.intakes.is_empty() && !self.reserve.admits_calls() {
+            group.refuse_calls();
+        }
+        if group.len() == 0 {
+            return;
+        }
         let mut result = self.commit(&mut group).await;
-        // Selling goes on in the room that was set aside.
-        if matches!(result, Err(StoreError::Full)) && self.reserve.release() {
+        if matches!(result, Err(StoreError::Full)) && self.reserve.release(false) {
+            result = self.commit(&mut group).await;
+        }
+        if matches!(result, Err(StoreError::Full)) && !group.jobs.is_empty() && self.reserve.release(true) {
+            group.refuse_calls();
             result = self.commit(&mut group).await;
         }
         let Err(error) = result else {

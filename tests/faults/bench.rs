@@ -61,8 +61,9 @@ impl Bench {
         let till = Sandbox::start(loopback().await.expect("a port"), options).expect("a till");
         let sink = LedgerSink::start().await;
         let rest = format!(
-            "[delivery]\nallow_private = [\"127.0.0.0/8\"]\nalerts = [\"erp\"]\n[sink.erp]\n{}{more}\n",
-            sink.keys()
+            "[delivery]\nallow_private = [\"127.0.0.0/8\"]\nalerts = [\"ops\"]\n\
+             [sink.ops]\non = [\"test.ping\"]\n{keys}[sink.erp]\n{keys}{more}\n",
+            keys = sink.keys()
         );
         let program = Program::new(till.origin(), "fetch_invoices = false", &rest);
         Self {

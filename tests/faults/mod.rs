@@ -8,12 +8,14 @@
 
 mod bench;
 mod ledger;
+mod powercut;
 mod sink;
 mod strace;
 
 mod disk;
 mod full_disk;
 mod kill;
+mod power;
 
 use std::{
     fs::{self, OpenOptions},

@@ -87,6 +87,11 @@ impl Program {
     /// Asks it to end (SIGTERM); returns its exit code, once it has.
     pub async fn terminate(&mut self) -> Option<i32> {
         signal("-TERM", self.pid());
+        self.ended().await
+    }
+
+    /// Waits until it has ended by itself; returns its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
         let service = std::cell::RefCell::new(self.service.take().expect("a running service"));
         eventually("the program ends", async || service.borrow_mut().try_wait().expect("a child").is_some()).await;
         service.into_inner().wait().expect("its end").code()
