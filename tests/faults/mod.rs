@@ -4,18 +4,21 @@
 //! Each test has a short form, which every change must pass and which asserts counts and ratios, and a long one
 //! (`tests/run.sh --long`), whose figures stand in `docs/reliability.md`.
 
-#![allow(dead_code, reason = "the bench grows")]
-
+mod awkward;
 mod bench;
 mod ledger;
 mod powercut;
 mod sink;
 mod strace;
 
+mod backlog;
+mod clock;
+mod comeback;
 mod disk;
 mod full_disk;
 mod kill;
 mod power;
+mod siege;
 
 use std::{
     fs::{self, OpenOptions},

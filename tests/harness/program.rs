@@ -1,7 +1,5 @@
 //! The real program in a process of its own, with its own clock: for tests that kill it, or read what it prints.
 
-#![allow(dead_code, reason = "the bench grows")]
-
 use std::{
     fs::{self, File, OpenOptions},
     path::{Path, PathBuf},
