@@ -35,7 +35,7 @@ pub enum StartError {
     #[error(transparent)]
     Sink(#[from] UnusableSink),
     /// The database, once open.
-    #[error(transparent)]
+    #[error("{0}\n  fix: see that the disk of storage.path has room and works, then start again")]
     Store(#[from] StoreError),
     /// The address to listen on.
     #[error("cannot listen: {0}\n  fix: free the port, or set server.listen")]

@@ -28,10 +28,7 @@ use super::{
     ledger::{self, Answered, Ledger},
     sink::LedgerSink,
 };
-use crate::harness::{
-    TOKEN, paris,
-    program::{Program, eventually},
-};
+use crate::harness::{HANG, TOKEN, paris, program::Program};
 
 /// How many messages a sink has on their way at once (`delivery.concurrency`).
 pub const IN_FLIGHT: usize = 4;
@@ -114,9 +111,19 @@ impl Bench {
         }
     }
 
+    /// Waits until the sink has everything that was acknowledged.
+    pub async fn delivered(&self) {
+        until_none("calls that the sink does not have", async || {
+            let acknowledged = self.ledger.lock().expect("the ledger").acknowledged();
+            let arrivals = self.sink.arrivals();
+            acknowledged.iter().filter(|call| !arrivals.calls.contains_key(*call)).count()
+        })
+        .await;
+    }
+
     /// Waits until nothing is left in the outbox.
     pub async fn drain(&self) {
-        eventually("nothing is left in the outbox", async || ledger::open_deliveries(&self.data).await == 0).await;
+        until_none("deliveries in the outbox", async || ledger::open_deliveries(&self.data).await).await;
     }
 
     /// Fails unless everything that was acknowledged has arrived, in order, and nothing that nobody sent. Returns how many
@@ -142,6 +149,19 @@ impl Bench {
         let missing: Vec<_> = ledger.acknowledged().into_iter().filter(|call| !stored.contains_key(call)).collect();
         assert!(missing.is_empty(), "acknowledged, but not in the database: {missing:?}");
         assert!(stored.values().all(|events| *events == 1), "each phase is stored once");
+    }
+}
+
+/// Waits until none are left, for as long as they become fewer.
+async fn until_none(what: &str, count: impl AsyncFn() -> usize) {
+    let (mut fewest, mut since) = (count().await, Instant::now());
+    while fewest > 0 {
+        assert!(since.elapsed() < HANG, "{fewest} {what}, and nothing moves");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let left = count().await;
+        if left < fewest {
+            (fewest, since) = (left, Instant::now());
+        }
     }
 }
 

@@ -72,12 +72,7 @@ async fn on_a_full_disk_selling_goes_on_for_a_while_a_person_is_told_once_and_sp
         assert!(before.elapsed() < Duration::from_secs(20));
         bench.stop_selling().await;
     }
-    let everything_arrived = async || {
-        let acknowledged = bench.ledger.lock().expect("the ledger").acknowledged();
-        let arrivals = bench.sink.arrivals();
-        acknowledged.iter().all(|call| arrivals.calls.contains_key(call))
-    };
-    eventually("everything has arrived", everything_arrived).await;
+    bench.delivered().await;
     assert_eq!(bench.sink.arrivals().alerts, vec!["storage.low"; outages], "each outage is told once");
     let (refused_within, back_within) = scale((8, 20), (1, 5));
     assert!(slowest <= Duration::from_secs(refused_within), "a refusal took {slowest:?}");

@@ -14,14 +14,14 @@ use crate::harness::program::eventually;
 const SELLERS: usize = 6;
 
 /// Each seller makes a call that often at the most: as much as the sink takes on a small machine.
-const PACE: Duration = Duration::from_millis(25);
+const PACE: Duration = Duration::from_millis(40);
 
 /// The program is killed within that long after it was started.
 const LONGEST_LIFE: u64 = 800;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_was_acknowledged_is_lost_when_the_program_is_killed() {
-    let kills = scale(6, 300);
+    let kills = scale(6, 250);
     let mut bench = Bench::start("").await;
     bench.sell(SELLERS, PACE);
     for _ in 0..kills {

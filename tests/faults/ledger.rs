@@ -98,9 +98,10 @@ pub async fn integrity(data: &Path) -> String {
 }
 
 /// How many deliveries are still to be made.
-pub async fn open_deliveries(data: &Path) -> i64 {
+pub async fn open_deliveries(data: &Path) -> usize {
     let mut conn = open(data).await;
-    let count = sqlx::query_scalar("SELECT count(*) FROM delivery WHERE open = 1").fetch_one(&mut conn).await;
+    let count: Result<i64, _> =
+        sqlx::query_scalar("SELECT count(*) FROM delivery WHERE open = 1").fetch_one(&mut conn).await;
     conn.close().await.expect("closed");
-    count.expect("a count")
+    usize::try_from(count.expect("a count")).expect("a count")
 }

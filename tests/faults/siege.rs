@@ -19,8 +19,6 @@ use super::{
     ledger::percentile,
     report, scale,
 };
-use crate::harness::program::eventually;
-
 /// Connections that never say anything; what one address may have beyond that is the door's own test.
 const HALF_OPEN: usize = 180;
 
@@ -33,7 +31,7 @@ const SELLERS: u32 = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn far_sides_and_strangers_at_their_worst_hold_up_neither_the_till_nor_the_good_sink_nor_the_end() {
-    let lasts = Duration::from_secs(scale(2, 20));
+    let lasts = Duration::from_secs(scale(2, 10));
     let mut figures = Vec::new();
     for manner in scale(&MANNERS[2..3], &MANNERS[..]) {
         figures.push(besieged(*manner, lasts).await);
@@ -74,16 +72,11 @@ async fn besieged(mail: Manner, lasts: Duration) -> String {
     assert!(answers.iter().all(|answered| answered.status == Some(200)), "{mail:?}: every call is stored");
     assert!(answers.len() > 20, "{mail:?}: only {} calls were answered", answers.len());
     let p99 = percentile(&answers, 0.99);
-    assert!(p99 < Duration::from_millis(scale(3000, 250)), "{mail:?}: the till waits {p99:?}");
+    assert!(p99 < Duration::from_millis(scale(3000, 1500)), "{mail:?}: the till waits {p99:?}");
     let growth = after.memory as f64 / before.memory as f64;
     assert!(growth < 1.5 && after.memory < 200 << 10, "{mail:?}: from {before:?} to {after:?} (KiB)");
     assert!(after.threads <= before.threads + 8, "{mail:?}: from {before:?} to {after:?}");
-    let everything_arrived = async || {
-        let acknowledged = bench.ledger.lock().expect("the ledger").acknowledged();
-        let arrivals = bench.sink.arrivals();
-        acknowledged.iter().all(|call| arrivals.calls.contains_key(call))
-    };
-    eventually("the good sink has everything", everything_arrived).await;
+    bench.delivered().await;
     let (acknowledged, _) = bench.compare();
 
     let asked = Instant::now();
