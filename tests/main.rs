@@ -6,5 +6,6 @@ mod harness;
 
 mod cli;
 mod contract;
+mod faults;
 mod house;
 mod scenarios;

@@ -2,7 +2,8 @@
 # Every check of this repository, cheapest first. Needs Debian with Rust; gets the rest by itself.
 #
 #   tests/run.sh          what every change must pass
-#   tests/run.sh --long   the same, and the tests that take long (none so far)
+#   tests/run.sh --long   the same, then the fault bench in its long form (about half an hour), which ends with the table
+#                         for docs/reliability.md
 #
 # SKIP_DENY=1 leaves out the check of the dependencies, whose tool takes minutes to compile the first time (it is kept in
 # target/tools). It says so, and the CI does not.
@@ -11,18 +12,22 @@ cd "$(dirname "$0")/.."
 
 step() { printf '\n== %s\n' "$*"; }
 
+long=
 case "${1-}" in
     "") ;;
-    --long) step "--long: there are no long tests yet, so this is the usual run" ;;
+    --long) long=1 ;;
     *) echo "usage: tests/run.sh [--long]" >&2; exit 2 ;;
 esac
 
-# SQLite and ring contain C.
-if ! command -v cc >/dev/null; then
-    step "No C compiler: installing gcc"
+# SQLite and ring contain C; strace is what makes system calls fail in the fault bench.
+missing=()
+command -v cc >/dev/null || missing+=(gcc libc6-dev)
+command -v strace >/dev/null || missing+=(strace)
+if [ "${#missing[@]}" -gt 0 ]; then
+    step "Installing ${missing[*]}"
     sudo=$([ "$(id -u)" -eq 0 ] || echo sudo)
     $sudo apt-get update -q
-    $sudo apt-get install -y -q --no-install-recommends gcc libc6-dev
+    $sudo apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 for tool in fmt clippy; do
     cargo "$tool" --version >/dev/null 2>&1 || rustup component add "${tool/fmt/rustfmt}"
@@ -51,7 +56,7 @@ cargo clippy --all-targets --locked -- -D warnings
 
 # nextest shows slow and leaking tests, but compiling it takes longer than all of ours: without it, cargo runs them.
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" "$log.long"' EXIT
 result=0
 if cargo nextest --version >/dev/null 2>&1; then
     step "cargo nextest"
@@ -66,6 +71,23 @@ if [ "$result" -eq 0 ]; then
     cargo test --doc --locked || result=$?
     step "cargo doc"
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked || result=$?
+fi
+
+# One at a time: what they measure is time and memory.
+if [ "$result" -eq 0 ] && [ -n "$long" ]; then
+    step "The fault bench, long form"
+    figures=target/reliability/figures
+    rm -f "$figures"
+    if cargo nextest --version >/dev/null 2>&1; then
+        TILLHOOK_LONG=1 cargo nextest run --locked --profile long faults:: 2>&1 | tee "$log.long" || result=$?
+    else
+        TILLHOOK_LONG=1 cargo test --locked --test tests -- --test-threads=1 faults:: 2>&1 | tee "$log.long" || result=$?
+    fi
+    cat "$log.long" >>"$log"
+    printf '\n%s, %s cores, %s GiB of memory, Linux %s\n\n' "$(date -u +%F)" "$(nproc)" \
+        "$(awk '/MemTotal/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo)" "$(uname -r | cut -d- -f1)"
+    printf '| promise | test | figure |\n|---|---|---|\n'
+    cat "$figures" || result=1
 fi
 
 step "Tests"

@@ -33,16 +33,20 @@ pub(super) struct Inside {
     /// Whether the last nightly backup failed.
     unsaved: Arc<AtomicBool>,
     last_probe: Mutex<Option<(Timestamp, Result<(), String>)>>,
+    space_is_low: SpaceIsLow,
 }
+
+/// Whether space on the disk is low, as `space.rs` last saw it.
+pub(super) type SpaceIsLow = Arc<AtomicBool>;
 
 /// How long an answer of `/readyz` holds: each one costs a write that is synced, and anyone may ask.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 impl Inside {
     /// The service whose invoices are below `directory`. `unsaved` says whether the last nightly backup failed.
-    pub fn new(outbox: &Outbox, directory: PathBuf, unsaved: Arc<AtomicBool>) -> Self {
+    pub fn new(outbox: &Outbox, directory: PathBuf, unsaved: Arc<AtomicBool>, space_is_low: SpaceIsLow) -> Self {
         let Outbox { store, recorder, clock, archive, .. } = outbox.clone();
-        Self { store, recorder, clock, archive, directory, unsaved, last_probe: Mutex::default() }
+        Self { store, recorder, clock, archive, directory, unsaved, last_probe: Mutex::default(), space_is_low }
     }
 }
 
@@ -67,7 +71,12 @@ impl Accept for Inside {
     }
 
     async fn ready(&self) -> Result<Option<&'static str>, String> {
-        let warning = self.unsaved.load(Ordering::Relaxed).then_some("the nightly backup failed; see the log");
+        let warning = match (self.space_is_low.load(Ordering::Relaxed), self.unsaved.load(Ordering::Relaxed)) {
+            (true, true) => Some("space on the disk is low, and the nightly backup failed; see the log"),
+            (true, false) => Some("space on the disk is low"),
+            (false, true) => Some("the nightly backup failed; see the log"),
+            (false, false) => None,
+        };
         let mut last = self.last_probe.lock().await;
         let now = self.clock.now();
         if let Some((at, found)) = &*last

@@ -5,6 +5,7 @@ pub mod demo;
 mod door;
 mod nightly;
 mod service;
+mod space;
 pub mod telemetry;
 
 pub use service::{Running, StartError, base_path, serve};

@@ -18,8 +18,8 @@ use url::Url;
 
 use super::{
     assemble::{self, UnusableSink},
-    door::Inside,
-    nightly,
+    door::{Inside, SpaceIsLow},
+    nightly, space,
 };
 use crate::{
     clock::Clock,
@@ -44,7 +44,7 @@ pub enum StartError {
     #[error(transparent)]
     Sink(#[from] UnusableSink),
     /// The database, once open.
-    #[error(transparent)]
+    #[error("{0}\n  fix: see that the disk of storage.path has room and works, then start again")]
     Store(#[from] StoreError),
     /// The address to listen on.
     #[error("cannot listen: {0}\n  fix: free the port, or set server.listen")]
@@ -66,6 +66,7 @@ pub struct Running {
     unsaved: Arc<AtomicBool>,
     credentials: Arc<ArcSwap<Credentials>>,
     clock: Arc<dyn Clock>,
+    space_is_low: SpaceIsLow,
     door: Group,
     workers: Group,
 }
@@ -111,6 +112,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
         recorder,
         outbox,
         clock,
+        space_is_low: SpaceIsLow::default(),
         door: Group::new(),
         workers: Group::new(),
     };
@@ -173,6 +175,13 @@ impl Running {
         }
         let Outbox { store, archive, clock, .. } = self.outbox.clone();
         tasks.spawn(Retention::new(store, archive, assemble::keep(config), clock).run(stop.clone()));
+        let watch = space::Watch {
+            outbox: self.outbox.clone(),
+            reserve: config.storage.reserve,
+            path: self.directory.display().to_string(),
+            is_low: self.space_is_low.clone(),
+        };
+        tasks.spawn(watch.run(stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 
@@ -182,7 +191,7 @@ impl Running {
             trusted_proxies: config.server.trusted_proxies.clone().into(),
             ..Limits::default()
         };
-        let inside = Inside::new(&self.outbox, self.directory.clone(), self.unsaved.clone());
+        let inside = Inside::new(&self.outbox, self.directory.clone(), self.unsaved.clone(), self.space_is_low.clone());
         let router = receive::router(Arc::new(inside), self.credentials.clone(), limits.clone(), self.clock.clone());
         let router = also_below(config.server.public_url.as_ref(), router);
         let stop = self.door.stop.clone();

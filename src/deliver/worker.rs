@@ -34,13 +34,20 @@ pub async fn run(outbox: Outbox, lane: Lane, shutdown: CancellationToken) {
                 None
             }
         };
-        let now = worker.outbox.clock.now();
-        let wake_at = wake_at.unwrap_or(now + POLL).min(now + POLL);
+        let clock = worker.outbox.clock.clone();
+        let due = async {
+            match wake_at {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        // The clock may be set back while we sleep: looking now and then does not depend on it.
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(done) = worker.under_way.join_next() => worker.look_at(done),
             _ = commits.changed() => {}
-            () = worker.outbox.clock.sleep_until(wake_at) => {}
+            () = due => {}
+            () = clock.sleep(POLL) => {}
         }
     }
     worker.wind_up().await;
@@ -66,6 +73,9 @@ impl Worker {
         if state.paused.is_some() {
             return Ok(None);
         }
+        // A pace that seems to last longer than it can was measured before the clock was set back.
+        let longest = self.lane.sink.min_interval().map(|pace| now + pace);
+        self.not_before = self.not_before.filter(|until| Some(*until) <= longest);
         if let Some(until) = state.held_until.max(self.not_before).filter(|until| *until > now) {
             return Ok(Some(until));
         }

@@ -4,7 +4,7 @@
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
 //! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks, invoices, what people list
 //! (`listing.rs`) or mean (`finding.rs`), and what goes (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and
-//! `swap.rs` are about whole files: migrations, copies, and putting a copy in the database's place.
+//! `swap.rs` are about whole files: migrations, copies, and putting a copy in the database's place; `space.rs` is about the disk below.
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
 
@@ -24,6 +24,7 @@ mod retention;
 mod review;
 mod schema;
 mod sinks;
+mod space;
 mod swap;
 mod view;
 mod writer;
@@ -52,6 +53,7 @@ pub use retention::{OldInvoice, PrunedRows};
 pub use review::Review;
 pub use schema::{Outdated, Schema};
 pub use sinks::SinkState;
+pub use space::{LARGEST_SHARE, LOW, Space};
 pub use swap::Replacement;
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 
@@ -64,6 +66,7 @@ pub struct Store {
 struct Inner {
     writer: writer::Writer,
     readers: SqlitePool,
+    reserve: space::Reserve,
     /// Held for as long as a service runs on this directory.
     _lock: Option<std::fs::File>,
 }
@@ -123,8 +126,9 @@ impl Store {
     /// As [`Store::open`].
     pub async fn open_as(directory: &Path, access: Access, schema: &Schema) -> Result<Self, OpenError> {
         let connect::Opened { writer, connect, readers, lock } = connect::open(directory, access, schema).await?;
-        let writer = writer::Writer::start(writer, connect, access == Access::Service);
-        Ok(Self { inner: Arc::new(Inner { writer, readers, _lock: lock }) })
+        let reserve = space::Reserve::new(directory);
+        let writer = writer::Writer::start(writer, connect, reserve.clone(), access == Access::Service);
+        Ok(Self { inner: Arc::new(Inner { writer, readers, reserve, _lock: lock }) })
     }
 
     /// Counts the commits. Subscribe *before* looking for work: whatever is committed afterwards is then noticed.

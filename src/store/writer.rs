@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     StoreError, connect,
     intake::{AnyIntake, Intake, IntakeJob, apply_all},
+    space::Reserve,
 };
 
 /// How many jobs share a commit at the most.
@@ -52,10 +53,10 @@ trait Job: Send {
 
 impl Writer {
     /// Begins to write. `tidies_up`: the log is brought back to nothing at the end, which a command leaves to the service.
-    pub fn start(conn: SqliteConnection, options: SqliteConnectOptions, tidies_up: bool) -> Self {
+    pub fn start(conn: SqliteConnection, options: SqliteConnectOptions, reserve: Reserve, tidies_up: bool) -> Self {
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let commits = watch::Sender::new(0);
-        let worker = Worker { conn: Some(conn), options, commits: commits.clone(), tidies_up };
+        let worker = Worker { conn: Some(conn), options, commits: commits.clone(), reserve, tidies_up };
         tokio::spawn(worker.run(inbox));
         Self { jobs, commits }
     }
@@ -155,6 +156,7 @@ struct Worker {
     conn: Option<SqliteConnection>,
     options: SqliteConnectOptions,
     commits: watch::Sender<u64>,
+    reserve: Reserve,
     tidies_up: bool,
 }
 
@@ -173,6 +175,11 @@ impl Group {
     fn answer(self, result: &Result<(), StoreError>) {
         self.intakes.into_iter().for_each(|intake| intake.answer(result.clone()));
         self.jobs.into_iter().for_each(|job| job.answer(result.clone()));
+    }
+
+    /// The disk is too full for calls.
+    fn refuse_calls(&mut self) {
+        self.intakes.drain(..).for_each(|intake| intake.answer(Err(StoreError::Full)));
     }
 
     /// The same jobs, one a group.
@@ -231,7 +238,21 @@ impl Worker {
 
     /// Commits a group, or takes it apart.
     async fn settle(&mut self, mut group: Group) {
-        let Err(error) = self.commit(&mut group).await else {
+        if !group.intakes.is_empty() && !self.reserve.admits_calls() {
+            group.refuse_calls();
+        }
+        if group.len() == 0 {
+            return;
+        }
+        let mut result = self.commit(&mut group).await;
+        if matches!(result, Err(StoreError::Full)) && self.reserve.release(false) {
+            result = self.commit(&mut group).await;
+        }
+        if matches!(result, Err(StoreError::Full)) && !group.jobs.is_empty() && self.reserve.release(true) {
+            group.refuse_calls();
+            result = self.commit(&mut group).await;
+        }
+        let Err(error) = result else {
             self.commits.send_modify(|count| *count += 1);
             return group.answer(&Ok(()));
         };

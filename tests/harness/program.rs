@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread::JoinHandle,
     time::Duration,
@@ -27,6 +27,8 @@ pub struct Program {
     handles: Option<u32>,
     /// Everything it printed on stderr so far.
     printed: watch::Sender<String>,
+    /// A command that runs the service: a tracer, another mount namespace. Empty: none.
+    within: Vec<String>,
 }
 
 /// A running service, and the thread that reads what it prints.
@@ -45,7 +47,8 @@ impl Program {
             data = directory.path().join("data").display(),
         );
         fs::write(directory.path().join("tillhook.toml"), text).expect("a configuration");
-        Self { directory, service: None, variables: Vec::new(), handles: None, printed: watch::Sender::default() }
+        let printed = watch::Sender::default();
+        Self { directory, service: None, variables: Vec::new(), handles: None, printed, within: Vec::new() }
     }
 
     /// The same with a variable in its environment.
@@ -60,11 +63,20 @@ impl Program {
         self
     }
 
+    /// From now on it is started by this command, which must become it or wait for it.
+    pub fn run_within(&mut self, command: &[String]) {
+        self.within = command.to_vec();
+    }
+
     /// Starts the service and returns the till's webhook address, once it is taken there.
     pub async fn serve(&mut self) -> String {
         let begins = self.printed.borrow().len();
-        let mut process =
-            self.command("serve").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program");
+        let mut process = self
+            .within(&self.within, "serve")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
         let log = BufReader::new(process.stderr.take().expect("its log"));
         let printed = self.printed.clone();
         let reader = std::thread::spawn(move || {
@@ -106,13 +118,20 @@ impl Program {
 
     /// A command on its directory; the words are what is typed.
     pub fn command(&self, words: &str) -> Command {
+        self.within(&[], words)
+    }
+
+    fn within(&self, others: &[String], words: &str) -> Command {
         // From where every file that is made may be read by everybody, unless the program sees to it.
         let limits = self.handles.map_or("umask 000".to_owned(), |handles| format!("umask 000 && ulimit -n {handles}"));
         let mut command = Command::new("/bin/sh");
+        if others.is_empty() {
+            command.env_clear();
+        }
         let variables = self.variables.iter().map(|(name, value)| (name, value));
-        command.current_dir(self.directory.path()).env_clear().envs(variables).stdin(Stdio::null());
-        command.args(["-c", &format!("{limits} && exec \"$0\" --config tillhook.toml \"$@\"")]);
-        command.arg(env!("CARGO_BIN_EXE_tillhook")).args(words.split(' '));
+        command.current_dir(self.directory.path()).envs(variables).stdin(Stdio::null());
+        command.args(["-c", &format!("{limits} && exec \"$@\""), "sh"]).args(others);
+        command.args([env!("CARGO_BIN_EXE_tillhook"), "--config", "tillhook.toml"]).args(words.split(' '));
         command
     }
 
@@ -138,6 +157,26 @@ impl Program {
         fs::read_to_string(format!("/proc/{}/status", service.process.id())).expect("it runs")
     }
 
+    /// The number of its process, or of the command that it runs within.
+    pub fn pid(&self) -> u32 {
+        self.service.as_ref().expect("a running service").process.id()
+    }
+
+    /// Asks it to end (SIGTERM); returns its exit code, once it has.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        signal("-TERM", self.pid());
+        self.ended().await
+    }
+
+    /// Waits until it has ended by itself; returns its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let Service { process, reader } = self.service.take().expect("a running service");
+        let process = std::cell::RefCell::new(process);
+        eventually("the program ends", async || process.borrow_mut().try_wait().expect("a child").is_some()).await;
+        reader.join().expect("all that it said");
+        process.into_inner().wait().expect("its end").code()
+    }
+
     /// Ends it without a warning (SIGKILL).
     pub fn kill(&mut self) {
         let mut service = self.service.take().expect("a running service");
@@ -149,6 +188,11 @@ impl Program {
     /// A file beside the configuration.
     pub fn place(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// The directory around everything it has.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The data directory.
@@ -166,7 +210,13 @@ impl Drop for Program {
     }
 }
 
-/// Waits until something holds in the database of another process, which tells nobody when it changes.
+/// Sends a signal to a process that a test has started.
+pub fn signal(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status();
+    assert!(sent.expect("the command `kill`").success(), "{signal} reaches {pid}");
+}
+
+/// Waits until something holds that happens in another process, which tells nobody when it does.
 pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
     const LOOK_AGAIN: Duration = Duration::from_millis(10);
     let looking = async {

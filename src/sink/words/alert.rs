@@ -108,7 +108,7 @@ impl Facts<'_> {
             ),
             EventType::StorageLow => self.text(
                 say("Le disque est presque plein".into(), "The disk is nearly full".into()),
-                self.lines(&[("Libre", "Free", "free"), ("Dossier", "Folder", "path")]),
+                [vec![self.free()], self.lines(&[("Dossier", "Folder", "path")])].concat(),
                 say(
                     "Libérez de la place ou agrandissez le disque : plein, il ne permet plus d'enregistrer les ventes.".into(),
                     "Make room or enlarge the disk: once it is full, sales can no longer be stored.".into(),
@@ -185,6 +185,14 @@ impl Facts<'_> {
         ])
     }
 
+    /// How much of the disk is free.
+    fn free(&self) -> String {
+        let bytes: u64 = self.get("free").parse().unwrap_or(0);
+        let (whole, tenth) = (bytes / 1_000_000, bytes / 100_000 % 10);
+        let [french, english] = [format!("{whole},{tenth} Mo"), format!("{whole}.{tenth} MB")];
+        self.line("Libre", "Free", &pick(self.locale, french, english))
+    }
+
     /// A line for each of these facts that is there: French label, English label, key.
     fn lines(&self, wanted: &[(&str, &str, &str)]) -> Vec<String> {
         let known = wanted.iter().map(|(french, english, key)| (french, english, self.get(key)));
@@ -258,6 +266,15 @@ mod tests {
             ["Technical detail: gone", "Since: 21 Nov 2026 at 13:00 UTC", "Waiting: 12", "Given up: 0"]
         );
         assert!(text.what_to_do.is_some_and(|advice| advice.contains("`tillhook sinks resume team`")));
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_described_with_what_is_left_of_it() {
+        let facts = json!({ "free": 3_145_728, "path": "/data" });
+        let [french, english] = [Locale::Fr, Locale::En]
+            .map(|locale| alert_text(&event(EventType::StorageLow, facts.clone()), None, locale).lines);
+        assert_eq!(french, ["Libre\u{a0}: 3,1 Mo", "Dossier\u{a0}: /data"]);
+        assert_eq!(english, ["Free: 3.1 MB", "Folder: /data"]);
     }
 
     #[test]

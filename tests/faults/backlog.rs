@@ -1,0 +1,132 @@
+//! A long past and a long queue: starting, answering, delivering and listing are as quick as on an empty database.
+
+use std::time::{Duration, Instant};
+
+use sqlx::Connection as _;
+use tillhook::{
+    order::Phase,
+    store::{Access, DeliveryFilter, OrderFilter, Store},
+    till::{self, Voice},
+};
+
+use super::{
+    bench::{self, Bench},
+    ledger, report, scale,
+};
+use crate::harness::program::eventually;
+
+/// How many calls the time of an answer is taken from.
+const CALLS: usize = 40;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_million_orders_and_as_many_waiting_deliveries_slow_nothing_down() {
+    let rows: i64 = scale(20_000, 1_000_000);
+    let mut bench = Bench::prepare("").await;
+    let empty = Times::measure(&mut bench).await;
+    fill(&bench, rows).await;
+    let full = Times::measure(&mut bench).await;
+    println!("{empty:?}\n{full:?}");
+
+    let store = Store::open(&bench.data, Access::Command).await.expect("the database");
+    let began = Instant::now();
+    let orders = store.list_orders(&OrderFilter { shop: None, limit: 50 }).await.expect("orders");
+    let orders = (orders.len(), began.elapsed());
+    let filter = DeliveryFilter { limit: 50, ..DeliveryFilter::default() };
+    let began = Instant::now();
+    let deliveries = store.list_deliveries(&filter, jiff::Timestamp::MAX).await.expect("deliveries");
+    let listing = began.elapsed().max(orders.1);
+    store.close().await;
+    assert_eq!((orders.0, deliveries.len()), (50, 50));
+    let log = std::fs::metadata(bench.data.join("tillhook.db-wal")).expect("the log").len();
+
+    let limit = |millis| Duration::from_millis(millis);
+    assert!(full.start < limit(scale(20_000, 3_000)), "it started after {:?}", full.start);
+    assert!(listing < limit(scale(2_000, 500)), "a listing took {listing:?}");
+    assert!(full.answer < 3 * empty.answer + limit(scale(200, 5)), "{:?}, and {:?} before", full.answer, empty.answer);
+    assert!(
+        full.delivery < 3 * empty.delivery + limit(scale(500, 50)),
+        "{:?}, and {:?}",
+        full.delivery,
+        empty.delivery
+    );
+    assert!(log < 64 << 20, "the log is {log} bytes long");
+    report(
+        "A long queue slows nothing down",
+        "tests/faults/backlog.rs",
+        &format!(
+            "{rows} orders with {rows} waiting deliveries: start {} ms (empty {}), answer {:.1} ms (empty {:.1}), first delivery {} ms \
+             (empty {}), listings {} ms, log {} MiB",
+            full.start.as_millis(),
+            empty.start.as_millis(),
+            full.answer.as_secs_f64() * 1e3,
+            empty.answer.as_secs_f64() * 1e3,
+            full.delivery.as_millis(),
+            empty.delivery.as_millis(),
+            listing.as_millis(),
+            log >> 20,
+        ),
+    );
+}
+
+#[derive(Debug)]
+struct Times {
+    /// From the start of the program until it listens.
+    start: Duration,
+    /// The middle of some calls.
+    answer: Duration,
+    /// From an answer until the sink has the order, the middle of some.
+    delivery: Duration,
+}
+
+impl Times {
+    async fn measure(bench: &mut Bench) -> Self {
+        let began = Instant::now();
+        bench.serve().await;
+        let start = began.elapsed();
+        let (mut answers, mut deliveries) = (Vec::new(), Vec::new());
+        for _ in 0..CALLS {
+            let order = bench.till.sell();
+            let request = bench::request(&till::encode(&order, Phase::Validated, Voice::default()));
+            let answered = bench::call(bench.address(), &request).await.expect("a door");
+            assert_eq!(answered.status, Some(200));
+            let call = (order.internal_id, Phase::Validated);
+            eventually("it is delivered", async || bench.sink.arrivals().calls.contains_key(&call)).await;
+            answers.push(answered.took);
+            deliveries.push(answered.at.elapsed());
+        }
+        assert_eq!(bench.program.terminate().await, Some(0));
+        answers.sort_unstable();
+        deliveries.sort_unstable();
+        Self { start, answer: answers[CALLS / 2], delivery: deliveries[CALLS / 2] }
+    }
+}
+
+/// Makes many orders out of one, each with its event and a delivery to `erp` that is due in an hour.
+async fn fill(bench: &Bench, rows: i64) {
+    let mut conn = ledger::open(&bench.data).await;
+    for statement in [
+        "PRAGMA synchronous = OFF",
+        "BEGIN",
+        "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) SELECT i FROM n",
+        "INSERT INTO customer_order (key, shop, test, internal_id, order_id, state, timeline, last_event, received_at, updated_at)
+         SELECT printf('ord_%032x', i), shop, test, 'old' || i, 'old' || i, state, timeline, printf('evt_%032x', i),
+                received_at, updated_at
+         FROM n, (SELECT * FROM customer_order LIMIT 1)",
+        "INSERT INTO event (id, type, shop, shop_name, order_key, at, test, data)
+         SELECT printf('evt_%032x', i), type, shop, shop_name, printf('ord_%032x', i), at, test, data
+         FROM n, (SELECT * FROM event WHERE type = 'order.validated' LIMIT 1)",
+        "INSERT INTO delivery (id, sink, event_id, event_type, shop, order_key, lane, purpose, status, open, settle_until,
+                               invoice_until, due_at, created_at)
+         SELECT printf('dlv_%032x', i), sink, printf('evt_%032x', i), event_type, shop, printf('ord_%032x', i),
+                sink || '/' || printf('ord_%032x', i), purpose, 'pending', 1, settle_until, invoice_until,
+                due_at + 3600000000, created_at
+         FROM n, (SELECT * FROM delivery WHERE sink = 'erp' ORDER BY seq DESC LIMIT 1)",
+        "COMMIT",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+    ] {
+        let query = sqlx::query(statement);
+        let query = if statement.contains("$1") { query.bind(rows) } else { query };
+        query.execute(&mut conn).await.expect("rows");
+    }
+    conn.close().await.expect("closed");
+}
