@@ -170,13 +170,13 @@ CREATE TABLE invoice (
 CREATE INDEX invoice_due ON invoice (next_attempt_at) WHERE status = 'pending';
 CREATE INDEX invoice_by_sha256 ON invoice (sha256) WHERE sha256 IS NOT NULL;
 
--- One row that /readyz changes, to know that the disk still takes a write.
 -- Its one row is there from when somebody was told that the disk is nearly full until there is ample space again.
 CREATE TABLE space_outage (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
     told_at INTEGER NOT NULL
 ) STRICT;
 
+-- One row that /readyz changes, to know that the disk still takes a write.
 CREATE TABLE probe (
     id    INTEGER PRIMARY KEY,
     times INTEGER NOT NULL

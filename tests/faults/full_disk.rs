@@ -51,7 +51,7 @@ async fn on_a_full_disk_selling_goes_on_for_a_while_a_person_is_told_once_and_sp
         eventually("the reserve is used", async || set_aside() == 0).await;
         eventually("a person is told", async || bench.sink.arrivals().alerts.len() == outage).await;
         let (status, said) = is_ready().await;
-        assert!(status == 503 || said == "ok, but space on the disk is low\n", "{status} {said}");
+        assert!(status == 503 || said == "ok\nwarning: space on the disk is low\n", "{status} {said}");
         eventually("the reserve is used up too", async || answers(full, 503).len() > 20).await;
         // An answer of /readyz holds for a second.
         eventually("the service is not ready", async || is_ready().await.0 == 503).await;

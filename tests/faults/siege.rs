@@ -2,14 +2,14 @@
 //! and the program ends when it is told to.
 
 use std::{
-    fs,
+    fs, io,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
 };
 
@@ -19,8 +19,9 @@ use super::{
     ledger::percentile,
     report, scale,
 };
-/// Connections that never say anything; what one address may have beyond that is the door's own test.
-const HALF_OPEN: usize = 180;
+/// Connections that never say anything, all from one address, and how long each of them is away after it was dropped.
+const HALF_OPEN: usize = 2_000;
+const AWAY: Duration = Duration::from_secs(5);
 
 /// Tills that send a byte a second.
 const SLOW_TILLS: usize = 20;
@@ -120,10 +121,13 @@ fn strangers(to: SocketAddr) -> JoinSet<()> {
     for number in 0..HALF_OPEN + SLOW_TILLS {
         strangers.spawn(async move {
             let request = bench::request(&crate::harness::form(&[("type", "validated"), ("orderInternalID", "slow")]));
+            // Neither shares the address of the tills that sell, as in life.
+            let from = if number < HALF_OPEN { [127, 0, 0, 2] } else { [127, 0, 0, 3] };
             loop {
-                let Ok(mut stream) = TcpStream::connect(to).await else { return };
+                let Ok(mut stream) = connect(from, to).await else { return };
                 if number < HALF_OPEN {
                     let _ = stream.read(&mut [0; 64]).await;
+                    tokio::time::sleep(AWAY).await;
                     continue;
                 }
                 for byte in &request {
@@ -136,4 +140,10 @@ fn strangers(to: SocketAddr) -> JoinSet<()> {
         });
     }
     strangers
+}
+
+async fn connect(from: [u8; 4], to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    socket.connect(to).await
 }

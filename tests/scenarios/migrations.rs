@@ -27,6 +27,7 @@ const SAMPLES: &[(i64, &str)] = &[(
      INSERT INTO attempt (delivery_id, number, at, duration_ms, verdict) VALUES ('dlv_1', 1, 1, 12, 'retry');
      INSERT INTO sink_state (sink, first_ran_at) VALUES ('erp', 1);
      INSERT INTO invoice (order_key, shop, status, first_seen_at, wait_until) VALUES ('ord_1', 'dupont', 'pending', 1, 2);
+     INSERT INTO space_outage VALUES (1, 1);
      INSERT INTO probe VALUES (1, 1);",
 )];
 
