@@ -7,4 +7,5 @@ mod harness;
 mod cli;
 mod contract;
 mod house;
+mod model;
 mod scenarios;
