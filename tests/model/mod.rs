@@ -117,6 +117,10 @@ type Mix = [u32; 5];
 fn op([calls, answers, waits, people, crashes]: Mix) -> impl Strategy<Value = Op> {
     let phase = prop_oneof![Just(Phase::Validated), Just(Phase::Terminated)];
     let said = (0..3_usize, phase, 0..3_u8).prop_map(|(order, phase, variant)| Said { order, phase, variant });
+    let calls_at_once = prop_oneof![
+        3 => prop::collection::vec(said.clone(), 1),
+        1 => prop::collection::vec(said, 2..4),
+    ];
     let answer = prop_oneof![
         2 => Just(Answer::Taken),
         3 => Just(Answer::Later),
@@ -129,7 +133,7 @@ fn op([calls, answers, waits, people, crashes]: Mix) -> impl Strategy<Value = Op
     let wait = prop_oneof![Just(1), Just(12), Just(29), Just(75), Just(720), Just(3600), Just(13_000), Just(90_000)];
     let sink = 0..SINKS.len();
     prop_oneof![
-        calls => prop::collection::vec(said.clone(), 1..4).prop_map(|said| Op::Announce(said, false)),
+        calls => calls_at_once.clone().prop_map(|said| Op::Announce(said, false)),
         answers => (sink.clone(), prop::collection::vec(answer, 1..5)).prop_map(|(sink, told)| Op::Answers(sink, told)),
         waits => wait.prop_map(Op::Wait),
         1 => (1..FARTHEST_BACK.as_secs()).prop_map(Op::SetBack),
@@ -139,7 +143,7 @@ fn op([calls, answers, waits, people, crashes]: Mix) -> impl Strategy<Value = Op
         people => (sink, any::<bool>()).prop_map(|(sink, force)| Op::RetryDead(sink, force)),
         people => any::<Index>().prop_map(Op::Skip),
         crashes => Just(Op::Crash),
-        crashes => prop::collection::vec(said, 1..4).prop_map(|said| Op::Announce(said, true)),
+        crashes => calls_at_once.prop_map(|said| Op::Announce(said, true)),
     ]
 }
 
@@ -160,7 +164,7 @@ fn explore(sequences: u32, mix: Mix) {
     // A world in which a sequence failed is not used again.
     let world: RefCell<Option<(World, u32)>> = RefCell::default();
     let patience = Cell::new(HANG);
-    let result = TestRunner::new(config).run(&prop::collection::vec(op(mix), 1..12), |ops| {
+    let result = TestRunner::new(config).run(&prop::collection::vec(op(mix), 1..10), |ops| {
         runtime.block_on(async {
             let (mut shared, used) = match world.take() {
                 Some((world, used)) if used < SEQUENCES_A_WORLD => (world, used + 1),
@@ -180,7 +184,7 @@ fn explore(sequences: u32, mix: Mix) {
 
 #[test]
 fn the_program_and_the_model_agree_while_calls_come_and_far_sides_behave() {
-    explore(2500, [40, 8, 16, 1, 1]);
+    explore(2500, [40, 8, 20, 1, 1]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tillhook::{
 use super::{
     Answer, SINKS, TIMEOUT,
     far::{Entry, Seen},
-    reference::Reference,
+    reference::{Reference, Sink},
 };
 
 #[derive(Debug, Default)]
@@ -206,6 +206,13 @@ impl Referee {
             && messages.iter().zip(&rows).all(|(nth, row)| lane(nth) == (row.sink, row.order));
         rule(same, &format!("the deliveries are other ones: {:?}", rows))?;
         Ok(messages.into_iter().zip(rows).collect())
+    }
+
+    /// Whether a sink is well and has nothing to do.
+    pub fn is_idle(&self, sink: usize) -> bool {
+        let Sink { paused, held_until, failing_since } = self.model.sinks[sink];
+        let open = self.model.messages.iter().any(|message| message.sink == sink && message.status == "open");
+        !open && paused.is_none() && failing_since.is_none() && held_until <= self.model.now
     }
 
     /// What must hold when everything is over.

@@ -21,7 +21,7 @@ pub struct Order {
     pub events: Vec<(EventType, Standing)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Sink {
     pub paused: Option<f64>,
     pub held_until: f64,

@@ -147,7 +147,7 @@ impl<'a> Run<'a> {
         self.world.answers.iter().for_each(|answers| answers.lock().expect("a lock").clear());
         self.wait(Duration::from_secs_f64(TIMEOUT) + 20 * FARTHEST_BACK);
         self.settle().await?;
-        for sink in 0..SINKS.len() {
+        for sink in (0..SINKS.len()).filter(|sink| !self.referee.is_idle(*sink)).collect::<Vec<_>>() {
             self.pause(sink).await?;
             self.resume(sink).await?;
         }
