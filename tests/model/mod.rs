@@ -21,7 +21,6 @@ use std::{
 
 use proptest::{
     prelude::*,
-    sample::Index,
     test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner},
 };
 use tillhook::{order::Phase, route::PerOrder};
@@ -106,9 +105,10 @@ enum Op {
     Pause(usize),
     Resume(usize),
     Crash,
-    Retry(Index, bool),
+    /// Of the sequence's deliveries the nth, counted round.
+    Retry(usize, bool),
     RetryDead(usize, bool),
-    Skip(Index),
+    Skip(usize),
 }
 
 /// How often each kind of operation comes: calls, answers, waits, people, crashes.
@@ -139,9 +139,9 @@ fn op([calls, answers, waits, people, crashes]: Mix) -> impl Strategy<Value = Op
         1 => (1..FARTHEST_BACK.as_secs()).prop_map(Op::SetBack),
         people => sink.clone().prop_map(Op::Pause),
         people => sink.clone().prop_map(Op::Resume),
-        people => any::<(Index, bool)>().prop_map(|(nth, force)| Op::Retry(nth, force)),
+        people => (0..16_usize, any::<bool>()).prop_map(|(nth, force)| Op::Retry(nth, force)),
         people => (sink, any::<bool>()).prop_map(|(sink, force)| Op::RetryDead(sink, force)),
-        people => any::<Index>().prop_map(Op::Skip),
+        people => (0..16_usize).prop_map(Op::Skip),
         crashes => Just(Op::Crash),
         crashes => calls_at_once.prop_map(|said| Op::Announce(said, true)),
     ]
@@ -180,6 +180,19 @@ fn explore(sequences: u32, mix: Mix) {
         })
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// Sequences that found something once.
+#[test]
+fn the_program_and_the_model_agree_where_they_once_did_not() {
+    let says = |phase| Op::Announce(vec![Said { order: 0, phase, variant: 0 }], false);
+    let sent_again_while_the_next_is_under_way =
+        [says(Phase::Validated), Op::Answers(0, vec![Answer::Hang]), says(Phase::Terminated), Op::Retry(0, true)];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for ops in [sent_again_while_the_next_is_under_way] {
+        let done = runtime.block_on(async { Run::new(&mut World::new().await, HANG).go(&ops).await });
+        done.unwrap_or_else(|why| panic!("{why}"));
+    }
 }
 
 #[test]

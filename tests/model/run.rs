@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use proptest::sample::Index;
 use tillhook::{clock::Clock, store::StoreError};
 
 use super::{FARTHEST_BACK, Op, SINKS, Said, TIMEOUT, referee::Referee, world::World, world::name};
@@ -44,9 +43,9 @@ impl<'a> Run<'a> {
             Op::Pause(sink) => self.pause(*sink).await?,
             Op::Resume(sink) => self.resume(*sink).await?,
             Op::Crash => self.world.crash(&mut self.referee).await?,
-            Op::Retry(nth, force) => self.retry(nth, *force).await?,
+            Op::Retry(nth, force) => self.retry(*nth, *force).await?,
             Op::RetryDead(sink, force) => self.retry_dead(*sink, *force).await?,
-            Op::Skip(nth) => self.skip(nth).await?,
+            Op::Skip(nth) => self.skip(*nth).await?,
         }
         self.settle().await
     }
@@ -90,7 +89,7 @@ impl<'a> Run<'a> {
     }
 
     /// What `deliveries retry ID` does.
-    async fn retry(&mut self, nth: &Index, force: bool) -> Done {
+    async fn retry(&mut self, nth: usize, force: bool) -> Done {
         let Some(nth) = self.choose(nth) else { return Ok(()) };
         let (id, overtaken) = (self.referee.id(nth), self.referee.is_overtaken(nth));
         same("whether it is overtaken", self.world.store().is_overtaken(id).await, overtaken)?;
@@ -122,7 +121,7 @@ impl<'a> Run<'a> {
         self.referee.asked_again += 1;
     }
 
-    async fn skip(&mut self, nth: &Index) -> Done {
+    async fn skip(&mut self, nth: usize) -> Done {
         let Some(nth) = self.choose(nth) else { return Ok(()) };
         self.skip_nth(nth).await
     }
@@ -136,9 +135,9 @@ impl<'a> Run<'a> {
         same("what skipping says", self.world.store().skip_delivery(self.referee.id(nth)).await, expected)
     }
 
-    fn choose(&self, nth: &Index) -> Option<usize> {
+    fn choose(&self, nth: usize) -> Option<usize> {
         let count = self.referee.model.messages.len();
-        (count > 0).then(|| nth.index(count))
+        (count > 0).then(|| nth % count)
     }
 
     /// Every far side is well again, and what waits is let go. Dead deliveries are skipped, lest the next sequence finds

@@ -147,8 +147,11 @@ impl World {
                 Some(missing) => missing,
                 None => {
                     let lines = self.lines(referee.model.messages.len()).await;
-                    let Err(difference) = referee.compare(&self.rows(&lines)) else { return Ok(()) };
-                    difference
+                    // The rows may say that something is due which the model could not know to be.
+                    match referee.compare(&self.rows(&lines)).err().or_else(|| referee.is_missing()) {
+                        Some(difference) => difference,
+                        None => return Ok(()),
+                    }
                 }
             };
             tokio::select! {
