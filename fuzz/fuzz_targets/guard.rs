@@ -36,13 +36,23 @@ fn judge(address: IpAddr) {
 
 fn agree(address: IpAddr, passes: bool) {
     let private = |it: Ipv4Addr| {
-        it.is_private() || it.is_loopback() || it.is_link_local() || it.is_unspecified() || it.is_broadcast()
-            || it.is_documentation() || it.is_multicast()
+        it.is_private()
+            || it.is_loopback()
+            || it.is_link_local()
+            || it.is_unspecified()
+            || it.is_broadcast()
+            || it.is_documentation()
+            || it.is_multicast()
     };
     let is_private = match address {
         IpAddr::V4(it) => private(it),
-        IpAddr::V6(it) => it.is_loopback() || it.is_unspecified() || it.is_unique_local()
-            || it.is_unicast_link_local() || it.is_multicast(),
+        IpAddr::V6(it) => {
+            it.is_loopback()
+                || it.is_unspecified()
+                || it.is_unique_local()
+                || it.is_unicast_link_local()
+                || it.is_multicast()
+        }
     };
     assert!(!passes || !is_private && !within(address).is_some_and(private), "{address} passes");
 }

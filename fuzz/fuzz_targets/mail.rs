@@ -23,5 +23,9 @@ fuzz_target!(|data: &[u8]| {
     assert!(!mail.replace("\r\n", "").contains(['\r', '\n']), "{mail}");
     let (head, _) = mail.split_once("\r\n\r\n").expect("a head");
     let named = |name: &str| head.split("\r\n").filter(|line| line.to_lowercase().starts_with(name)).count();
-    assert_eq!((named("to:"), named("cc:"), named("bcc:"), named("from:"), named("subject:")), (1, 0, 0, 1, 1), "{head}");
+    assert_eq!(
+        (named("to:"), named("cc:"), named("bcc:"), named("from:"), named("subject:")),
+        (1, 0, 0, 1, 1),
+        "{head}"
+    );
 });
