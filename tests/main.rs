@@ -8,4 +8,5 @@ mod cli;
 mod contract;
 mod faults;
 mod house;
+mod model;
 mod scenarios;

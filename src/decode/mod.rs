@@ -13,6 +13,8 @@ mod customer;
 mod date;
 mod fields;
 mod form;
+#[doc(hidden)]
+pub mod fuzzing;
 mod items;
 mod json;
 mod multipart;

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// An instant with the offset of the shop at that instant, written as RFC 3339 (`2026-11-21T14:03:10+01:00`).
 ///
-/// Equality and order are those of the instant.
+/// Equality and order are those of the instant. The offset is in whole minutes, because RFC 3339 knows no others; before
+/// there were time zones, noon was not at a whole minute.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     at: Timestamp,
@@ -20,7 +21,7 @@ pub struct Moment {
 impl Moment {
     /// The instant `at` as a clock on the shop's wall shows it.
     pub fn new(at: Timestamp, zone: &TimeZone) -> Self {
-        Self { at, offset: zone.to_offset(at) }
+        Self { at, offset: whole_minutes(zone.to_offset(at)) }
     }
 
     /// The instant.
@@ -36,8 +37,12 @@ impl Moment {
 
 impl From<&Zoned> for Moment {
     fn from(zoned: &Zoned) -> Self {
-        Self { at: zoned.timestamp(), offset: zoned.offset() }
+        Self { at: zoned.timestamp(), offset: whole_minutes(zoned.offset()) }
     }
+}
+
+fn whole_minutes(offset: Offset) -> Offset {
+    offset.round(jiff::Unit::Minute).unwrap_or(offset)
 }
 
 impl PartialEq for Moment {
@@ -83,5 +88,12 @@ mod tests {
         assert_eq!(json, "\"2026-11-21T14:03:10+01:00\"");
         let back: Moment = serde_json::from_str(&json).expect("a moment");
         assert_eq!(back.to_string(), moment.to_string());
+    }
+    #[test]
+    fn a_moment_from_before_time_zones_stays_the_same_through_json() {
+        let zone = TimeZone::get("Europe/Paris").expect("a zone");
+        let moment = Moment::new("1202-09-30T23:50:39Z".parse().expect("an instant"), &zone);
+        let json = serde_json::to_string(&moment).expect("json");
+        assert_eq!(serde_json::from_str::<Moment>(&json).expect("a moment"), moment);
     }
 }

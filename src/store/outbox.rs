@@ -91,11 +91,13 @@ const CANDIDATES: &str = "
     LEFT JOIN customer_order o ON o.key = d.order_key LEFT JOIN event latest ON latest.id = o.last_event
     LEFT JOIN invoice i ON i.order_key = d.order_key LEFT JOIN delivery t ON t.id = d.thread_of
     WHERE d.sink = $1 AND d.open = 1 AND d.due_at <= $2 AND d.status <> 'sending'
-      AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = d.lane AND p.open = 1 AND p.seq < d.seq)
+      AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = d.lane AND p.open = 1
+                      AND (p.seq < d.seq OR p.status = 'sending'))
     ORDER BY d.due_at, d.seq LIMIT $3";
 
 impl Store {
-    /// The deliveries of a sink that may be attempted at `now`, at most one a lane, longest due first. One that cannot be
+    /// The deliveries of a sink that may be attempted at `now`, at most one a lane, longest due first. Nothing of a lane
+    /// may while something of it is being sent, also where a person had an earlier delivery sent again. One that cannot be
     /// read is to be given up ([`Store::bury`]): it would be found again and again.
     ///
     /// # Errors
@@ -165,7 +167,8 @@ impl Store {
                             WHERE d.open = 1 AND (d.status = 'sending' OR (d.due_at <= $1 AND s.paused_at IS NULL
                                   AND coalesce(s.held_until, 0) <= $1
                                   AND NOT EXISTS (SELECT 1 FROM delivery p
-                                                  WHERE p.lane = d.lane AND p.open = 1 AND p.seq < d.seq))))
+                                                  WHERE p.lane = d.lane AND p.open = 1
+                                                    AND (p.seq < d.seq OR p.status = 'sending')))))
                  OR EXISTS (SELECT 1 FROM invoice WHERE status = 'pending' AND next_attempt_at <= $1 AND url IS NOT NULL)",
         )
         .bind(micros(now))
@@ -232,7 +235,8 @@ async fn start_one(
              without_invoice = CASE WHEN payload IS NULL AND $4 IS NOT NULL THEN $5 ELSE without_invoice END,
              payload = coalesce(payload, $4)
          WHERE id = $1 AND version = $2 AND open = 1 AND status <> 'sending'
-           AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = delivery.lane AND p.open = 1 AND p.seq < delivery.seq)
+           AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = delivery.lane AND p.open = 1
+                           AND (p.seq < delivery.seq OR p.status = 'sending'))
            AND NOT EXISTS (SELECT 1 FROM sink_state s WHERE s.sink = delivery.sink AND s.paused_at IS NOT NULL)",
     )
     .bind(started.id.to_string())

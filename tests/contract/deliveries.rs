@@ -6,7 +6,7 @@ use tillhook::order::Phase;
 
 use super::{MORTAL, erp, let_die, with_cash_box};
 use crate::{
-    far::http::{Answer, HttpFar},
+    far::http::{Answer, HttpFar, Request},
     harness::{App, form, name},
 };
 
@@ -170,6 +170,32 @@ async fn of_one_order_at_most_one_delivery_is_active() {
     far.be_silent(false);
     app.settle().await;
     assert_eq!(far.requests().len(), 3);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn of_one_order_at_most_one_delivery_is_active_also_when_a_person_has_an_earlier_one_sent_again() {
+    let far = HttpFar::start().await;
+    let app = App::start(&erp(&far)).await;
+    let order = app.announce_without_pdf(Phase::Validated).await;
+    app.settle().await;
+    far.be_silent(true);
+    app.announce(&order, Phase::Terminated).await;
+    far.asked(2).await;
+    let first = app.deliveries("erp").await[0].id;
+    assert!(
+        app.store().retry_delivery(first, app.now(), true).await.expect("the database answers"),
+        "it is sent again"
+    );
+    // Another order goes through the same worker afterwards, so the worker has seen what was asked of it.
+    app.announce_without_pdf(Phase::Validated).await;
+    far.asked(3).await;
+    assert_eq!(app.statuses_of("erp", &order.internal_id).await, ["retrying", "sending"]);
+    far.be_silent(false);
+    app.settle().await;
+    let about_it = |request: &&Request| request.json()["data"]["internal_id"] == order.internal_id;
+    let told: Vec<_> = far.requests().iter().filter(about_it).map(Request::event_type).collect();
+    assert_eq!(told, ["order.validated", "order.terminated", "order.validated"]);
     app.finish().await;
 }
 

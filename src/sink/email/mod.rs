@@ -8,6 +8,8 @@
 mod address;
 mod clean;
 mod compose;
+#[doc(hidden)]
+pub mod fuzzing;
 mod letter;
 mod smtp;
 mod templates;

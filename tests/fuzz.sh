@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs every fuzz target for a while; fails at the first find and says where it is kept.
+#
+#   tests/fuzz.sh [SECONDS] [TARGET…]     60 seconds each, all of them, when nothing is said
+#
+# Needs cargo-fuzz (cargo install --locked cargo-fuzz) and a C++ compiler (apt-get install g++), and the usual Rust: the
+# sanitizers, which need a nightly one, are left out, because there is no unsafe code of ours.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=${1:-60}
+shift || true
+case "$seconds" in
+    "" | *[!0-9]*) echo "usage: tests/fuzz.sh [SECONDS] [TARGET…]" >&2; exit 2 ;;
+esac
+for tool in cargo-fuzz c++; do
+    command -v "$tool" >/dev/null || { echo "tests/fuzz.sh needs $tool; its head says how to get it" >&2; exit 1; }
+done
+if [ $# -eq 0 ]; then
+    set -- $(cd fuzz/fuzz_targets && ls *.rs | sed 's/\.rs$//')
+fi
+
+export RUSTC_BOOTSTRAP=1
+cargo fuzz build -s none
+for target in "$@"; do
+    printf '\n== %s, %s s\n' "$target" "$seconds"
+    # What is found on the way goes to a directory of its own, so that the committed seeds stay few.
+    mkdir -p "fuzz/found/$target"
+    cargo fuzz run -s none "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
+        -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1
+done
