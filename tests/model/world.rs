@@ -274,8 +274,9 @@ fn shop() -> ShopId {
     "dupont".parse().expect("a name")
 }
 
-/// Seconds since the first of October 2026, to the millisecond.
+/// Seconds since the first of October 2026, to the microsecond, as the database keeps time: were less kept, a delivery
+/// that is due a moment from now would be taken for one that is due.
 fn seconds(at: Timestamp) -> f64 {
-    const OCTOBER: i64 = 1_790_812_800_000;
-    (at.as_millisecond() - OCTOBER) as f64 / 1000.0
+    const OCTOBER: i64 = 1_790_812_800_000_000;
+    (at.as_microsecond() - OCTOBER) as f64 / 1e6
 }
