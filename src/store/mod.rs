@@ -142,15 +142,17 @@ impl Store {
         self.inner.readers.close().await;
     }
 
-    /// Whether the database can be written: commits a transaction that changes a row.
+    /// Whether calls can be stored: commits a transaction that changes a row, and asks for the room that calls need. What
+    /// is kept for deliveries and alerts would take that row on a disk on which every call is refused.
     ///
     /// # Errors
-    /// What the database says.
+    /// What the database says; [`StoreError::Full`] while calls are refused.
     pub async fn probe(&self) -> Result<(), StoreError> {
         // A row that changes: a commit of nothing would succeed on a full disk.
         const PROBE: &str =
             "INSERT INTO probe (id, times) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET times = times + 1";
-        self.write(|conn| Box::pin(async move { sqlx::query(PROBE).execute(conn).await.map(drop) })).await
+        self.write(|conn| Box::pin(async move { sqlx::query(PROBE).execute(conn).await.map(drop) })).await?;
+        if self.inner.reserve.admits_calls() { Ok(()) } else { Err(StoreError::Full) }
     }
 
     /// Brings the write-ahead log back to nothing where no reader needs it. Returns whether it is.

@@ -169,10 +169,12 @@ impl Referee {
             let differs = |what: &str| format!("{what} of {message:?} is not that of {:?}", row.line);
             let paused = self.model.sinks[message.sink].paused.is_some();
             let due = row.due.filter(|_| message.status == "open").unwrap_or(message.due.0);
+            // Of a delivery behind another no time is shown, and where the model knows a span only the program knows which.
+            let unknown = row.due.is_none() && message.due.0 <= self.model.now && self.model.now < message.due.1;
             let shown = match message.status {
                 "open" if paused => "paused",
                 "open" if message.attempts > 0 => "retrying",
-                "open" if due > self.model.now => "waiting",
+                "open" if due > self.model.now || unknown && row.line.status == "waiting" => "waiting",
                 "open" => "due",
                 "merged" | "by hand" => "skipped",
                 over => over,
