@@ -82,6 +82,11 @@ impl Worker {
         let limit = if self.lane.sink.min_interval().is_some() { 1 } else { room };
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let found = self.outbox.store.candidates(&self.lane.name, now, limit).await?;
+        // Set back while we read, the clock makes what came since look due before its time.
+        let is_now = self.outbox.clock.now();
+        if is_now < now {
+            return Ok(Some(is_now));
+        }
         if found.is_empty() {
             return self.outbox.store.next_due(&self.lane.name, now).await;
         }
