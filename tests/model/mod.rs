@@ -4,9 +4,6 @@
 //! `reference.rs` holds the rules, `referee.rs` watches attempts and rows with them, `world.rs` is the real program,
 //! `far.rs` its far sides, `run.rs` does each operation on both. A failed sequence is shrunk; its seed goes to `regressions.txt`, and what it showed becomes a
 //! test with a name in `contract/`. `PROPTEST_CASES=20000` makes every run here longer.
-//!
-//! Not among the operations yet: `customers erase`. Its place is [`Op`]; the model's part is that bodies of what is over
-//! go and that what is open is still told.
 
 mod far;
 mod referee;
@@ -109,6 +106,8 @@ enum Op {
     Retry(usize, bool),
     RetryDead(usize, bool),
     Skip(usize),
+    /// The customer of an order asks to be forgotten.
+    Erase(usize),
 }
 
 /// How often each kind of operation comes: calls, answers, waits, people, crashes.
@@ -142,6 +141,7 @@ fn op([calls, answers, waits, people, crashes]: Mix) -> impl Strategy<Value = Op
         people => (0..16_usize, any::<bool>()).prop_map(|(nth, force)| Op::Retry(nth, force)),
         people => (sink, any::<bool>()).prop_map(|(sink, force)| Op::RetryDead(sink, force)),
         people => (0..16_usize).prop_map(Op::Skip),
+        people => (0..3_usize).prop_map(Op::Erase),
         crashes => Just(Op::Crash),
         crashes => calls_at_once.prop_map(|said| Op::Announce(said, true)),
     ]

@@ -163,6 +163,11 @@ impl Reference {
         (message.status, message.due, message.retries, message.first_at) = ("open", due, 0, None);
     }
 
+    /// The customer of an order is forgotten: whatever is sent of it from now on is made anew.
+    pub fn erase(&mut self, order: usize) {
+        self.messages.iter_mut().filter(|message| message.order == order).for_each(|message| message.body = None);
+    }
+
     /// A person gives a message up, unless it is over; what arrived before has arrived. Returns whether it did.
     pub fn skip(&mut self, nth: usize) -> bool {
         let message = &mut self.messages[nth];

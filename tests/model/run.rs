@@ -46,6 +46,7 @@ impl<'a> Run<'a> {
             Op::Retry(nth, force) => self.retry(*nth, *force).await?,
             Op::RetryDead(sink, force) => self.retry_dead(*sink, *force).await?,
             Op::Skip(nth) => self.skip(*nth).await?,
+            Op::Erase(order) => self.erase(*order).await?,
         }
         self.settle().await
     }
@@ -129,6 +130,12 @@ impl<'a> Run<'a> {
     async fn skip_nth(&mut self, nth: usize) -> Done {
         let expected = self.referee.model.skip(nth);
         same("what skipping says", self.world.store().skip_delivery(self.referee.id(nth)).await, expected)
+    }
+
+    /// What `customers erase` does to one order of the customer.
+    async fn erase(&mut self, order: usize) -> Done {
+        self.referee.model.erase(order);
+        same("what erasing says", self.world.erase(order).await, ())
     }
 
     fn choose(&self, nth: usize) -> Option<usize> {

@@ -16,7 +16,7 @@ use tillhook::{
     order::{Currency, Locale, Notification, OrderContent, OrderNotice, Shop, ShopId, SinkName, State},
     record::{Call, Origin, Outcome, Policy, Raw, Recorder, ShopPolicy, Unread},
     route::{Only, Rule, ShopPattern},
-    store::{Access, DeliveryFilter, DeliveryLine, OpenError, Store},
+    store::{Access, DeliveryFilter, DeliveryLine, OpenError, Store, StoreError},
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -117,6 +117,13 @@ impl World {
             join_all(calls.iter().map(|said| self.recorder().accept(call(), Ok::<_, Unread>(self.notice(said)))));
         let outcomes = outcomes.await.into_iter().map(|accepted| accepted.expect("a database").outcome);
         outcomes.map(|outcome| outcome == Outcome::Stored).collect()
+    }
+
+    /// Takes the customer out of an order, if it is known.
+    pub async fn erase(&self, order: usize) -> Result<(), StoreError> {
+        let found = self.store().orders_called(&self.number(order)).await?;
+        let orders = found.into_iter().map(|stored| (stored.key, None)).collect();
+        self.store().erase_orders(orders, Arc::default()).await
     }
 
     fn notice(&self, said: &Said) -> Notification {
