@@ -6,6 +6,7 @@
 //! **Invariant:** no address outside of the options is ever written to; a customer's is none of them.
 
 mod address;
+mod bounded;
 mod clean;
 mod compose;
 #[doc(hidden)]

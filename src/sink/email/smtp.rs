@@ -6,20 +6,23 @@
 //! **Invariant:** only 250 to the mail itself is success. No connection outlives its mail: dropping the future closes
 //! it, so that a half-finished dialogue is never continued by the next mail.
 
-use std::{error::Error as _, fmt, net::Ipv4Addr, time::Duration};
+use std::{error::Error as _, fmt, io, net::Ipv4Addr, time::Duration};
 
 use lettre::{
     Address,
     transport::smtp::{
         authentication::{Credentials, Mechanism},
-        client::{AsyncSmtpConnection, TlsParameters},
+        client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters},
         commands::{Data, Mail, Noop, Rcpt},
         extension::ClientId,
         response::Response,
     },
 };
 
-use super::{Tls, clean};
+use tokio::net::TcpStream;
+use tokio_util::compat::FuturesAsyncReadCompatExt as _;
+
+use super::{Tls, bounded::Bounded, clean};
 use crate::sink::{Reason, SinkError, trust};
 
 /// How long one address of the server may take to accept a connection. What comes after has the attempt's deadline.
@@ -91,10 +94,12 @@ impl Relay {
 
     /// Connects, encrypts and signs in, as configured.
     async fn open(&self) -> Walked<AsyncSmtpConnection> {
-        let implicit = if self.tls == Tls::Implicit { Some(self.tls_parameters()?) } else { None };
         let server = (self.host.as_str(), self.port);
         let hello = hello();
-        let mut session = AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &hello, implicit, None)
+        let stream = Bounded::connect(server, CONNECT_TIMEOUT).await.map_err(|error| unreachable(&error))?;
+        let stream: Box<dyn AsyncTokioStream> =
+            if self.tls == Tls::Implicit { Box::new(self.encrypt(stream).await?) } else { Box::new(stream) };
+        let mut session = AsyncSmtpConnection::connect_with_transport(stream, &hello)
             .await
             .map_err(|error| verdict(Step::Connect, &error))?;
         if self.tls == Tls::Starttls {
@@ -105,6 +110,15 @@ impl Relay {
             expect(Step::SignIn, &answer, &[235])?;
         }
         Ok(session)
+    }
+
+    /// Encrypts before a word is said.
+    #[allow(deprecated, reason = "lettre calls its stream private, and has no other door to its way of encrypting")]
+    async fn encrypt(&self, stream: Bounded<TcpStream>) -> Walked<impl AsyncTokioStream + 'static> {
+        let peer = stream.peer();
+        let mut stream = lettre::transport::smtp::client::AsyncNetworkStream::use_existing_tokio1(Box::new(stream));
+        stream.upgrade_tls(self.tls_parameters()?).await.map_err(|error| verdict(Step::Connect, &error))?;
+        Ok(Bounded::new(stream.compat(), peer))
     }
 
     /// Built for each connection: a machine without root certificates then fails here, with a word, and not at start.
@@ -170,6 +184,12 @@ fn verdict(step: Step, error: &lettre::transport::smtp::Error) -> SinkError {
         500.. => SinkError::reject(Reason::Refused, detail),
         _ => SinkError::retry(Reason::Unavailable, detail),
     }
+}
+
+/// What it means when no address of the server takes a connection.
+fn unreachable(error: &io::Error) -> SinkError {
+    let reason = if error.kind() == io::ErrorKind::TimedOut { Reason::TimeOut } else { Reason::Connect };
+    SinkError::retry(reason, format!("{}: {}", Step::Connect, clean::quote(&error.to_string())))
 }
 
 /// What it means when something fails and no answer of the server is the reason.
