@@ -2,8 +2,8 @@
 # Every check of this repository, cheapest first. Needs Debian with Rust; gets the rest by itself.
 #
 #   tests/run.sh          what every change must pass
-#   tests/run.sh --long   the same, then the fault bench in its long form (about half an hour), which ends with the table
-#                         for docs/reliability.md
+#   tests/run.sh --long   the same, then each fuzz target for a minute and the fault bench in its long form (about half an
+#                         hour), which ends with the table for docs/reliability.md
 #
 # SKIP_DENY=1 leaves out the check of the dependencies, whose tool takes minutes to compile the first time (it is kept in
 # target/tools). It says so, and the CI does not.
@@ -23,6 +23,8 @@ esac
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v strace >/dev/null || missing+=(strace)
+# The fuzzer's own library is C++.
+[ -z "$long" ] || command -v c++ >/dev/null || missing+=(g++)
 if [ "${#missing[@]}" -gt 0 ]; then
     step "Installing ${missing[*]}"
     sudo=$([ "$(id -u)" -eq 0 ] || echo sudo)
@@ -36,17 +38,21 @@ done
 step "cargo fmt"
 cargo fmt --check
 
-deny_version=0.20.2
+export PATH="$PWD/target/tools/bin:$PATH"
+# What cargo lacks is compiled once and kept in target/tools.
+tool() { # name, version
+    if ! cargo "${1#cargo-}" --version >/dev/null 2>&1; then
+        step "Installing $1 $2 into target/tools"
+        cargo install --locked --version "$2" --root target/tools "$1"
+    fi
+}
+
 skipped=
 if [ -n "${SKIP_DENY-}" ]; then
     skipped="SKIPPED because of SKIP_DENY: the licences, bans and sources of the dependencies (cargo deny)"
     step "$skipped"
 else
-    export PATH="$PWD/target/tools/bin:$PATH"
-    if ! cargo deny --version >/dev/null 2>&1; then
-        step "Installing cargo-deny $deny_version into target/tools"
-        cargo install --locked --version "$deny_version" --root target/tools cargo-deny
-    fi
+    tool cargo-deny 0.20.2
     step "cargo deny"
     cargo deny --locked --log-level warn check licenses bans sources
 fi
@@ -71,6 +77,12 @@ if [ "$result" -eq 0 ]; then
     cargo test --doc --locked || result=$?
     step "cargo doc"
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked || result=$?
+fi
+
+if [ "$result" -eq 0 ] && [ -n "$long" ]; then
+    tool cargo-fuzz 0.13.2
+    step "The fuzz targets, a minute each"
+    tests/fuzz.sh 60 || result=$?
 fi
 
 # One at a time: what they measure is time and memory.

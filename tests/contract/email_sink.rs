@@ -127,7 +127,7 @@ async fn a_server_that_says_nothing_is_waited_for_five_minutes() {
     server.heard("DATA").await;
     app.clock.advance(Duration::from_secs(299));
     assert_eq!(app.statuses("accountant").await, ["sending"]);
-    app.advance(Duration::from_secs(1)).await;
+    app.run_out(Duration::from_secs(1)).await;
     assert_eq!(app.statuses("accountant").await, ["retrying"]);
     server.behave(Script::honest());
     app.advance(Duration::from_secs(72)).await;

@@ -244,7 +244,7 @@ async fn follow_sends_a_change_that_waited_behind_a_first_message_in_its_place_w
     app.clock.advance(Duration::from_secs(12));
     far.asked(3).await;
     // Slack takes a message a second.
-    app.advance(Duration::from_secs(2)).await;
+    app.run_out(Duration::from_secs(2)).await;
     app.clock.advance(Duration::from_secs(2));
     app.announce_and_settle(&with_cash_box(&order, "9"), Phase::Terminated).await;
     assert_eq!(app.statuses_of("team", &order.internal_id).await, ["dead", "delivered", "delivered"]);

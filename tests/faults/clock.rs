@@ -68,8 +68,6 @@ async fn a_clock_that_jumps_ahead_by_two_days_makes_due_what_waits_and_gives_up_
     assert_eq!(far.event_types(), ["order.validated", "order.validated", "order.terminated"]);
     app.clock.set(app.now() - Duration::from_hours(48));
     app.announce_without_pdf(Phase::Validated).await;
-    // Turned while the message is on its way, the clock would end the attempt.
-    app.settle().await;
     app.advance(HOUR).await;
     assert_eq!(app.statuses("erp").await, ["delivered"; 3], "and back again");
     app.finish().await;

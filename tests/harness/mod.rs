@@ -280,8 +280,15 @@ impl App {
         self.clock.now()
     }
 
-    /// Turns the clock, and waits until everything that is due by then is done.
+    /// Turns the clock, and waits until everything that is due by then is done. What is under way ends first: turned
+    /// meanwhile, the clock would end it.
     pub async fn advance(&self, by: Duration) {
+        self.settle().await;
+        self.run_out(by).await;
+    }
+
+    /// The same while something is under way that is to run out of time, or is kept waiting by a far side's pace.
+    pub async fn run_out(&self, by: Duration) {
         self.clock.advance(by);
         self.settle().await;
     }

@@ -191,7 +191,9 @@ impl Referee {
             rule(kind.as_str() == row.line.event_type, &differs("the type"))?;
             rule(*self.ids[nth].get_or_insert(row.line.id) == row.line.id, &differs("the place"))?;
             // Only now: a row that is ahead of what the far sides were heard to say is not to be learned from.
-            self.model.messages[nth].due = (due, due);
+            if row.due.is_some() {
+                self.model.messages[nth].due = (due, due);
+            }
         }
         Ok(())
     }

@@ -75,7 +75,7 @@ async fn check(rows: Vec<Row>) {
         }
         app.clock.advance(DEADLINE - Duration::from_secs(1));
         assert!(app.deliveries(silent[0]).await.iter().all(|line| line.status == "sending"), "not before its time");
-        app.advance(Duration::from_secs(1)).await;
+        app.run_out(Duration::from_secs(1)).await;
     }
     let tellings = expected.values().filter(|verdict| verdict.contains("told")).count();
     app.until("everybody is told", async || told(&app).await.len() >= tellings).await;

@@ -119,7 +119,7 @@ async fn a_silent_mail_server_ends_at_the_deadline_wherever_it_falls_silent() {
         server.made(1).await;
         app.clock.advance(DEADLINE - Duration::from_secs(1));
         assert_eq!(app.statuses("accountant").await, ["sending"], "{step:?}: not before the deadline");
-        app.advance(Duration::from_secs(1)).await;
+        app.run_out(Duration::from_secs(1)).await;
         let attempts = app.attempts("accountant").await;
         assert_eq!(attempts[0].reason.as_deref(), Some("time_out"), "{step:?}");
         assert_eq!(attempts[0].duration_ms, 300_000, "{step:?}");
@@ -138,7 +138,7 @@ async fn a_mail_that_the_server_refuses_after_one_that_timed_out_is_not_called_d
     let app = start(&server, "").await;
     app.announce(&app.till.sell(), Phase::Validated).await;
     server.heard("DATA").await;
-    app.advance(DEADLINE).await;
+    app.run_out(DEADLINE).await;
     app.announce(&app.till.sell(), Phase::Validated).await;
     app.settle().await;
     app.advance(Duration::from_secs(10)).await;
