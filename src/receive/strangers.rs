@@ -7,11 +7,7 @@
 //! The table has a fixed size and forgets nobody early. Clients that share a slot share its allowance, which costs them
 //! nothing but a line in the log; which of them do is drawn anew at each start, so that it cannot be chosen.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Mutex,
-    time::Duration,
-};
+use std::{hash::BuildHasher, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
@@ -26,16 +22,23 @@ pub const STRANGER_EVERY: Duration = Duration::from_secs(6);
 /// How many clients are told apart.
 const SLOTS: usize = 4096;
 
+/// Draws the slots.
+#[cfg(not(test))]
+type Places = std::hash::RandomState;
+/// In tests always the same ones: two clients that happened to share one would look like a mistake.
+#[cfg(test)]
+type Places = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
 /// Each client's allowance.
 pub(super) struct Strangers {
-    place: RandomState,
+    place: Places,
     /// When the allowance of each slot is whole again.
     whole_at: Mutex<Vec<Option<Instant>>>,
 }
 
 impl Default for Strangers {
     fn default() -> Self {
-        Self { place: RandomState::new(), whole_at: Mutex::new(vec![None; SLOTS]) }
+        Self { place: Places::default(), whole_at: Mutex::new(vec![None; SLOTS]) }
     }
 }
 
