@@ -183,13 +183,25 @@ fn prepare(directory: &Path, file: &Path) -> Result<File, OpenError> {
 /// Makes the directory, and takes the lock that a service holds. A restore that was cut off is brought to its end.
 pub(super) fn hold(directory: &Path) -> Result<File, OpenError> {
     let failed = |cause| OpenError::Directory { path: directory.to_owned(), cause };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    make(directory).map_err(failed)?;
     if let Some(kind) = network_file_system(directory) {
         return Err(OpenError::Network { path: directory.to_owned(), kind });
     }
     let lock = lock(directory)?;
     swap::finish(directory).map_err(failed)?;
     Ok(lock)
+}
+
+/// Makes a directory that only we can enter, on the disk for certain: whatever is in it could go with it otherwise.
+fn make(directory: &Path) -> io::Result<()> {
+    let missing: Vec<_> =
+        directory.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    for made in missing {
+        let around = made.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(around)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Where a restore was cut off there is no telling the old data from the new before it is brought to its end.

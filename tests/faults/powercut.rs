@@ -1,8 +1,9 @@
 //! Power cuts, replayed: what would be on the disk had the power gone at any point of a traced run.
 //!
-//! strace writes down every write, truncation and sync of the program's files, and every answer to the till, in order.
-//! A disk is rebuilt from that: what was synced is there for certain; of what was not, nothing, everything, a random part
-//! or a torn write may be. A file exists for certain once its directory was synced.
+//! strace writes down every write, truncation, renaming and sync of the program's files, and what it said to the till and to
+//! people, in order. A disk is rebuilt from that: what was synced is there for certain; of what was not, nothing,
+//! everything, a random part or a torn write may be. A file or folder has its name for certain once the folder around it
+//! was synced.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +14,8 @@ use std::{
 
 /// The command that traces another one into `file`. Follow it by the program.
 pub fn tracer(file: &Path) -> Vec<String> {
-    const CALLS: &str = "trace=openat,pwrite64,write,writev,sendto,ftruncate,fallocate,fsync,fdatasync,unlink,rename";
+    const CALLS: &str =
+        "trace=openat,pwrite64,write,writev,sendto,ftruncate,fallocate,fsync,fdatasync,mkdir,unlink,unlinkat,rename";
     // -y names the file behind a descriptor; 200,000 bytes are more than any write of ours.
     let words = ["strace", "-f", "-y", "-xx", "-s", "200000", "-qq", "-e", CALLS, "-o", &file.display().to_string()];
     words.map(str::to_owned).to_vec()
@@ -23,7 +25,7 @@ pub fn tracer(file: &Path) -> Vec<String> {
 pub enum Step {
     /// The disk was asked for something; it is one of the points at which the power may go.
     Disk,
-    /// The program wrote this to a socket.
+    /// The program answered the till, or printed something.
     Said(Vec<u8>),
 }
 
@@ -39,10 +41,17 @@ pub enum Kept {
 /// The disk as the trace leaves it, step by step.
 pub struct Disk {
     directory: PathBuf,
+    files: BTreeMap<PathBuf, FileState>,
+    /// Folders that were made, and whether they exist for certain.
+    folders: BTreeMap<PathBuf, bool>,
+}
+
+/// A trace that is read step by step.
+pub struct Trace {
+    disk: Disk,
     lines: std::io::Lines<BufReader<File>>,
     /// Calls whose end is on a later line, by thread.
     unfinished: BTreeMap<String, String>,
-    files: BTreeMap<PathBuf, FileState>,
 }
 
 #[derive(Default)]
@@ -58,11 +67,16 @@ enum Change {
     Length(usize),
 }
 
-impl Disk {
-    /// The files in `directory` itself, empty at first, under the trace in `file`.
-    pub fn new(directory: &Path, file: &Path) -> Self {
+impl Trace {
+    /// The trace in `file` of what happened to the disk.
+    pub fn new(disk: Disk, file: &Path) -> Self {
         let lines = BufReader::new(File::open(file).expect("a trace")).lines();
-        Self { directory: directory.to_owned(), lines, unfinished: BTreeMap::new(), files: BTreeMap::new() }
+        Self { disk, lines, unfinished: BTreeMap::new() }
+    }
+
+    /// The disk as it is after the last step.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     /// Goes one step on; `None` at the end of the trace.
@@ -79,10 +93,26 @@ impl Disk {
                 Some((_, rest)) => format!("{}{rest}", self.unfinished.remove(thread).unwrap_or_default()),
                 None => call.to_owned(),
             };
-            if let Some(step) = self.apply(&whole) {
+            if let Some(step) = self.disk.apply(&whole) {
                 return Some(step);
             }
         }
+    }
+}
+
+impl Disk {
+    /// What is in the database and the backups below `directory` now, before the program runs. The directory need not be
+    /// there yet.
+    pub fn now(directory: &Path) -> Self {
+        let mut disk = Self { directory: directory.to_owned(), files: BTreeMap::new(), folders: BTreeMap::new() };
+        for entry in fs::read_dir(directory).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            if path.is_file() && disk.is_ours(&path) {
+                let synced = fs::read(&path).expect("a file");
+                disk.files.insert(path, FileState { exists_for_certain: true, synced, ..FileState::default() });
+            }
+        }
+        disk
     }
 
     fn apply(&mut self, line: &str) -> Option<Step> {
@@ -98,18 +128,33 @@ impl Disk {
                 }
                 None
             }
+            "mkdir" => {
+                let path = PathBuf::from(String::from_utf8(quoted(rest)?).ok()?);
+                path.starts_with(&self.directory).then(|| self.folders.insert(path, false)).map(|_| Step::Disk)
+            }
+            "rename" => {
+                let (from, to) = rest.split_once(", ")?;
+                let [from, to] = [from, to].map(|path| String::from_utf8(quoted(path)?).ok().map(PathBuf::from));
+                let moved = self.files.remove(&from?)?;
+                self.files.insert(to?, FileState { exists_for_certain: false, ..moved });
+                Some(Step::Disk)
+            }
             "unlink" => self.files.remove(Path::new(&String::from_utf8(quoted(rest)?).ok()?)).map(|_| Step::Disk),
             "fsync" | "fdatasync" => {
                 let path = path?;
-                if path == self.directory {
-                    self.files.values_mut().for_each(|file| file.exists_for_certain = true);
-                } else {
-                    let file = self.files.get_mut(&path)?;
+                if let Some(file) = self.files.get_mut(&path) {
                     file.syncs += 1;
                     let FileState { synced, pending, .. } = file;
                     pending.drain(..).for_each(|change| change.apply_to(synced));
+                    return Some(Step::Disk);
                 }
-                Some(Step::Disk)
+                let inside = |it: &Path| it.parent() == Some(&path);
+                self.files
+                    .iter_mut()
+                    .filter(|(file, _)| inside(file))
+                    .for_each(|(_, file)| file.exists_for_certain = true);
+                self.folders.iter_mut().filter(|(folder, _)| inside(folder)).for_each(|(_, certain)| *certain = true);
+                (path.starts_with(&self.directory) || self.directory.starts_with(&path)).then_some(Step::Disk)
             }
             "pwrite64" if self.is_ours(path.as_ref()?) => {
                 assert!(!rest.contains("\"..."), "the trace is cut short");
@@ -124,10 +169,18 @@ impl Disk {
                 self.files.entry(path?).or_default().pending.push(Change::Length(length));
                 Some(Step::Disk)
             }
+            "write" if path.as_ref().is_some_and(|path| self.is_ours(path)) => {
+                assert!(!rest.contains("\"..."), "the trace is cut short");
+                let mut data = quoted(rest)?;
+                data.truncate(usize::try_from(result).ok()?);
+                self.files.entry(path?).or_default().append(data);
+                Some(Step::Disk)
+            }
             "write" | "sendto" | "writev" => {
                 // A head and a body may come from two places.
                 let said = rest.split('"').skip(1).step_by(2).filter_map(bytes).collect::<Vec<_>>().concat();
-                said.starts_with(b"HTTP/1.1 ").then_some(Step::Said(said))
+                let is_printed = rest.starts_with("1<");
+                (is_printed || said.starts_with(b"HTTP/1.1 ")).then_some(Step::Said(said))
             }
             _ => None,
         }
@@ -136,7 +189,8 @@ impl Disk {
     fn is_ours(&self, path: &Path) -> bool {
         // The shared memory beside the log is made anew, and the reserve holds nothing.
         let kind = path.extension().and_then(|kind| kind.to_str()).unwrap_or_default();
-        path.parent() == Some(&self.directory) && matches!(kind, "db" | "db-wal" | "db-journal")
+        let is_database = path.parent() == Some(&self.directory) && matches!(kind, "db" | "db-wal" | "db-journal");
+        is_database || path.starts_with(self.directory.join("backups"))
     }
 
     /// How often a file was synced so far.
@@ -144,13 +198,19 @@ impl Disk {
         self.files.get(&self.directory.join(name)).map_or(0, |file| file.syncs)
     }
 
-    /// What would be on the disk had the power gone now, as files in `directory`, which is empty.
+    /// What would be on the disk had the power gone now, as files below `directory`, which is empty. What a backup was
+    /// made in is left out: the next one sweeps it away unread.
     pub fn after_a_cut(&self, kept: Kept, directory: &Path) {
         for (path, file) in &self.files {
-            let to = directory.join(path.file_name().expect("a file"));
-            if !file.exists_for_certain && matches!(kept, Kept::Nothing) {
+            let name = path.strip_prefix(&self.directory).expect("a file of ours");
+            let is_draft = name.components().any(|part| part.as_os_str().to_string_lossy().starts_with('.'));
+            let folder = path.parent().expect("a folder");
+            let is_certain = file.exists_for_certain && self.folders.get(folder) != Some(&false);
+            if is_draft || !is_certain && matches!(kept, Kept::Nothing) {
                 continue;
             }
+            let to = directory.join(name);
+            fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
             let mut image = file.synced.clone();
             let mut dice = match kept {
                 Kept::Some(seed) => seed,
@@ -168,6 +228,17 @@ impl Disk {
             }
             fs::write(to, image).expect("an image");
         }
+    }
+}
+
+impl FileState {
+    /// A write without a place goes where the last one ended.
+    fn append(&mut self, data: Vec<u8>) {
+        let end = self.pending.iter().fold(self.synced.len(), |end, change| match change {
+            Change::Write(offset, data) => end.max(offset + data.len()),
+            Change::Length(length) => *length,
+        });
+        self.pending.push(Change::Write(end, data));
     }
 }
 

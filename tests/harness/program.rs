@@ -97,7 +97,12 @@ impl Program {
 
     /// Runs a command to its end while the test's own far sides answer it.
     pub async fn output(&self, words: &str) -> Output {
-        let mut command = self.command(words);
+        self.output_within(&[], words).await
+    }
+
+    /// The same, started by another command.
+    pub async fn output_within(&self, others: &[String], words: &str) -> Output {
+        let mut command = self.within(others, words);
         let running = tokio::task::spawn_blocking(move || command.output().expect("the program"));
         timeout(PATIENCE, running).await.expect("an end").expect("no panic")
     }

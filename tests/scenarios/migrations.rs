@@ -64,6 +64,39 @@ async fn every_migration_keeps_every_row_that_was_there() {
     }
 }
 
+/// Makes a database as the version before this one left it, with a row in every table; there is none where this version is
+/// the first. Returns how many rows each table has.
+pub async fn of_the_last_version(directory: &Path) -> BTreeMap<String, i64> {
+    let all = Migrator::new(Path::new(MIGRATIONS)).await.expect("the migrations");
+    let before = all.iter().count() - 1;
+    if before == 0 {
+        return BTreeMap::new();
+    }
+    fs::create_dir_all(directory).expect("a directory");
+    let mut conn = database(&directory.join("tillhook.db")).await;
+    for (taken, migration) in all.iter().take(before).enumerate() {
+        let so_far = Migrator::with_migrations(all.iter().take(taken + 1).cloned().collect());
+        so_far.run(&mut conn).await.expect("a migration over what is stored");
+        let (_, rows) = SAMPLES[taken];
+        assert_eq!(SAMPLES[taken].0, migration.version);
+        sqlx::raw_sql(rows).execute(&mut conn).await.expect("rows that the tables take");
+    }
+    conn.close().await.expect("an end");
+    rows(directory).await
+}
+
+/// How many rows each table of a database has.
+pub async fn rows(directory: &Path) -> BTreeMap<String, i64> {
+    let mut conn = database(&directory.join("tillhook.db")).await;
+    let mut rows = BTreeMap::new();
+    for table in tables(&mut conn).await {
+        let count = rows_of(&mut conn, &table).await.unwrap_or(0);
+        rows.insert(table, count);
+    }
+    conn.close().await.expect("an end");
+    rows
+}
+
 async fn database(file: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(file).create_if_missing(true).foreign_keys(true);
     options.connect().await.expect("a database")

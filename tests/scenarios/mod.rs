@@ -11,7 +11,7 @@ mod file_handles;
 mod files;
 mod forty_orders;
 mod hostile;
-mod migrations;
+pub mod migrations;
 mod nightly;
 mod outage;
 mod poison;
