@@ -18,6 +18,8 @@ pub mod store;
 
 pub mod invoice;
 
+pub mod digest;
+
 pub mod config;
 
 pub mod record;

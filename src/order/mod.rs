@@ -5,16 +5,20 @@
 //!
 //! **Invariant:** this module imports nothing of ours, and has no `f64`: amounts are decimals from the till's text to ours.
 
+mod booking;
 mod event;
 mod id;
 mod moment;
 mod money;
 mod notification;
+mod numbering;
 mod person;
+mod report;
 mod shop;
 mod snapshot;
 mod timeline;
 
+pub use booking::{BookedPdf, Booking};
 pub use event::{Event, EventData, EventType, Pattern, PatternError, ShopRef};
 pub use id::{DeliveryId, EventId, IdError, NameError, OrderKey, ReceiptId, ShopId, SinkName};
 pub use moment::Moment;
@@ -23,7 +27,9 @@ pub use notification::{
     Address, CashBoxNotice, Customer, DeliveryMethod, Fingerprint, Item, Notification, OrderContent, OrderNotice,
     Phase, SentDates, UnknownNotice, VatLine,
 };
+pub use numbering::{Hole, OrderNumber, holes};
 pub use person::{Person, Traces};
+pub use report::{Accounting, Accounts, Csv, ReportFile};
 pub use shop::{Currency, Locale, Shop};
 pub use snapshot::{Dates, InvoiceStatus, InvoiceView, Order, State, Warning};
 pub use timeline::Timeline;

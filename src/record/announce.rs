@@ -11,7 +11,7 @@ use crate::{
         CashBoxNotice, EventData, EventId, EventType, Fingerprint, InvoiceStatus, Notification, OrderKey, OrderNotice,
         ReceiptId, ShopId, UnknownNotice,
     },
-    store::{Intake, Keys, KnownInvoice, NewEvent, NewReceipt, Numbered, View},
+    store::{Intake, Keys, KnownInvoice, NewEvent, NewReceipt, Numbered, SavedOrder, View},
 };
 
 /// How long an identical opening, undated closing, or call of an unknown type is taken for the same one (contract §5, Cash box).
@@ -200,7 +200,13 @@ impl Announced {
         let event = self.event(policy, heard.kind, Some(key), notice.test, heard.data);
         view.announce(key, notice.phase, said.content, event.id);
         self.see_link(view, policy, key, notice);
-        view.save_order(heard.order, heard.timeline, event.id, self.now);
+        view.save_order(SavedOrder {
+            order: heard.order,
+            timeline: heard.timeline,
+            last_event: event.id,
+            updated_at: self.now,
+            booked_on: heard.booked_on,
+        });
         fan_out::order_event(view, &self.policy.rules, &event, heard.standing);
         let id = event.id;
         view.add_event(event);

@@ -3,7 +3,7 @@
 //! Making the texts is the costly part of taking in a call and the writer has only one turn at a time, so a call is heard
 //! by a fresh order before its turn; only a call about an order that is known is heard again in its turn.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use super::{ShopPolicy, fan_out::Standing};
 use crate::{
@@ -20,6 +20,8 @@ pub(super) struct Heard {
     pub data: String,
     /// Both phases, as the order's row keeps them.
     pub timeline: String,
+    /// The day that the order counts for in the books.
+    pub booked_on: Date,
 }
 
 impl Heard {
@@ -56,6 +58,7 @@ impl Heard {
         Self {
             kind,
             standing: Standing { complete: order.timeline.is_complete(), changed },
+            booked_on: snapshot.dates.booked().civil().date(),
             data: EventData::Order(Box::new(snapshot)).to_text(),
             timeline: order.timeline.to_text(),
             order,

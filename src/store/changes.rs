@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{GivenUp, KnownInvoice, KnownOrder, StoredFile, micros};
@@ -78,6 +78,8 @@ pub struct SavedOrder {
     pub last_event: EventId,
     /// When it changed.
     pub updated_at: Timestamp,
+    /// The day that it counts for in the books, on the shop's wall.
+    pub booked_on: Date,
 }
 
 /// An event to record.
@@ -207,12 +209,12 @@ const DELIVERIES: &str =
     "INSERT INTO delivery (id, sink, event_id, event_type, shop, order_key, lane, purpose, thread_of,
     status, open, settle_until, invoice_until, due_at, created_at, skipped_because) ";
 const ORDERS: &str = "INSERT INTO customer_order
-    (key, shop, test, internal_id, order_id, state, timeline, last_event, received_at, updated_at) ";
+    (key, shop, test, internal_id, order_id, state, timeline, last_event, received_at, updated_at, booked_on) ";
 
 /// An order that is known is overwritten with what it is now.
 const ORDER_IS_KNOWN: &str = " ON CONFLICT (key) DO UPDATE SET internal_id = excluded.internal_id,
     order_id = excluded.order_id, state = excluded.state, timeline = excluded.timeline,
-    last_event = excluded.last_event, updated_at = excluded.updated_at";
+    last_event = excluded.last_event, updated_at = excluded.updated_at, booked_on = excluded.booked_on";
 
 type Tuple<'a> = sqlx::query_builder::Separated<'a, Sqlite, &'static str>;
 
@@ -255,7 +257,8 @@ async fn save_orders(conn: &mut SqliteConnection, orders: &[&SavedOrder]) -> Res
                 .push_bind(saved.timeline.clone())
                 .push_bind(saved.last_event.to_string())
                 .push_bind(micros(order.received_at))
-                .push_bind(micros(saved.updated_at));
+                .push_bind(micros(saved.updated_at))
+                .push_bind(saved.booked_on.to_string());
         });
         query.push(ORDER_IS_KNOWN);
         query.build().execute(&mut *conn).await?;

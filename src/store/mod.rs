@@ -9,6 +9,7 @@
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
 
 mod attempts;
+mod books;
 mod changes;
 mod connect;
 mod detached;
@@ -36,6 +37,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
 pub use attempts::{AttemptRow, Finished, Verdict};
+pub use books::{Booked, BookedFile};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw, SavedOrder};
 pub use connect::{Access, DATABASE, OpenError, is_served};
 pub use detached::{Detached, Heading, HeldBack, InvoiceFile};

@@ -142,10 +142,10 @@ impl View {
         self.changes.resolved.push((id, resolution, at));
     }
 
-    /// Writes an order as it now stands. `timeline` is the text of its timeline.
-    pub fn save_order(&mut self, order: KnownOrder, timeline: String, last_event: EventId, now: Timestamp) {
+    /// Writes an order as it now stands.
+    pub fn save_order(&mut self, saved: SavedOrder) {
+        let order = saved.order.clone();
         self.index(&order);
-        let saved = SavedOrder { order: order.clone(), timeline, last_event, updated_at: now };
         self.changes.orders.insert(order.key, saved);
         self.orders.insert(order.key, order);
     }

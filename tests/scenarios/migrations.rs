@@ -11,7 +11,8 @@ use tillhook::store::{Access, Store};
 const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
 
 /// For each migration a row in every table that it made or changed. Whoever writes the next one adds what it needs here.
-const SAMPLES: &[(i64, &str)] = &[(
+const SAMPLES: &[(i64, &str)] = &[
+  (
     1,
     "INSERT INTO receipt (id, shop, received_at, method, content_type, query, body, outcome, event_id)
          VALUES ('rcp_1', 'dupont', 1, 'POST', 'text/plain', 'a=b', x'ff00', 'stored', 'evt_1');
@@ -29,7 +30,10 @@ const SAMPLES: &[(i64, &str)] = &[(
      INSERT INTO invoice (order_key, shop, status, first_seen_at, wait_until) VALUES ('ord_1', 'dupont', 'pending', 1, 2);
      INSERT INTO space_outage VALUES (1, 1);
      INSERT INTO probe VALUES (1, 1);",
-)];
+),
+(2, "INSERT INTO digest VALUES ('dig_1', 'accountant', 'dupont', '2026-11-21', '2026-11-21', 0, 'evt_1', 1);
+     INSERT INTO digest_line VALUES ('dig_1', 'ord_1', '{}');"),
+];
 
 #[tokio::test]
 async fn every_migration_keeps_every_row_that_was_there() {

@@ -1,0 +1,131 @@
+//! The till's order numbers: sequential without holes, so a hole is an order that did not arrive.
+//!
+//! Two forms are known: one sequence for ever (`17724460`), and one a day behind the date (`20261121042`). Within a
+//! sequence the numbers between two others are known; that a day's sequence begins at 1 is not documented, so nothing is
+//! said of what may be before its first.
+
+use std::{fmt, ops::RangeInclusive};
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+/// Digits of a date in front of a day's sequence.
+const DATE: usize = 8;
+
+/// The longest number that is understood: with more digits it would not fit.
+const LONGEST: usize = 18;
+
+/// A number that a sequence goes on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OrderNumber {
+    /// The day's own sequence, where the number begins with one.
+    day: Option<Date>,
+    place: u64,
+    /// How many digits are written, zeros in front included.
+    width: usize,
+}
+
+/// Numbers that are missing, first and last included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hole {
+    /// The first.
+    pub first: String,
+    /// The last; the same where one is missing.
+    pub last: String,
+    /// How many.
+    pub count: u64,
+}
+
+impl OrderNumber {
+    /// Reads a number; `None` for anything but digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.is_empty() || text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let dated = text.split_at_checked(DATE).filter(|(date, rest)| date.starts_with("20") && !rest.is_empty());
+        let dated = dated.and_then(|(date, rest)| Some((Date::strptime("%Y%m%d", date).ok()?, rest)));
+        match dated {
+            Some((day, rest)) => Some(Self { day: Some(day), place: rest.parse().ok()?, width: rest.len() }),
+            None => Some(Self { day: None, place: text.parse().ok()?, width: text.len() }),
+        }
+    }
+
+    /// The places that are missing between this number and a later one of the same sequence.
+    fn between(self, later: Self) -> Option<RangeInclusive<u64>> {
+        let is_one_sequence = self.day == later.day;
+        let missing = self.place + 1..=later.place.saturating_sub(1);
+        (is_one_sequence && !missing.is_empty()).then_some(missing)
+    }
+
+    fn at(self, place: u64) -> Self {
+        Self { place, ..self }
+    }
+}
+
+impl fmt::Display for OrderNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(day) = self.day {
+            write!(f, "{}", day.strftime("%Y%m%d"))?;
+        }
+        write!(f, "{:0width$}", self.place, width = self.width)
+    }
+}
+
+/// The holes in these numbers, ascending. `is_known` says whether a number that looks missing is with us all the same (an
+/// order of another day, say); it is asked only of holes that are not wider than `widest`.
+pub fn holes(
+    numbers: impl IntoIterator<Item = OrderNumber>,
+    widest: u64,
+    is_known: impl Fn(&str) -> bool,
+) -> Vec<Hole> {
+    let mut numbers: Vec<OrderNumber> = numbers.into_iter().collect();
+    numbers.sort_unstable();
+    let mut holes: Vec<Hole> = Vec::new();
+    for pair in numbers.windows(2) {
+        let Some(missing) = pair[0].between(pair[1]) else { continue };
+        let count = missing.end() - missing.start() + 1;
+        if count > widest {
+            let [first, last] = [*missing.start(), *missing.end()].map(|place| pair[0].at(place).to_string());
+            holes.push(Hole { first, last, count });
+            continue;
+        }
+        let mut open: Option<Hole> = None;
+        for place in missing {
+            let number = pair[0].at(place).to_string();
+            match (&mut open, is_known(&number)) {
+                (_, true) => holes.extend(open.take()),
+                (Some(hole), false) => (hole.last, hole.count) = (number, hole.count + 1),
+                (None, false) => open = Some(Hole { first: number.clone(), last: number, count: 1 }),
+            }
+        }
+        holes.extend(open);
+    }
+    holes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(numbers: &[&str], known: &[&str]) -> Vec<String> {
+        let numbers = numbers.iter().filter_map(|text| OrderNumber::parse(text));
+        let holes = holes(numbers, 1_000, |number| known.contains(&number));
+        holes.into_iter().map(|hole| format!("{}-{}:{}", hole.first, hole.last, hole.count)).collect()
+    }
+
+    #[test]
+    fn what_is_missing_between_two_numbers_of_a_sequence_is_a_hole() {
+        assert_eq!(found(&["17724460", "17724461", "17724464"], &[]), ["17724462-17724463:2"]);
+        assert_eq!(found(&["17724460", "17724464"], &["17724462"]), ["17724461-17724461:1", "17724463-17724463:1"]);
+        assert_eq!(found(&["0008", "0010"], &[]), ["0009-0009:1"]);
+        assert_eq!(found(&["5", "2000000"], &[]), ["6-1999999:1999994"]);
+        assert!(found(&["7", "abc", "", "8", "8"], &[]).is_empty());
+    }
+
+    #[test]
+    fn a_day_has_a_sequence_of_its_own() {
+        assert_eq!(found(&["20261121042", "20261122001", "20261121040"], &[]), ["20261121041-20261121041:1"]);
+        assert_eq!(found(&["20261121999", "202611211001"], &[]), ["202611211000-202611211000:1"]);
+    }
+}

@@ -1,0 +1,91 @@
+//! The files that an accountant is given, and how they are written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Number;
+
+/// How tables are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Csv {
+    /// As a French spreadsheet reads it: UTF-8 with a byte order mark, semicolons, decimal commas, 21/11/2026.
+    #[default]
+    Fr,
+    /// As programs read it: UTF-8, commas, decimal points, 2026-11-21.
+    Iso,
+}
+
+/// A file that is made of the orders of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReportFile {
+    /// A line for each day, till and VAT rate.
+    #[serde(rename = "vat.csv")]
+    Vat,
+    /// A line for each invoice and VAT rate.
+    #[serde(rename = "invoices.csv")]
+    Invoices,
+    /// The same two tables as a workbook.
+    #[serde(rename = "invoices.xlsx")]
+    Workbook,
+    /// The original PDFs.
+    #[serde(rename = "invoices.zip")]
+    Originals,
+    /// A line for each entry of the accounting journal (`[accounting]`).
+    #[serde(rename = "journal.csv")]
+    Journal,
+}
+
+impl ReportFile {
+    /// The file's name: `vat.csv`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Vat => "vat.csv",
+            Self::Invoices => "invoices.csv",
+            Self::Workbook => "invoices.xlsx",
+            Self::Originals => "invoices.zip",
+            Self::Journal => "journal.csv",
+        }
+    }
+
+    /// What it is, as mail programs name it.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Vat | Self::Invoices | Self::Journal => "text/csv; charset=utf-8",
+            Self::Workbook => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Originals => "application/zip",
+        }
+    }
+}
+
+/// Which accounts sales are entered into (`[accounting]`). Nothing is assumed: a rate that is not named has no accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Accounting {
+    /// The journal: `VE`.
+    pub journal: String,
+    /// The account that is debited with what was sold, VAT included: `411000`.
+    pub customer: String,
+    /// The accounts of each VAT rate, by percent: `"20"`, `"5.5"`.
+    pub rates: BTreeMap<String, Accounts>,
+}
+
+/// The accounts of a VAT rate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Accounts {
+    /// Credited with the sale without VAT: `707000`.
+    pub revenue: String,
+    /// Credited with the VAT: `445710`. Not needed where there is none.
+    pub vat: Option<String>,
+}
+
+impl Accounting {
+    /// The accounts of a rate.
+    pub fn accounts(&self, rate: Number) -> Option<&Accounts> {
+        let rate = rate.to_string();
+        self.rates.iter().find(|(known, _)| known.replace(',', ".").trim() == rate).map(|(_, accounts)| accounts)
+    }
+}
