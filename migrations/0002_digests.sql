@@ -30,5 +30,8 @@ CREATE TABLE digest_line (
     PRIMARY KEY (digest, order_key)
 ) STRICT, WITHOUT ROWID;
 
--- Above its limit a sink gets no single messages until then, but a summary.
+-- Since when summaries are made for a sink: none is made of what was due before.
+ALTER TABLE sink_state ADD COLUMN digests_since INTEGER;
+-- Above its limit a sink gets no single messages from then until then, but a summary.
+ALTER TABLE sink_state ADD COLUMN limited_since INTEGER;
 ALTER TABLE sink_state ADD COLUMN limited_until INTEGER;

@@ -9,6 +9,7 @@ use crate::{
     clock::Clock,
     config::Config,
     deliver::{HostsOf, Lane, Outbox},
+    digest,
     invoice::Archive,
     order::SinkName,
     receive::Credentials,
@@ -72,6 +73,7 @@ pub fn lane(config: &Config, name: &SinkName, clock: &Arc<dyn Clock>) -> Result<
         timeout: settings.timeout,
         concurrency: settings.concurrency,
         pause_after: settings.pause_after,
+        limit: settings.options.summaries().and_then(|summaries| summaries.limit),
     })
 }
 
@@ -84,6 +86,21 @@ pub fn outbox(config: &Config, store: Store, clock: Arc<dyn Clock>, recorder: Re
         archive: Archive::new(config.storage.path.clone()),
         public_url: config.server.public_url.clone(),
     }
+}
+
+/// The summaries that sinks want.
+pub fn digests(config: &Config) -> Vec<digest::Plan> {
+    let plan = |sink: &crate::config::SinkConfig| {
+        let wanted = sink.options.summaries()?;
+        Some(digest::Plan {
+            rule: sink.rule.clone(),
+            cadence: wanted.cadence,
+            files: wanted.files,
+            csv: wanted.csv,
+            accounting: config.accounting.clone(),
+        })
+    };
+    config.sinks.values().filter_map(plan).collect()
 }
 
 /// When backups are made by themselves; `None` where they are switched off.

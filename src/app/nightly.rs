@@ -120,6 +120,7 @@ impl Night {
             shop: None,
             about: None,
             facts: facts.as_object().cloned().unwrap_or_default(),
+            also: None,
             marks_told: None,
         }
     }

@@ -25,6 +25,7 @@ use crate::{
     clock::Clock,
     config::Config,
     deliver::{self, Outbox},
+    digest::Digests,
     receive::{self, Credentials, Limits},
     record::Recorder,
     store::{Access, OpenError, Store, StoreError},
@@ -182,6 +183,9 @@ impl Running {
             is_low: self.space_is_low.clone(),
         };
         tasks.spawn(watch.run(stop.clone()));
+        let shops = config.shops.iter().map(|(id, settings)| (id.clone(), settings.shop.clone())).collect();
+        let Outbox { store, clock, .. } = self.outbox.clone();
+        tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops).run(stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 

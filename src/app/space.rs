@@ -79,6 +79,7 @@ impl Watch {
             shop: None,
             about: None,
             facts: facts.as_object().cloned().unwrap_or_default(),
+            also: None,
             marks_told: None,
         };
         let (policy, now) = (self.outbox.recorder.policy(), self.outbox.clock.now());

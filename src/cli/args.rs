@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::telemetry;
 
 use super::{
-    backup::Backup, customers::Customers, deliveries::Deliveries, invoices::Invoices, orders::Orders,
+    backup::Backup, customers::Customers, deliveries::Deliveries, digest::Digest, invoices::Invoices, orders::Orders,
     quarantine::Quarantine, render::Render, restore::Restore, send_test::SendTest, sinks::Sinks, verify::Verify,
 };
 
@@ -98,6 +98,9 @@ pub enum AtDesk {
     /// Copy database and invoices to one file, also while the service runs
     #[command(after_help = "Example: tillhook backup /mnt/backups/tillhook.tar.gz")]
     Backup(Backup),
+    /// Send a summary on purpose
+    #[command(subcommand)]
+    Digest(Digest),
     /// Remove a person from what is stored
     #[command(subcommand)]
     Customers(Customers),

@@ -39,6 +39,10 @@ pub async fn run(wanted: &Recover, desk: &Desk, out: &mut dyn Write) -> anyhow::
     let sink = find::sink(&desk.config, &wanted.name)?;
     let since = find::time(&wanted.since, &desk.zone(None), desk.now())?;
     let rule = &desk.config.sinks[&sink].rule;
+    if rule.digests {
+        let fix = format!("send the summary of a day again with `tillhook digest send {sink} --day D`");
+        return Err(Stop::with_fix(Exit::Usage, format!("the sink `{sink}` gets summaries, not single orders"), fix));
+    }
     let state = desk.store.sink_state(&sink).await?;
     if state.is_none() && !wanted.dry_run {
         let fix = "start `tillhook serve`, or reload it, with this sink in its configuration first";

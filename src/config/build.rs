@@ -16,7 +16,7 @@ use super::{
     tables::ShopTable,
 };
 use crate::{
-    order::{Shop, ShopId, SinkName},
+    order::{Accounting, Shop, ShopId, SinkName},
     sink::email::Smtp,
 };
 
@@ -31,6 +31,7 @@ pub(super) fn build(root: &mut Table, defaults: &Table, report: &mut Report) -> 
     let storage = section(root, defaults, "storage", report, |node| Storage::deserialize(node));
     let delivery = section(root, defaults, "delivery", report, |node| Delivery::deserialize(node));
     let smtp = root.has("smtp").then(|| read_smtp(root, report));
+    let accounting = root.has("accounting").then(|| read_accounting(root, report));
     let shops: BTreeMap<ShopId, ShopConfig> = named(root, defaults, "shop", report, read_shop);
     if !root.has("shop") {
         let fix = "add a table such as `[shop.dupont]`, or write a new file with `tillhook init`";
@@ -39,8 +40,15 @@ pub(super) fn build(root: &mut Table, defaults: &Table, report: &mut Report) -> 
     let shared = root.section("delivery").cloned().unwrap_or_default();
     let sinks: BTreeMap<SinkName, SinkConfig> =
         named(root, defaults, "sink", report, |name, section, report| sinks::read(name, section, &shared, report));
-    let mut config =
-        Config { server: server?, storage: storage?, shops, smtp: smtp.flatten(), delivery: delivery?, sinks };
+    let mut config = Config {
+        server: server?,
+        storage: storage?,
+        shops,
+        smtp: smtp.flatten(),
+        delivery: delivery?,
+        accounting: accounting.flatten(),
+        sinks,
+    };
     check::check(&config, root, report);
     choose_alerted(&mut config);
     complete(root, &config);
@@ -88,6 +96,15 @@ fn read_smtp(root: &mut Table, report: &mut Report) -> Option<Smtp> {
     let smtp = section.read(report, |node| Smtp::deserialize(node));
     root.set("smtp", section.node);
     smtp.filter(|_| complete)
+}
+
+fn read_accounting(root: &mut Table, report: &mut Report) -> Option<Accounting> {
+    let nothing = Table::default();
+    let mut section = Section::new(&["accounting"], root.remove("accounting")?, &nothing);
+    let complete = section.demand(&schema::required_of_accounting(), report);
+    let accounting = section.read(report, |node| Accounting::deserialize(node));
+    root.set("accounting", section.node);
+    accounting.filter(|_| complete)
 }
 
 /// Reads each of the tables below `[shop]` or `[sink]`, over the defaults of its kind.

@@ -63,6 +63,8 @@ pub struct Config {
     pub smtp: Option<email::Smtp>,
     /// What every sink starts from.
     pub delivery: Delivery,
+    /// Which accounts sales are entered into; there where a sink needs them.
+    pub accounting: Option<order::Accounting>,
     /// The sinks.
     pub sinks: BTreeMap<SinkName, SinkConfig>,
 }

@@ -8,10 +8,13 @@ use super::{
     node::{self, Entry, Node, Table},
     tables::{ShopTable, SinkTable},
 };
-use crate::sink::{Options, email::Smtp};
+use crate::{
+    order::Accounting,
+    sink::{Options, email::Smtp},
+};
 
 /// The tables of the file.
-pub(super) const SECTIONS: &[&str] = &["server", "storage", "shop", "smtp", "delivery", "sink"];
+pub(super) const SECTIONS: &[&str] = &["server", "storage", "shop", "smtp", "delivery", "accounting", "sink"];
 
 /// Those that hold one table for each name.
 pub(super) const NAMED: &[&str] = &["shop", "sink"];
@@ -80,6 +83,11 @@ pub(super) fn required_of_smtp() -> Vec<String> {
     required(&table::<Smtp>())
 }
 
+/// What `[accounting]` must have.
+pub(super) fn required_of_accounting() -> Vec<String> {
+    required(&table::<Accounting>())
+}
+
 /// The keys of a sink's table that belong to every kind.
 pub(super) fn keys_of_every_sink() -> Vec<String> {
     properties(&table::<SinkTable>()).keys().cloned().collect()
@@ -102,6 +110,7 @@ pub fn schema() -> Value {
             "shop": named("The shops, one table each.", shop),
             "smtp": finished(table::<Smtp>(), &Table::default()),
             "delivery": finished(table::<Delivery>(), &section("delivery")),
+            "accounting": finished(table::<Accounting>(), &Table::default()),
             "sink": named("The sinks, one table each.", json!({ "oneOf": sinks(&first("sink").unwrap_or_default()) })),
         },
     })

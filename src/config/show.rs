@@ -282,7 +282,13 @@ mod tests {
                 vec![format!("refund = \"exclude\"  # {file}:18"), "# not set: min_total, max_total".to_owned()],
             ),
             ("sink.z", vec!["profile = \"human\"  # default".to_owned(), "timeout = \"5m\"  # default".to_owned()]),
-            ("sink.z", vec![format!("from = \"a@example.com\"  # {file}:7"), "# not set: reply_to, locale".to_owned()]),
+            (
+                "sink.z",
+                vec![
+                    format!("from = \"a@example.com\"  # {file}:7"),
+                    "# not set: reply_to, locale, digest, csv, limit".to_owned(),
+                ],
+            ),
         ] {
             for line in lines {
                 assert!(table(name).lines().any(|shown| shown == line), "{line} in [{name}] of\n{shown}");

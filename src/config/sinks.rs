@@ -108,6 +108,7 @@ fn finish(name: &SinkName, options: Options, table: SinkTable) -> SinkConfig {
         attaches_invoice: options.attaches_invoice(),
         // Known only when all sinks are.
         alerts: false,
+        digests: options.summaries().is_some_and(|summaries| summaries.cadence.is_some()),
     };
     SinkConfig {
         options,

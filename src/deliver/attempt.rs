@@ -12,6 +12,7 @@ use super::{
     schedule::{self, History},
 };
 use crate::{
+    digest,
     sink::{Delivery, Payload, Reason, Receipt, SinkError},
     store::{AttemptRow, Candidate, Finished, Verdict},
 };
@@ -80,6 +81,9 @@ async fn read_attachments(outbox: &Outbox, payload: &Payload) -> Result<Vec<Byte
         let stored = stored.ok_or_else(|| lost("the invoice is no longer in the archive".to_owned()))?;
         let bytes = outbox.archive.read(&stored.path, &stored.sha256).await.map_err(|error| lost(error.to_string()))?;
         attachments.push(bytes);
+    }
+    for file in &payload.made {
+        attachments.push(digest::bytes(&outbox.store, &outbox.archive, file).await.map_err(lost)?);
     }
     Ok(attachments)
 }

@@ -88,6 +88,7 @@ impl Review for Health {
             shop: None,
             about: Some(state.sink.clone()),
             facts: facts.as_object().cloned().unwrap_or_default(),
+            also: None,
             marks_told: Some(news.kind != EventType::SinkRecovered),
         };
         alert.into_changes(&self.policy, self.now)

@@ -12,6 +12,7 @@
 mod attempt;
 mod health;
 mod invoices;
+mod limit;
 mod prepare;
 pub mod schedule;
 mod worker;
@@ -25,7 +26,13 @@ pub use prepare::{Context as Present, outgoing, view as invoice_view};
 pub use worker::run;
 
 use crate::{
-    clock::Clock, invoice::Archive, order::SinkName, record::Recorder, route::Rule, sink::Handle, store::Store,
+    clock::Clock,
+    invoice::Archive,
+    order::SinkName,
+    record::Recorder,
+    route::Rule,
+    sink::{Handle, Limit},
+    store::Store,
 };
 
 /// What every worker shares; cheap to clone.
@@ -60,4 +67,6 @@ pub struct Lane {
     pub concurrency: usize,
     /// How long it may fail before it is paused.
     pub pause_after: Duration,
+    /// How many messages about orders it is to have; what is more comes in a summary.
+    pub limit: Option<Limit>,
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Lane, Outbox, attempt,
     health::{Ended, Health},
-    prepare,
+    limit, prepare,
 };
 use crate::store::{Candidate, Started, StoreError, Unreadable};
 
@@ -97,6 +97,7 @@ impl Worker {
                 Err(row) => self.give_up(row, now).await?,
             }
         }
+        let candidates = limit::keep(&self.outbox, &self.lane, candidates, now).await?;
         self.start(candidates, now).await?;
         // There may be more, or what was read had changed meanwhile: look again at once, unless there is no room.
         let room_left = self.under_way.len() < self.lane.concurrency;

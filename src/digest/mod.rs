@@ -1,8 +1,43 @@
 //! Summaries of a period for an accountant: its orders by VAT rate, what is missing, and the files that go with it.
+//!
+//! A summary is made when it is due (`run.rs`), of the orders whose day is in its period (`figures.rs`, `closings.rs`), and
+//! handed to the outbox like everything else (`make.rs`). It remembers how it counted each order, so that what changes
+//! afterwards is told in a correction, and its files (`files/`) are made of that when the mail is sent.
+//!
+//! **Invariant:** of a period a sink gets one summary; that it was made, what it counted and its deliveries are one
+//! commit. What names a customer is not in it: names are looked up when a file is made.
 
+mod attach;
+mod closings;
+mod figures;
 pub mod files;
+mod make;
+mod run;
 
-use crate::{order::Booking, store::Booked};
+use crate::{
+    order::{Accounting, Booking, Cadence, Csv, ReportFile},
+    route::Rule,
+    store::{Booked, DigestLine},
+};
+
+pub use attach::bytes;
+pub use make::Maker;
+pub use run::Digests;
+
+/// The summaries of one sink.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The sink and what it wants.
+    pub rule: Rule,
+    /// When they are made; `None` where they are made only above a limit.
+    pub cadence: Option<Cadence>,
+    /// The files that go with them.
+    pub files: Vec<ReportFile>,
+    /// How tables are written; as the shop's language has it where not set.
+    pub csv: Option<Csv>,
+    /// The accounts, for a journal.
+    pub accounting: Option<Accounting>,
+}
 
 /// An order as the files of a summary show it.
 #[derive(Clone, Debug)]
@@ -21,6 +56,16 @@ impl From<&Booked> for Line {
             booking: booked.booking.clone(),
             customer: booked.order.customer.as_ref().and_then(|customer| customer.name.clone()),
             pdf: booked.pdf.as_ref().map(|file| file.filename.clone()),
+        }
+    }
+}
+
+impl From<&DigestLine> for Line {
+    fn from(line: &DigestLine) -> Self {
+        Self {
+            booking: line.booking.clone(),
+            customer: line.customer.clone(),
+            pdf: line.pdf.as_ref().map(|file| file.filename.clone()),
         }
     }
 }

@@ -28,6 +28,11 @@ pub fn filename(order: &Order, shop: &Shop) -> String {
     format!("{date}_{shop}_{customer}_{kind}{number}.pdf")
 }
 
+/// The shop in the names of other files: `Boulangerie-Dupont`.
+pub fn shop_in_filenames(shop: &Shop) -> String {
+    cut(&or(ascii_words(&shop.name), shop.id.as_str()), MAX_BYTES / 2)
+}
+
 /// The customer's name; `Comptoir` or `Counter` for a sale over the counter, and `Client` or `Customer` for somebody
 /// whose name has no Latin letter.
 fn customer(order: &Order, locale: Locale) -> String {

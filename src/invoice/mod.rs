@@ -9,5 +9,5 @@ mod pdf;
 
 pub use archive::{Archive, ArchiveError, StoredInvoice, hex_sha256};
 pub use fetch::{FetchError, fetch};
-pub use filename::filename;
+pub use filename::{filename, shop_in_filenames};
 pub use pdf::{MAX_BYTES, is_pdf};

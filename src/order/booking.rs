@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{Currency, InvoiceStatus, Item, Money, Number, Order, OrderKey, State, VatLine, Warning};
+use super::{Currency, InvoiceStatus, Item, Moment, Money, Number, Order, OrderKey, State, VatLine, Warning};
 
 /// An order in the books. It holds nothing personal, so it may outlive its customer's wish to be forgotten.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Booking {
     pub order: OrderKey,
     /// The day it counts for on the shop's wall: value date, else validation, else arrival.
     pub date: Date,
+    /// When it was sold: its validation, else its arrival.
+    pub sold_at: Moment,
     /// Its number in the shop's accounting, else the internal one.
     pub number: String,
     /// Whether money went back; the amounts are negative then.
@@ -57,6 +59,7 @@ impl Booking {
         Self {
             order: key,
             date: order.dates.booked().civil().date(),
+            sold_at: order.dates.validated.unwrap_or(order.dates.received),
             number: order.number().to_owned(),
             is_refund: order.refund(),
             till: order.cash_box_id.clone(),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{CashBoxNotice, EventId, Order, ShopId};
+use super::{CashBoxNotice, Digest, EventId, Order, ShopId};
 
 /// The version of the event's shape, sent as `schema`.
 const SCHEMA: u32 = 1;
@@ -60,6 +60,10 @@ event_types! {
     SinkRecovered = "sink.recovered",
     /// The disk is nearly full.
     StorageLow = "storage.low",
+    /// A summary was made for a sink.
+    DigestMade = "digest.made",
+    /// A sink has had as many messages as it is to have; what follows comes in a summary.
+    SinkLimited = "sink.limited",
     /// Somebody tries a sink.
     TestPing = "test.ping",
 }
@@ -76,6 +80,7 @@ impl EventType {
                 | Self::SinkFailing
                 | Self::SinkPaused
                 | Self::SinkRecovered
+                | Self::SinkLimited
                 | Self::StorageLow
         )
     }
@@ -188,6 +193,8 @@ pub enum EventData {
     Order(Box<Order>),
     /// `cashbox.*`.
     CashBox(CashBoxNotice),
+    /// `digest.made`.
+    Digest(Box<Digest>),
     /// Everything else: a flat object with the keys of contract §6.
     Facts(Map<String, Value>),
 }
@@ -197,7 +204,7 @@ impl Event {
     pub fn order(&self) -> Option<&Order> {
         match &self.data {
             EventData::Order(order) => Some(order),
-            EventData::CashBox(_) | EventData::Facts(_) => None,
+            EventData::CashBox(_) | EventData::Digest(_) | EventData::Facts(_) => None,
         }
     }
 
@@ -221,6 +228,7 @@ impl EventData {
         match self {
             Self::Order(order) => order.to_json(include_customer),
             Self::CashBox(notice) => serde_json::to_value(notice).unwrap_or_default(),
+            Self::Digest(digest) => serde_json::to_value(digest).unwrap_or_default(),
             Self::Facts(facts) => Value::Object(facts.clone()),
         }
     }
@@ -230,6 +238,7 @@ impl EventData {
         let text = match self {
             Self::Order(order) => serde_json::to_string(order),
             Self::CashBox(notice) => serde_json::to_string(notice),
+            Self::Digest(digest) => serde_json::to_string(digest),
             Self::Facts(facts) => serde_json::to_string(facts),
         };
         text.unwrap_or_default()
@@ -246,6 +255,7 @@ impl EventData {
                 Self::Order(Box::new(serde_json::from_str(json)?))
             }
             T::CashBoxOpened | T::CashBoxClosed => Self::CashBox(serde_json::from_str(json)?),
+            T::DigestMade => Self::Digest(Box::new(serde_json::from_str(json)?)),
             _ => Self::Facts(serde_json::from_str(json)?),
         })
     }

@@ -6,6 +6,8 @@
 //! **Invariant:** this module imports nothing of ours, and has no `f64`: amounts are decimals from the till's text to ours.
 
 mod booking;
+mod calendar;
+mod digest;
 mod event;
 mod id;
 mod moment;
@@ -19,6 +21,11 @@ mod snapshot;
 mod timeline;
 
 pub use booking::{BookedPdf, Booking};
+pub use calendar::{Cadence, CadenceError, Due, Period, clock_time, day_of};
+pub use digest::{
+    Change, ChangeKind, Closing, Digest, Explanation, Figures, MadeFile, MissingPdf, NumberedAmount, NumberedWarning,
+    RateSum, Sums, Why,
+};
 pub use event::{Event, EventData, EventType, Pattern, PatternError, ShopRef};
 pub use id::{DeliveryId, EventId, IdError, NameError, OrderKey, ReceiptId, ShopId, SinkName};
 pub use moment::Moment;

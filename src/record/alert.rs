@@ -22,6 +22,8 @@ pub struct Alert {
     pub shop: Option<ShopId>,
     /// The sink that it is about, which is not told of itself.
     pub about: Option<SinkName>,
+    /// A sink that is told whoever else is.
+    pub also: Option<SinkName>,
     /// The facts, with the keys of contract §6.
     pub facts: Map<String, Value>,
     /// Remember that this sink's outage was told (`true`), or that its end was (`false`).
@@ -49,7 +51,7 @@ impl Alert {
         };
         let told: Vec<Rule> =
             policy.rules.iter().filter(|rule| Some(&rule.sink) != self.about.as_ref()).cloned().collect();
-        tell(view, &told, event);
+        tell_also(view, &told, event, self.also.as_ref());
         if let (Some(sink), Some(told)) = (&self.about, self.marks_told) {
             view.told_of_sink(sink.clone(), told.then_some(now));
         }
@@ -77,8 +79,13 @@ impl Intake for Told {
 
 /// Records an alert and enqueues it for whoever is to know: the sinks named in `alerts`, and those that select its type.
 pub(super) fn tell(view: &mut View, rules: &[Rule], event: NewEvent) {
+    tell_also(view, rules, event, None);
+}
+
+fn tell_also(view: &mut View, rules: &[Rule], event: NewEvent, also: Option<&SinkName>) {
     let shop = event.shop.as_ref().map(|(id, _)| id);
-    for rule in rules.iter().filter(|rule| rule.admits(shop) && (rule.alerts || rule.selects(event.kind))) {
+    let is_told = |rule: &&Rule| rule.alerts || rule.selects(event.kind) || Some(&rule.sink) == also;
+    for rule in rules.iter().filter(|rule| rule.admits(shop)).filter(is_told) {
         view.add_delivery(fan_out::delivery(rule, &event, Purpose::Alert, event.at));
     }
     view.add_event(event);

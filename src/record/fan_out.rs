@@ -9,8 +9,8 @@
 use jiff::Timestamp;
 
 use crate::{
-    order::{DeliveryId, InvoiceStatus, OrderKey, ShopId, SinkName},
-    route::{PerOrder, Rule},
+    order::{DeliveryId, InvoiceStatus, OrderKey},
+    route::{PerOrder, Rule, lane},
     sink::Purpose,
     store::{DeliveryMerge, Intake, Keys, KnownDelivery, NewDelivery, NewEvent, StoredEvent, View},
 };
@@ -44,7 +44,7 @@ pub(super) fn plain_event(view: &mut View, rules: &[Rule], event: &NewEvent) {
 }
 
 fn order_event_for(view: &mut View, rule: &Rule, event: &NewEvent, Standing { complete, changed }: Standing) {
-    let Some(order) = event.order else { return };
+    let Some(order) = event.order.filter(|_| !rule.digests) else { return };
     if rule.per_order == PerOrder::Each {
         if rule.selects(event.kind) {
             let first = waiting_for_invoice(view, rule, order, delivery(rule, event, Purpose::First, event.at));
@@ -168,15 +168,6 @@ pub(super) fn delivery(rule: &Rule, event: &NewEvent, purpose: Purpose, settle_u
         invoice_until: event.at,
         at: event.at,
         skipped_because: None,
-    }
-}
-
-/// What goes in order: a sink's messages about one order, or about one shop, or about none.
-fn lane(sink: &SinkName, shop: Option<&ShopId>, order: Option<OrderKey>) -> String {
-    match (order, shop) {
-        (Some(order), _) => format!("{sink} {order}"),
-        (None, Some(shop)) => format!("{sink} {shop}"),
-        (None, None) => sink.to_string(),
     }
 }
 

@@ -147,7 +147,9 @@ impl Recorder {
     /// What the database says.
     pub async fn would_recover(&self, rule: &Rule, event: &StoredEvent) -> Result<bool, StoreError> {
         let shop = event.shop.as_ref().map(|(id, _)| id);
-        if event.kind.is_alert() || !rule.admits(shop) || self.store.was_told(&rule.sink, event).await? {
+        let is_summed_up = rule.digests && event.order_key.is_some();
+        if event.kind.is_alert() || is_summed_up || !rule.admits(shop) || self.store.was_told(&rule.sink, event).await?
+        {
             return Ok(false);
         }
         match event.order_key {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use only::{CustomerFilter, Only, RefundFilter};
 
-use crate::order::{EventType, Pattern, ShopId, SinkName};
+use crate::order::{EventType, OrderKey, Pattern, ShopId, SinkName};
 
 /// What one sink wants.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Rule {
     pub attaches_invoice: bool,
     /// Whether it is told of alerts, whatever its `on`.
     pub alerts: bool,
+    /// Whether it gets summaries in place of a message about each order.
+    pub digests: bool,
 }
 
 /// How the announcements of an order are merged for a sink.
@@ -71,6 +73,15 @@ impl From<ShopPattern> for String {
             ShopPattern::Any => "*".to_owned(),
             ShopPattern::Is(shop) => shop.into(),
         }
+    }
+}
+
+/// What goes in order: a sink's messages about one order, or about one shop, or about none.
+pub fn lane(sink: &SinkName, shop: Option<&ShopId>, order: Option<OrderKey>) -> String {
+    match (order, shop) {
+        (Some(order), _) => format!("{sink} {order}"),
+        (None, Some(shop)) => format!("{sink} {shop}"),
+        (None, None) => sink.to_string(),
     }
 }
 

@@ -72,6 +72,7 @@ impl Sink for Folder {
             content_type: "application/json".to_owned(),
             body: format!("{:#}\n", outgoing.event.to_json(self.0.include_customer)),
             attachments: invoice.into_iter().collect(),
+            made: Vec::new(),
         })
     }
 

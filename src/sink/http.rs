@@ -147,6 +147,7 @@ impl Sink for Http {
             content_type: "application/json".to_owned(),
             body: outgoing.event.to_json(self.include_customer).to_string(),
             attachments: Vec::new(),
+            made: Vec::new(),
         })
     }
 

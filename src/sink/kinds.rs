@@ -14,7 +14,10 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use url::Url;
 
 use super::{Handle, email, folder, guard::Guard, http, slack, stdout};
-use crate::{clock::Clock, order::SinkName};
+use crate::{
+    clock::Clock,
+    order::{Cadence, Csv, ReportFile, SinkName},
+};
 
 /// What a sink is built with, besides its own options.
 #[derive(Clone)]
@@ -56,6 +59,28 @@ pub enum Attach {
     Invoice,
 }
 
+/// The summaries of a sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summaries {
+    /// When they are sent in place of messages about single orders; `None` where these are sent.
+    pub cadence: Option<Cadence>,
+    /// Above how many messages the rest of the day comes in a summary.
+    pub limit: Option<Limit>,
+    /// The files that go with them.
+    pub files: Vec<ReportFile>,
+    /// How tables are written; as the shop's language has it where not set.
+    pub csv: Option<Csv>,
+}
+
+/// How many messages about orders a sink is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// In an hour.
+    pub per_hour: Option<u32>,
+    /// In a day on the shop's wall.
+    pub per_day: Option<u32>,
+}
+
 /// How long an attempt may take where neither the configuration nor the kind says.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -74,6 +99,11 @@ pub trait Kind: JsonSchema {
 
     /// The key of the address that is called, and the address, which is a secret; `None` where it cannot be just any.
     fn address(&self) -> Option<(&'static str, &str)> {
+        None
+    }
+
+    /// The summaries that it gets in place of messages about single orders, or above a limit.
+    fn summaries(&self) -> Option<Summaries> {
         None
     }
 
@@ -143,6 +173,11 @@ macro_rules! kinds {
             /// The key of the address that is called, and the address, which is a secret; `None` where it cannot be just any.
             pub fn address(&self) -> Option<(&'static str, &str)> {
                 match self { $(Self::$variant(options) => options.address(),)* }
+            }
+
+            /// The summaries that it gets in place of messages about single orders, or above a limit.
+            pub fn summaries(&self) -> Option<Summaries> {
+                match self { $(Self::$variant(options) => options.summaries(),)* }
             }
 
             /// What works but should be known: advice for `config check`.

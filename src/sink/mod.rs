@@ -39,11 +39,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use kinds::{Attach, BuildError, Context, Kind, Options, TIMEOUT, build};
+pub use kinds::{Attach, BuildError, Context, Kind, Limit, Options, Summaries, TIMEOUT, build};
 pub use till_host::{Admission, TillHost, TillHostError};
 pub use verdict::{Reason, SinkError};
 
-use crate::order::{DeliveryId, Event, EventId, EventType, Shop};
+use crate::order::{DeliveryId, Event, EventId, EventType, MadeFile, Shop};
 
 /// A far side.
 #[async_trait]
@@ -138,6 +138,17 @@ pub struct Payload {
     /// Files from the invoice archive that go with it.
     #[serde(default)]
     pub attachments: Vec<InvoiceFile>,
+    /// Files that go with it and are made of a summary when it is sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<MadeFile>,
+}
+
+impl Payload {
+    /// What is attached, by name and media type: invoices first, then what is made.
+    pub fn attached(&self) -> impl Iterator<Item = (&str, &str)> {
+        let invoices = self.attachments.iter().map(|file| (file.filename.as_str(), "application/pdf"));
+        invoices.chain(self.made.iter().map(|file| (file.filename.as_str(), file.kind.media_type())))
+    }
 }
 
 /// An invoice in the archive.
@@ -166,7 +177,7 @@ pub struct Delivery {
     pub at: Timestamp,
     /// What to hand over.
     pub payload: Payload,
-    /// The bytes of `payload.attachments`, in the same order.
+    /// The bytes of what `payload` attaches, in its order.
     pub attachments: Vec<Bytes>,
 }
 

@@ -41,7 +41,7 @@ impl<W: Write + Send + 'static> Sink for Stdout<W> {
     fn render(&self, outgoing: &Outgoing) -> Result<Payload, SinkError> {
         let event = outgoing.event.to_json(self.options.include_customer);
         let body = if self.options.pretty { format!("{event:#}") } else { event.to_string() };
-        Ok(Payload { content_type: "application/json".to_owned(), body, attachments: Vec::new() })
+        Ok(Payload { content_type: "application/json".to_owned(), body, attachments: Vec::new(), made: Vec::new() })
     }
 
     /// A reader that stops reading must not stop the program, so the write happens on a thread of its own.

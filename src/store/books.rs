@@ -49,6 +49,21 @@ impl Store {
         rows.fetch_all(self.readers()).await?.iter().map(booked).collect()
     }
 
+    /// A shop's orders with these keys, by day and in order of arrival.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn booked_orders(&self, shop: &ShopId, orders: &[OrderKey]) -> Result<Vec<Booked>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT o.key, o.shop, e.data, i.status, i.sha256, i.bytes, i.filename, i.path
+             FROM json_each($2) k CROSS JOIN customer_order o ON o.key = k.value JOIN event e ON e.id = o.last_event
+             LEFT JOIN invoice i ON i.order_key = o.key
+             WHERE o.shop = $1 AND o.test = 0 AND o.booked_on IS NOT NULL ORDER BY o.booked_on, o.seq",
+        );
+        let rows = rows.bind(shop.as_str()).bind(serde_json::json!(orders).to_string());
+        rows.fetch_all(self.readers()).await?.iter().map(booked).collect()
+    }
+
     /// Of these order numbers of a shop those that are with us, whatever their day.
     ///
     /// # Errors

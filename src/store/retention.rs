@@ -274,6 +274,9 @@ async fn prune_plain_events(conn: &mut SqliteConnection, window: Window) -> Resu
         "DELETE FROM attempt WHERE delivery_id IN (SELECT d.id FROM json_each($1) k CROSS JOIN delivery d
             ON d.event_id = k.value AND d.order_key IS NULL)",
         "DELETE FROM delivery WHERE order_key IS NULL AND event_id IN (SELECT value FROM json_each($1))",
+        "DELETE FROM digest_line WHERE digest IN
+            (SELECT g.id FROM digest g WHERE g.event_id IN (SELECT value FROM json_each($1)))",
+        "DELETE FROM digest WHERE event_id IN (SELECT value FROM json_each($1))",
         "DELETE FROM event WHERE id IN (SELECT value FROM json_each($1))",
     ] {
         events = sqlx::query(change).bind(&over).execute(&mut *conn).await?.rows_affected();

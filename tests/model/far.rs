@@ -84,7 +84,12 @@ impl Sink for Far {
         // Never twice the same, so that a body that is made anew is noticed.
         let nonce = DeliveryId::new(self.clock.now());
         let number = order.internal_id.as_deref().unwrap_or_default();
-        Ok(Payload { content_type: number.to_owned(), body: format!("{says}{nonce}"), attachments: Vec::new() })
+        Ok(Payload {
+            content_type: number.to_owned(),
+            body: format!("{says}{nonce}"),
+            attachments: Vec::new(),
+            made: Vec::new(),
+        })
     }
 
     async fn send(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {

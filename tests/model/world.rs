@@ -88,6 +88,7 @@ impl World {
                 timeout: Duration::from_secs_f64(TIMEOUT),
                 concurrency: settings.concurrency,
                 pause_after: Duration::from_secs_f64(settings.pause_after),
+                limit: None,
             };
             self.workers.spawn(deliver::run(outbox.clone(), lane, CancellationToken::new()));
         }
@@ -265,6 +266,7 @@ fn rule(settings: &Settings) -> Rule {
         settle: Duration::from_secs_f64(settings.settle),
         attaches_invoice: false,
         alerts: false,
+        digests: false,
     }
 }
 

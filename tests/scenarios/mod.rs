@@ -4,6 +4,7 @@ mod abuse;
 mod answers;
 mod backup;
 mod dialogues;
+mod digests;
 mod door;
 mod encryption;
 mod erasure;

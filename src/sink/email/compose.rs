@@ -12,7 +12,7 @@ use super::{
     templates::{Templates, Words, words},
 };
 use crate::{
-    order::{Event, EventData, EventType, InvoiceStatus, Locale, Number, Order, State, Warning},
+    order::{Digest, Event, EventData, EventType, InvoiceStatus, Locale, Number, Order, State, Warning},
     sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread, words as say},
 };
 
@@ -31,10 +31,15 @@ pub(super) fn compose(who: &Correspondence, templates: &Templates, outgoing: &Ou
             composer.reply(order, thread)?
         }
         (EventData::Order(order), ..) => composer.order(order)?,
+        (EventData::Digest(digest), _, thread) => composer.digest(digest, thread.as_ref())?,
+    };
+    let made = match &outgoing.event.data {
+        EventData::Digest(digest) => digest.files.clone(),
+        _ => Vec::new(),
     };
     let body = serde_json::to_string(&letter)
         .map_err(|error| SinkError::reject(Reason::Local, format!("the mail could not be written down: {error}")))?;
-    Ok(Payload { content_type: CONTENT_TYPE.into(), body, attachments: composer.attachments })
+    Ok(Payload { content_type: CONTENT_TYPE.into(), body, attachments: composer.attachments, made })
 }
 
 struct Composer<'a> {
@@ -90,11 +95,28 @@ impl<'a> Composer<'a> {
         };
         let title = format!("{} {}", self.kind(order), clean::line(order.number()));
         let with = context! { title, lines => vec![line], advice => "" };
-        let reference = thread.reference.clone().unwrap_or(first.message_id);
-        let mut letter = self.letter("notice", first.subject, with)?;
-        letter.references = first.references;
-        letter.references.push(reference.clone());
-        letter.in_reply_to = Some(reference);
+        let mut letter = self.letter("notice", first.subject.clone(), with)?;
+        letter.continues(first, thread.reference.clone());
+        Ok(letter)
+    }
+
+    /// A summary of a period; a correction, and every part but the first, continues the thread of the first.
+    fn digest(&self, digest: &Digest, thread: Option<&Thread>) -> Result<Letter, SinkError> {
+        let said = say::digest_text(digest, self.locale);
+        let subject = self.subject(&[&said.title, &said.total, &self.sender()]);
+        let sections: Vec<Value> =
+            said.sections.into_iter().map(|(title, lines)| context! { title, lines => lines.iter().map(|line| clean::line(line)).collect::<Vec<_>>() }).collect();
+        let notes: Vec<String> = said.notes.iter().map(|note| clean::line(note)).collect();
+        let with = context! {
+            title => said.title, total => said.total, counts => said.counts, notes, columns => said.columns.to_vec(),
+            rows => said.rows.iter().map(|row| row.to_vec()).collect::<Vec<_>>(), sections,
+        };
+        let mut letter = self.letter("digest", subject, with)?;
+        let first = thread
+            .and_then(|thread| Some((serde_json::from_str(&thread.payload.body).ok()?, thread.reference.clone())));
+        if let Some((first, reference)) = first {
+            letter.continues(first, reference);
+        }
         Ok(letter)
     }
 

@@ -14,7 +14,7 @@ use lettre::{
     Address, Message,
     message::{
         Attachment, MultiPart, SinglePart,
-        header::{self, ContentType, HeaderName, HeaderValue},
+        header::{ContentType, HeaderName, HeaderValue},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::address::{Email, Mailbox};
 use crate::{
     order::Locale,
-    sink::{InvoiceFile, Reason, SinkError},
+    sink::{Payload, Reason, SinkError},
 };
 
 /// A mail, frozen: the body of a mail sink's payload.
@@ -50,6 +50,14 @@ pub(super) struct Letter {
 }
 
 impl Letter {
+    /// Makes this a reply to the first mail, which the far side knows by `reference`.
+    pub(super) fn continues(&mut self, first: Self, reference: Option<String>) {
+        let reference = reference.unwrap_or(first.message_id);
+        self.references = first.references;
+        self.references.push(reference.clone());
+        self.in_reply_to = Some(reference);
+    }
+
     /// Who gets it, each once.
     pub(super) fn recipients(&self) -> Result<Vec<Address>, SinkError> {
         let mut all: Vec<&Email> = Vec::new();
@@ -66,8 +74,8 @@ impl Letter {
         address(&self.from.email)
     }
 
-    /// The mail in MIME. `files` are the bytes of `attachments`, in the same order.
-    pub(super) fn to_mime(&self, attachments: &[InvoiceFile], files: &[Bytes]) -> Result<Vec<u8>, SinkError> {
+    /// The mail in MIME. `files` are the bytes of what is attached, in its order.
+    pub(super) fn to_mime(&self, payload: &Payload, files: &[Bytes]) -> Result<Vec<u8>, SinkError> {
         let mut mail = Message::builder()
             .date(SystemTime::from(self.date))
             .message_id(Some(self.message_id.clone()))
@@ -95,26 +103,28 @@ impl Letter {
         }
         // Bcc is no header of ours, so lettre must be told whom it is for even where there is no To.
         let envelope = lettre::address::Envelope::new(Some(self.sender()?), self.recipients()?).map_err(unsendable)?;
-        let mail = mail.envelope(envelope).multipart(self.parts(attachments, files)).map_err(unsendable)?;
+        let mail = mail.envelope(envelope).multipart(self.parts(payload, files)?).map_err(unsendable)?;
         Ok(mail.formatted())
     }
 
     /// The text, the HTML beside it, and the files after both.
-    fn parts(&self, attachments: &[InvoiceFile], files: &[Bytes]) -> MultiPart {
+    fn parts(&self, payload: &Payload, files: &[Bytes]) -> Result<MultiPart, SinkError> {
         let mut versions = MultiPart::alternative()
             .boundary(self.boundary("text"))
             .singlepart(part(ContentType::TEXT_PLAIN, &self.text));
         if let Some(html) = &self.html {
             versions = versions.singlepart(part(ContentType::TEXT_HTML, html));
         }
-        if attachments.is_empty() {
-            return versions;
+        let attached: Vec<(&str, &str)> = payload.attached().collect();
+        if attached.is_empty() {
+            return Ok(versions);
         }
-        let all = MultiPart::mixed().boundary(self.boundary("all")).multipart(versions);
-        attachments.iter().zip(files).fold(all, |all, (file, bytes)| {
-            let attachment = Attachment::new(file.filename.clone());
-            all.singlepart(attachment.body(bytes.to_vec(), pdf()))
-        })
+        let mut all = MultiPart::mixed().boundary(self.boundary("all")).multipart(versions);
+        for ((filename, media_type), bytes) in attached.into_iter().zip(files) {
+            let kind = ContentType::parse(media_type).map_err(unsendable)?;
+            all = all.singlepart(Attachment::new(filename.to_owned()).body(bytes.to_vec(), kind));
+        }
+        Ok(all)
     }
 
     /// A boundary that is the same on every attempt and stands in no other mail.
@@ -128,10 +138,6 @@ impl Letter {
 /// Base64 for the PDF, quoted-printable (or as it is, where it is ASCII) for text: never more than seven bits.
 fn part(kind: ContentType, text: &str) -> SinglePart {
     SinglePart::builder().header(kind).body(text.to_owned())
-}
-
-fn pdf() -> ContentType {
-    ContentType::parse("application/pdf").unwrap_or(header::ContentType::TEXT_PLAIN)
 }
 
 fn address(email: &Email) -> Result<Address, SinkError> {

@@ -13,6 +13,7 @@ mod compose;
 pub mod fuzzing;
 mod letter;
 mod smtp;
+mod summary;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -26,14 +27,17 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 pub use address::{AddressError, Email, Mailbox};
+pub use summary::{LimitTable, MailFile, When};
 
 use self::{
     letter::Letter,
     smtp::{Parcel, Relay},
     templates::Templates,
 };
-use super::{Attach, BuildError, Context, Delivery, Handle, Kind, Outgoing, Payload, Reason, Receipt, Sink, SinkError};
-use crate::order::{Locale, SinkName};
+use super::{
+    BuildError, Context, Delivery, Handle, Kind, Limit, Outgoing, Payload, Reason, Receipt, Sink, SinkError, Summaries,
+};
+use crate::order::{Csv, Locale, ReportFile, SinkName};
 
 /// The mail server (`[smtp]`).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -101,7 +105,14 @@ pub struct Options {
     #[schemars(with = "Option<String>", extend("enum" = ["fr", "en", null]))]
     pub locale: Option<Locale>,
     /// What goes with it.
-    pub attach: Vec<Attach>,
+    pub attach: Vec<MailFile>,
+    /// Summaries in place of a mail about each order.
+    #[schemars(with = "Option<summary::Written>")]
+    pub digest: Option<When>,
+    /// How the tables of summaries are written; as the shop's language has it where not set.
+    pub csv: Option<Csv>,
+    /// Above how many mails the rest of the day comes in a summary.
+    pub limit: Option<LimitTable>,
     /// Who reads it.
     pub profile: Profile,
 }
@@ -114,10 +125,21 @@ impl Kind for Options {
 
     /// A machine that reads invoices is of no use without them.
     fn attaches_invoice(&self) -> bool {
-        self.attach.contains(&Attach::Invoice) || self.profile != Profile::Human
+        self.attach.contains(&MailFile::Invoice) || self.profile != Profile::Human
+    }
+
+    fn summaries(&self) -> Option<Summaries> {
+        let cadence = self.digest.map(|when| when.0);
+        let limit = self.limit.map(Limit::from);
+        let mut files: Vec<ReportFile> = self.attach.iter().filter_map(|file| file.of_summary()).collect();
+        if files.is_empty() && cadence.is_none() && self.attaches_invoice() {
+            files.push(ReportFile::Originals);
+        }
+        (cadence.is_some() || limit.is_some()).then_some(Summaries { cadence, limit, files, csv: self.csv })
     }
 
     fn build(&self, _: &SinkName, context: &Context) -> Result<Handle, BuildError> {
+        self.refuse_files_of_no_summary()?;
         let smtp = context.smtp.as_ref().ok_or_else(|| {
             BuildError::new(
                 "mails need a mail server",
@@ -153,6 +175,14 @@ struct Correspondence {
 }
 
 impl Options {
+    fn refuse_files_of_no_summary(&self) -> Result<(), BuildError> {
+        let lost = self.attach.iter().find_map(|file| file.of_summary()).filter(|_| self.summaries().is_none());
+        lost.map_or(Ok(()), |file| {
+            let what = format!("`attach` names {}, which goes with a digest, and there is none", file.as_str());
+            Err(BuildError::new(what, "add `digest = { every = \"daily 20:00\" }`, or remove the file from `attach`"))
+        })
+    }
+
     fn correspondence(&self, smtp: &Smtp) -> Result<Correspondence, BuildError> {
         if self.to.is_empty() {
             return Err(BuildError::new("nobody gets the mails", "name at least one address in `to`"));
@@ -198,11 +228,10 @@ impl Sink for EmailSink {
         let letter: Letter = serde_json::from_str(&delivery.payload.body).map_err(|_| {
             SinkError::reject(Reason::Local, "the stored mail cannot be read: it is of another version")
         })?;
-        let wanted = &delivery.payload.attachments;
-        if wanted.len() != delivery.attachments.len() {
+        if delivery.payload.attached().count() != delivery.attachments.len() {
             return Err(SinkError::reject(Reason::Local, "the invoice that belongs to the mail is not at hand"));
         }
-        let bytes = letter.to_mime(wanted, &delivery.attachments)?;
+        let bytes = letter.to_mime(&delivery.payload, &delivery.attachments)?;
         let parcel = Parcel { from: letter.sender()?, to: letter.recipients()?, bytes: &bytes };
         let said = self.relay.hand_over(parcel).await?;
         Ok(Receipt {

@@ -19,6 +19,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("mail/frame.html", include_str!("../../../config/templates/mail/frame.html")),
     ("mail/order.html", include_str!("../../../config/templates/mail/order.html")),
     ("mail/order.txt", include_str!("../../../config/templates/mail/order.txt")),
+    ("mail/digest.html", include_str!("../../../config/templates/mail/digest.html")),
+    ("mail/digest.txt", include_str!("../../../config/templates/mail/digest.txt")),
     ("mail/notice.html", include_str!("../../../config/templates/mail/notice.html")),
     ("mail/notice.txt", include_str!("../../../config/templates/mail/notice.txt")),
 ];

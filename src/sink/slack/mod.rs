@@ -148,7 +148,12 @@ impl Sink for Slack {
                 body["ts"] = ts.into();
             }
         }
-        Ok(Payload { content_type: "application/json".to_owned(), body: body.to_string(), attachments: Vec::new() })
+        Ok(Payload {
+            content_type: "application/json".to_owned(),
+            body: body.to_string(),
+            attachments: Vec::new(),
+            made: Vec::new(),
+        })
     }
 
     async fn send(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {

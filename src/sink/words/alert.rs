@@ -25,7 +25,7 @@ pub fn alert_text(event: &Event, shop: Option<&Shop>, locale: Locale) -> AlertTe
     let facts = Facts { event, shop, locale };
     let mut text = match &event.data {
         EventData::CashBox(notice) => facts.cash_box(notice),
-        EventData::Order(_) | EventData::Facts(_) => facts.describe(),
+        EventData::Order(_) | EventData::Digest(_) | EventData::Facts(_) => facts.describe(),
     };
     if let Some(shop) = &event.shop {
         text.lines.insert(0, facts.line("Boutique", "Shop", &shop.name));
@@ -82,6 +82,17 @@ impl Facts<'_> {
                     )
                 }),
             },
+            EventType::SinkLimited => self.text(
+                say(
+                    format!("Trop de messages pour « {sink} »\u{a0}: la suite viendra en un récapitulatif"),
+                    format!("Too many messages for “{sink}”: the rest comes in one summary"),
+                ),
+                self.lines(&[("Limite", "Limit", "limit"), ("Récapitulatif après", "Summary after", "until")]),
+                say(
+                    format!("Rien n'est perdu. La limite se règle avec `limit` sous [sink.{sink}]."),
+                    format!("Nothing is lost. The limit is set by `limit` under [sink.{sink}]."),
+                ),
+            ),
             EventType::TillUnreadable => self.text(
                 say("Un appel de la caisse est illisible".into(), "A call of the till cannot be read".into()),
                 self.lines(&[("Type", "Type", "type"), TECHNICAL_DETAIL]),

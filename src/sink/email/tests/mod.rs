@@ -14,14 +14,14 @@ use bytes::Bytes;
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
-use super::{Options, Profile, Smtp, Tls, letter::Letter};
+use super::{MailFile, Options, Profile, Smtp, Tls, letter::Letter};
 use crate::{
     clock::SystemClock,
     order::{
         Currency, Customer, DeliveryMethod, Event, EventData, EventType, InvoiceStatus, Item, Locale, Moment, Money,
         Number, Order, OrderContent, Phase, SentDates, Shop, ShopRef, Timeline, VatLine,
     },
-    sink::{Attach, Context, Delivery, Handle, InvoiceFile, Kind as _, Outgoing, Payload, Purpose, Thread},
+    sink::{Context, Delivery, Handle, InvoiceFile, Kind as _, Outgoing, Payload, Purpose, Thread},
 };
 
 const PDF: &[u8] = b"%PDF-1.7\n.\r\n..\r\n\x00\xff\xfe binary\n%%EOF";
@@ -159,7 +159,7 @@ fn then(first: Payload, purpose: Purpose, kind: EventType, order: Order, locale:
 }
 
 fn options() -> Options {
-    Options { to: vec!["compta@cabinet-martin.fr".into()], attach: vec![Attach::Invoice], ..Options::default() }
+    Options { to: vec!["compta@cabinet-martin.fr".into()], attach: vec![MailFile::Invoice], ..Options::default() }
 }
 
 fn smtp(port: u16) -> Smtp {

@@ -1,0 +1,66 @@
+//! `tillhook digest send`: a summary that somebody asks for.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use jiff::civil::Date;
+
+use super::{Exit, Stop, desk::Desk, find};
+use crate::{
+    app::assemble,
+    digest::Maker,
+    order::{Cadence, Period, Why},
+};
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Digest {
+    /// Make the summary of the day, week or month that holds a day, and send it, also where it was sent before
+    #[command(after_help = "Example: tillhook digest send accountant --day 2026-11-21\n\n\
+                            The running service sends it.")]
+    Send(Send),
+}
+
+/// Which summary.
+#[derive(Debug, Args)]
+pub struct Send {
+    /// The sink
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// A day of its period: 2026-11-21
+    #[arg(long, value_name = "D")]
+    day: Date,
+    /// Of this shop alone [default: every shop of the sink]
+    #[arg(long, value_name = "SHOP")]
+    shop: Option<String>,
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// When there is no such sink or shop, or the database or the output fails.
+pub async fn run(command: &Digest, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let Digest::Send(wanted) = command;
+    let sink = find::sink(&desk.config, &wanted.name)?;
+    let shop = wanted.shop.as_deref().map(|name| find::shop(&desk.config, name)).transpose()?;
+    let plan = assemble::digests(&desk.config).into_iter().find(|plan| plan.rule.sink == sink);
+    let plan = plan.ok_or_else(|| {
+        let what = format!("the sink `{sink}` gets no summaries");
+        Stop::with_fix(Exit::Usage, what, "give it `digest = { every = \"daily 20:00\" }`, or name another sink")
+    })?;
+    let period = plan.cadence.map_or_else(|| Period::day(wanted.day), |cadence: Cadence| cadence.period_of(wanted.day));
+    let admitted = desk.config.shops.values().filter(|one| plan.rule.admits(Some(&one.shop.id)));
+    let mut made = 0;
+    for one in admitted.filter(|one| shop.as_ref().is_none_or(|id| *id == one.shop.id)) {
+        let maker = Maker { store: &desk.store, plan: &plan, shop: &one.shop, now: desk.now() };
+        if maker.make(period, Why::OnPurpose).await? {
+            writeln!(out, "{}: the summary of {period} is made; the running service sends it to {sink}", one.shop.id)?;
+            made += 1;
+        }
+    }
+    if made == 0 {
+        let what = format!("the sink `{sink}` is told of none of these shops");
+        return Err(Stop::with_fix(Exit::Usage, what, "look at `shops` in its table"));
+    }
+    Ok(Exit::Ok)
+}

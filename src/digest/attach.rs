@@ -1,0 +1,46 @@
+//! The bytes of a file that goes with a summary, made when it is sent: of what was counted, with the names of today.
+
+use bytes::Bytes;
+
+use super::{Line, files};
+use crate::{
+    invoice::Archive,
+    order::{MadeFile, ReportFile},
+    store::{DigestLine, Store},
+};
+
+/// The file that takes the place of PDFs that were lost since they were counted.
+const LOST: &str = "MANQUANT-MISSING.txt";
+
+/// Makes the file. The same each time, as long as nobody is erased and no invoice is lost.
+///
+/// # Errors
+/// What went wrong, for people.
+pub async fn bytes(store: &Store, archive: &Archive, file: &MadeFile) -> Result<Bytes, String> {
+    let lines = store.digest_lines(&file.digest).await.map_err(|error| error.to_string())?;
+    if file.kind == ReportFile::Originals {
+        return originals(archive, file, &lines).await;
+    }
+    let lines: Vec<Line> = lines.iter().map(Line::from).collect();
+    let made = files::make(file.kind, &lines, file.csv, file.accounting.as_ref()).map_err(|error| error.to_string())?;
+    made.map(|made| Bytes::from(made.bytes)).ok_or_else(|| format!("there is nothing to make {} of", file.filename))
+}
+
+/// The PDFs. One that is lost holds up nothing: it is named in a file of its own.
+async fn originals(archive: &Archive, file: &MadeFile, lines: &[DigestLine]) -> Result<Bytes, String> {
+    let (mut originals, mut lost) = (Vec::new(), String::new());
+    let wanted = lines.iter().filter_map(|line| line.pdf.as_ref()).filter(|pdf| file.originals.contains(&pdf.sha256));
+    for pdf in wanted {
+        match archive.read(&pdf.path, &pdf.sha256).await {
+            Ok(bytes) => originals.push((pdf.filename.clone(), bytes)),
+            Err(error) => {
+                tracing::error!(error = %error, "an invoice is lost or changed on disk; see `tillhook invoices verify`");
+                lost += &format!("{}\r\n", pdf.filename);
+            }
+        }
+    }
+    if !lost.is_empty() {
+        originals.push((LOST.to_owned(), Bytes::from(lost)));
+    }
+    files::zip(originals).map(Bytes::from).map_err(|error| error.to_string())
+}

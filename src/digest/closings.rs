@@ -1,0 +1,117 @@
+//! The closings of tills beside what we know of: the till says what it took, and where the two differ the reader is told
+//! by how much, and from what, rather than left to find out.
+
+use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+
+use crate::{
+    order::{Booking, CashBoxNotice, Closing, EventData, EventType, Money, Period, day_of},
+    store::StoredEvent,
+};
+
+/// An opening or a closing.
+pub(super) struct Heard {
+    pub kind: EventType,
+    pub at: Timestamp,
+    pub notice: CashBoxNotice,
+}
+
+impl Heard {
+    /// The event as it was recorded; `None` where it cannot be read.
+    pub fn new(stored: &StoredEvent) -> Option<Self> {
+        match EventData::from_json(stored.kind, &stored.data) {
+            Ok(EventData::CashBox(notice)) => Some(Self { kind: stored.kind, at: stored.at, notice }),
+            _ => None,
+        }
+    }
+
+    /// The day that a closing closes: that of its opening, since some shops close after midnight.
+    pub fn day(&self, zone: &TimeZone) -> jiff::civil::Date {
+        let began = self.notice.opened.map(|opened| opened.civil().date());
+        // Without its opening, a closing in the small hours is that of the evening before.
+        began.unwrap_or_else(|| day_of(self.at.saturating_add(-SMALL_HOURS.hours()).unwrap_or(self.at), zone))
+    }
+}
+
+/// Until when a night belongs to the day before, where a closing does not say when its day began.
+const SMALL_HOURS: i64 = 5;
+
+/// Whether every till that was opened is closed again, and one was. Not every call says which till it is about: a closing
+/// that does not closes them all, and an opening that does not is closed by any.
+pub(super) fn all_closed(heard: &[Heard]) -> bool {
+    let mut open: Vec<Option<&str>> = Vec::new();
+    for one in heard {
+        let till = one.notice.cash_box_id.as_deref();
+        match one.kind {
+            EventType::CashBoxOpened => open.push(till),
+            _ => open.retain(|known| till.is_some() && known.is_some() && *known != till),
+        }
+    }
+    open.is_empty() && heard.iter().any(|one| one.kind == EventType::CashBoxClosed)
+}
+
+/// The closings of a period beside what was sold.
+pub(super) fn closings(heard: &[Heard], bookings: &[Booking], period: Period, zone: &TimeZone) -> Vec<Closing> {
+    let closed = heard.iter().filter(|one| one.kind == EventType::CashBoxClosed && period.contains(one.day(zone)));
+    closed.map(|one| closing(&one.notice, bookings)).collect()
+}
+
+fn closing(notice: &CashBoxNotice, bookings: &[Booking]) -> Closing {
+    let is_here = |one: &&Booking| notice.cash_box_id.is_none() || one.till.is_none() || one.till == notice.cash_box_id;
+    let is_inside = |one: &Booking| {
+        let at = one.sold_at.timestamp();
+        notice.opened.is_none_or(|opened| opened.timestamp() <= at)
+            && notice.closed.is_none_or(|closed| at <= closed.timestamp())
+    };
+    let here: Vec<&Booking> = bookings.iter().filter(is_here).collect();
+    let sum = |counts: &dyn Fn(&Booking) -> bool| sum(here.iter().copied().filter(|one| counts(one)));
+    let nothing = notice.total.and_then(|total| total.checked_sub(total));
+    Closing {
+        till: notice.cash_box_id.clone(),
+        opened: notice.opened,
+        closed: notice.closed,
+        till_total: notice.total,
+        ours: sum(&|one| one.paid && is_inside(one)).or(nothing),
+        unpaid: sum(&|one| !one.paid && is_inside(one)),
+        outside: sum(&|one| !is_inside(one)),
+    }
+}
+
+fn sum<'a>(bookings: impl Iterator<Item = &'a Booking>) -> Option<Money> {
+    bookings.filter_map(|one| one.gross).try_fold(None, |sum: Option<Money>, gross| match sum {
+        Some(sum) => sum.checked_add(gross).map(Some),
+        None => Some(Some(gross)),
+    })?
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn heard(calls: &str) -> Vec<Heard> {
+        let heard = |call: &str| {
+            let (kind, till) = match call.split_at(1) {
+                ("o", till) => (EventType::CashBoxOpened, till),
+                (_, till) => (EventType::CashBoxClosed, till),
+            };
+            let cash_box_id = Some(till.to_owned()).filter(|till| !till.is_empty());
+            Heard { kind, at: Timestamp::UNIX_EPOCH, notice: CashBoxNotice { cash_box_id, ..CashBoxNotice::default() } }
+        };
+        calls.split_whitespace().map(heard).collect()
+    }
+
+    #[rstest]
+    #[case("", false)]
+    #[case("o1", false)]
+    #[case("o1 c1", true)]
+    #[case("o1 o2 c1", false)]
+    #[case("o1 o2 c1 c2", true)]
+    #[case("o1 o2 c", true)]
+    #[case("o c1", true)]
+    #[case("c1", true)]
+    #[case("o1 c1 o1", false)]
+    fn the_day_is_over_once_every_till_is_closed(#[case] calls: &str, #[case] over: bool) {
+        assert_eq!(all_closed(&heard(calls)), over);
+    }
+}

@@ -1,0 +1,293 @@
+//! Making a summary: what it counts, what changed since the last one, which files go with it, in how many mails.
+
+use std::collections::HashMap;
+
+use jiff::{Timestamp, ToSpan as _, civil::Date};
+
+use super::{
+    Plan,
+    closings::{self, Heard},
+    figures,
+};
+use crate::{
+    invoice,
+    order::{
+        Booking, Change, ChangeKind, Csv, DeliveryId, Digest, EventData, EventId, EventType, Figures, InvoiceStatus,
+        Locale, MadeFile, OrderKey, OrderNumber, Period, ReportFile, Shop, Why,
+    },
+    route,
+    sink::Purpose,
+    store::{Booked, MadeDigest, NewDelivery, NewDigest, NewEvent, Store, StoreError},
+};
+
+/// How many bytes of PDFs go with one mail: encoded for the way they grow by 37 %, and many servers take 10 MB.
+const BYTES: u64 = 7_000_000;
+
+/// How far back the number before the period's first is looked for.
+const LOOK_BACK: i64 = 31;
+
+/// Why nothing is sent of a period.
+pub(super) const EMPTY: &str = "digest.empty";
+
+/// Makes the summaries of one shop for one sink.
+pub struct Maker<'a> {
+    /// The database.
+    pub store: &'a Store,
+    /// What the sink wants.
+    pub plan: &'a Plan,
+    /// The shop.
+    pub shop: &'a Shop,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Maker<'_> {
+    /// Makes the summary of a period and hands it to the outbox, in one commit. Returns whether it did: one that is due is
+    /// made once, and a correction only where there is something to correct.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn make(&self, period: Period, why: Why) -> Result<bool, StoreError> {
+        let booked = self.store.booked(&self.shop.id, period.first, period.last).await?;
+        let orders = booked.iter().filter(|one| self.plan.rule.only.refuses(&one.order).is_none()).collect();
+        self.make_of(period, why, orders).await
+    }
+
+    /// Makes a summary of these orders, which the sink was not told of one by one.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn make_of_untold(&self, untold: &[OrderKey]) -> Result<bool, StoreError> {
+        let booked = self.store.booked_orders(&self.shop.id, untold).await?;
+        let (Some(first), Some(last)) = (booked.first(), booked.last()) else { return Ok(false) };
+        let period = Period { first: first.booking.date, last: last.booking.date };
+        self.make_of(period, Why::Limit, booked.iter().collect()).await
+    }
+
+    async fn make_of(&self, period: Period, why: Why, orders: Vec<&Booked>) -> Result<bool, StoreError> {
+        let bookings: Vec<Booking> = orders.iter().map(|one| one.booking.clone()).collect();
+        let earlier = self.store.digests(&self.plan.rule.sink, &self.shop.id, period.last).await?;
+        let earlier: Vec<MadeDigest> = earlier.into_iter().filter(|made| made.period == period).collect();
+        let changes = match (why, earlier.last()) {
+            (Why::Correction, Some(last)) => self.changes(last, period, &bookings).await?,
+            _ => Vec::new(),
+        };
+        if why == Why::Correction && changes.is_empty() {
+            return Ok(false);
+        }
+        let mut figures = self.figures(period, &bookings).await?;
+        let mut closings = self.closings(period, &bookings).await?;
+        if why == Why::Limit {
+            // Some orders of the day are not the day.
+            (figures.holes, closings) = (Vec::new(), Vec::new());
+        }
+        let originals = originals(&bookings, why, &changes);
+        let id = EventId::new(self.now).to_string().replace("evt_", "dig_");
+        let parts = self.files(&id, period, &bookings, originals);
+        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let whole = Digest {
+            id: id.clone(),
+            period,
+            why,
+            part: 1,
+            parts: count,
+            currency: self.shop.currency,
+            figures,
+            closings,
+            changes,
+            files: Vec::new(),
+        };
+        let says_nothing = bookings.is_empty() && whole.closings.is_empty() && why == Why::Due;
+        let thread = match (why, earlier.first()) {
+            (Why::Correction, Some(first)) => self.store.delivery_of(&self.plan.rule.sink, first.event).await?,
+            _ => None,
+        };
+        let mut new = NewDigest {
+            id,
+            sink: self.plan.rule.sink.clone(),
+            shop: self.shop.id.clone(),
+            period,
+            is_due: why == Why::Due,
+            tells_untold: why == Why::Limit,
+            lines: bookings,
+            events: Vec::new(),
+            deliveries: Vec::new(),
+            at: self.now,
+        };
+        for (index, files) in parts.into_iter().enumerate() {
+            let part = u32::try_from(index + 1).unwrap_or(u32::MAX);
+            let follows = if index == 0 { thread } else { new.deliveries.first().map(|first| first.id) };
+            let (event, delivery) = self.told(Digest { part, files, ..whole.clone() }, follows, says_nothing);
+            new.events.push(event);
+            new.deliveries.push(delivery);
+        }
+        self.store.make_digest(new).await
+    }
+
+    async fn figures(&self, period: Period, bookings: &[Booking]) -> Result<Figures, StoreError> {
+        let before = Period { first: earlier(period.first, LOOK_BACK), last: earlier(period.first, 1) };
+        let before = self.store.numbers_of(&self.shop.id, before).await?;
+        let before = before.iter().filter_map(|number| OrderNumber::parse(number)).max();
+        let suspects = figures::suspects(bookings, before);
+        let known = self.store.known_numbers(&self.shop.id, &suspects).await?;
+        Ok(figures::figures(bookings, before, |number| known.iter().any(|one| one == number)))
+    }
+
+    async fn closings(&self, period: Period, bookings: &[Booking]) -> Result<Vec<crate::order::Closing>, StoreError> {
+        let zone = &self.shop.timezone;
+        let midnight = zone.to_ambiguous_timestamp(period.first.to_datetime(jiff::civil::Time::midnight()));
+        let from = midnight.compatible().unwrap_or(Timestamp::MIN);
+        let heard = self.store.cash_box_events(&self.shop.id, from, self.now).await?;
+        let heard: Vec<Heard> = heard.iter().filter_map(Heard::new).collect();
+        Ok(closings::closings(&heard, bookings, period, zone))
+    }
+
+    /// What is new since the last summary of the period.
+    async fn changes(&self, last: &MadeDigest, period: Period, now: &[Booking]) -> Result<Vec<Change>, StoreError> {
+        let before = self.store.digest_lines(&last.id).await?;
+        let before: HashMap<OrderKey, Booking> =
+            before.into_iter().map(|line| (line.booking.order, line.booking)).collect();
+        let change = |booking: &Booking, what| Change {
+            number: booking.number.clone(),
+            what,
+            day: booking.date,
+            gross: booking.gross,
+        };
+        let mut changes: Vec<Change> = now
+            .iter()
+            .filter_map(|booking| changed(before.get(&booking.order), booking).map(|what| change(booking, what)))
+            .collect();
+        let is_gone = |order: &OrderKey| !now.iter().any(|booking| booking.order == *order);
+        for (order, booking) in before.iter().filter(|(order, _)| is_gone(order)) {
+            let stored = self.store.order(*order).await?;
+            // What was pruned, or is no longer wanted as it stands, is no news.
+            let moved = stored.map(|stored| stored.order.dates.booked().civil().date());
+            if let Some(day) = moved.filter(|day| !period.contains(*day)) {
+                changes.push(Change { day, ..change(booking, ChangeKind::Moved) });
+            }
+        }
+        changes.sort_by(|one, other| one.number.cmp(&other.number));
+        Ok(changes)
+    }
+
+    /// The files of each mail, at least one mail.
+    fn files(
+        &self,
+        digest: &str,
+        period: Period,
+        bookings: &[Booking],
+        originals: Vec<&Booking>,
+    ) -> Vec<Vec<MadeFile>> {
+        let made = |kind, filename, originals| MadeFile {
+            digest: digest.to_owned(),
+            filename,
+            kind,
+            csv: self.csv(),
+            accounting: self.plan.accounting.clone().filter(|_| kind == ReportFile::Journal),
+            originals,
+        };
+        let wanted = |kind: &&ReportFile| **kind != ReportFile::Originals && !bookings.is_empty();
+        let tables = self.plan.files.iter().filter(wanted);
+        let tables: Vec<MadeFile> =
+            tables.map(|kind| made(*kind, self.filename(period, kind.as_str()), Vec::new())).collect();
+        if !self.plan.files.contains(&ReportFile::Originals) || originals.is_empty() {
+            return vec![tables];
+        }
+        let chunks = split(&originals);
+        let count = chunks.len();
+        let zips = chunks.into_iter().enumerate().map(|(index, chunk)| {
+            let name =
+                if count == 1 { "invoices.zip".to_owned() } else { format!("invoices-{}of{count}.zip", index + 1) };
+            made(ReportFile::Originals, self.filename(period, &name), chunk)
+        });
+        let mut parts: Vec<Vec<MadeFile>> = zips.map(|zip| vec![zip]).collect();
+        parts[0].splice(0..0, tables);
+        parts
+    }
+
+    fn csv(&self) -> Csv {
+        self.plan.csv.unwrap_or(match self.shop.locale {
+            Locale::Fr => Csv::Fr,
+            Locale::En => Csv::Iso,
+        })
+    }
+
+    /// `20261121_Boulangerie-Dupont_vat.csv`
+    fn filename(&self, period: Period, kind: &str) -> String {
+        let day = |day: Date| day.strftime("%Y%m%d").to_string();
+        let days =
+            if period.is_day() { day(period.first) } else { format!("{}-{}", day(period.first), day(period.last)) };
+        format!("{days}_{}_{kind}", invoice::shop_in_filenames(self.shop))
+    }
+
+    fn told(&self, digest: Digest, follows: Option<DeliveryId>, says_nothing: bool) -> (NewEvent, NewDelivery) {
+        let (sink, shop, now) = (&self.plan.rule.sink, &self.shop.id, self.now);
+        let event = NewEvent {
+            id: EventId::new(now),
+            kind: EventType::DigestMade,
+            shop: Some((shop.clone(), self.shop.name.clone())),
+            order: None,
+            at: now,
+            test: false,
+            data: EventData::Digest(Box::new(digest)).to_text(),
+        };
+        let delivery = NewDelivery {
+            id: DeliveryId::new(now),
+            sink: sink.clone(),
+            event: event.id,
+            event_type: event.kind.as_str().to_owned(),
+            shop: Some(shop.clone()),
+            order: None,
+            lane: route::lane(sink, Some(shop), None),
+            purpose: if follows.is_some() { Purpose::Change } else { Purpose::First },
+            thread_of: follows,
+            settle_until: now,
+            invoice_until: now,
+            at: now,
+            skipped_because: says_nothing.then_some(EMPTY),
+        };
+        (event, delivery)
+    }
+}
+
+/// What a correction says of an order that the last summary counted as `before`.
+fn changed(before: Option<&Booking>, now: &Booking) -> Option<ChangeKind> {
+    let Some(before) = before else { return Some(ChangeKind::Added) };
+    let amounts = |one: &Booking| (one.date, one.is_refund, one.rates.clone(), one.net, one.vat, one.gross);
+    let has_pdf = |one: &Booking| one.pdf.status == InvoiceStatus::Stored;
+    match () {
+        () if amounts(before) != amounts(now) => Some(ChangeKind::Amounts),
+        () if !has_pdf(before) && has_pdf(now) => Some(ChangeKind::Pdf),
+        () => None,
+    }
+}
+
+/// The orders whose PDFs go with it: with a correction, those that are new.
+fn originals<'a>(bookings: &'a [Booking], why: Why, changes: &[Change]) -> Vec<&'a Booking> {
+    let is_new = |booking: &Booking| {
+        let news = changes.iter().find(|change| change.number == booking.number);
+        news.is_some_and(|change| matches!(change.what, ChangeKind::Added | ChangeKind::Pdf))
+    };
+    let wanted = bookings.iter().filter(|one| one.pdf.sha256.is_some());
+    wanted.filter(|one| why != Why::Correction || is_new(one)).collect()
+}
+
+/// Cuts PDFs, named by their SHA-256, into pieces of at most [`BYTES`]; a larger one is a piece of its own.
+fn split(originals: &[&Booking]) -> Vec<Vec<String>> {
+    let mut chunks: Vec<(u64, Vec<String>)> = Vec::new();
+    for booking in originals {
+        let (Some(sha256), bytes) = (&booking.pdf.sha256, booking.pdf.bytes.unwrap_or(0)) else { continue };
+        match chunks.last_mut() {
+            Some((size, chunk)) if *size + bytes <= BYTES => {
+                *size += bytes;
+                chunk.push(sha256.clone());
+            }
+            _ => chunks.push((bytes, vec![sha256.clone()])),
+        }
+    }
+    chunks.into_iter().map(|(_, chunk)| chunk).collect()
+}
+
+fn earlier(day: Date, days: i64) -> Date {
+    day.saturating_sub(days.days())
+}

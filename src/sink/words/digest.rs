@@ -1,0 +1,316 @@
+//! A summary of a period in words: its figures, what a bookkeeper has to know about them, and what it is not.
+//!
+//! The tables are "sales by VAT rate": the till's calls do not say how customers paid, so there is no Z and no balanced
+//! entry in them, and the mail says so.
+
+use jiff::civil::Date;
+
+use super::{date_time, money, number, pick, warning};
+use crate::order::{
+    ChangeKind, Closing, Currency, Digest, Explanation, Hole, Locale, Money, NumberedAmount, Period, RateSum, Sums, Why,
+};
+
+/// How many lines of a list are written out; the files have them all.
+const LINES: usize = 30;
+
+/// A summary in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DigestText {
+    /// `Ventes du 21/11/2026`
+    pub title: String,
+    /// What was sold, VAT included.
+    pub total: String,
+    /// `42 ventes, 1 remboursement`
+    pub counts: String,
+    /// What comes first: what is wrong, or what this replaces.
+    pub notes: Vec<String>,
+    /// The headings of the table.
+    pub columns: [&'static str; 4],
+    /// The table: rate, net, VAT, gross; its last row is the total.
+    pub rows: Vec<[String; 4]>,
+    /// Everything else, a heading and lines each.
+    pub sections: Vec<(String, Vec<String>)>,
+}
+
+/// Puts a summary into words.
+pub fn digest_text(digest: &Digest, locale: Locale) -> DigestText {
+    let words = Words { digest, currency: digest.currency, locale };
+    let Sums { gross, sales, refunds, .. } = digest.figures.total;
+    DigestText {
+        title: words.title(),
+        total: words.with_vat(gross),
+        counts: words.counts(sales, refunds),
+        notes: words.notes(),
+        columns: pick(locale, ["TVA", "HT", "TVA", "TTC"], ["VAT", "Net", "VAT", "Gross"]),
+        rows: words.rows(),
+        sections: words.sections(),
+    }
+}
+
+struct Words<'a> {
+    digest: &'a Digest,
+    currency: Currency,
+    locale: Locale,
+}
+
+impl Words<'_> {
+    fn say(&self, french: impl Into<String>, english: impl Into<String>) -> String {
+        pick(self.locale, french.into(), english.into())
+    }
+
+    fn title(&self) -> String {
+        let days = days(self.digest.period, self.locale);
+        let title = self.say(format!("Ventes {days}"), format!("Sales {days}"));
+        let title = match self.digest.why {
+            Why::Correction => self.say(format!("Correction – {title}"), format!("Correction – {title}")),
+            Why::Limit => self.say(format!("{title} (suite)"), format!("{title} (the rest)")),
+            Why::Due | Why::OnPurpose => title,
+        };
+        match self.digest.parts {
+            0 | 1 => title,
+            parts => format!("{title} ({}/{parts})", self.digest.part),
+        }
+    }
+
+    fn with_vat(&self, gross: Option<Money>) -> String {
+        let gross = gross.unwrap_or_else(|| Money::new(0.into(), self.currency.minor_digits()));
+        let amount = money(gross, self.currency, self.locale);
+        self.say(format!("{amount} TTC"), amount.clone())
+    }
+
+    fn counts(&self, sales: u32, refunds: u32) -> String {
+        let plural = |count: u32, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+        // In French zero is singular.
+        let sold = match self.locale {
+            Locale::Fr => plural(sales.max(u32::from(sales == 0)), "vente", "ventes").replacen(
+                '1',
+                if sales == 0 { "0" } else { "1" },
+                1,
+            ),
+            Locale::En => plural(sales, "sale", "sales"),
+        };
+        if refunds == 0 {
+            return sold;
+        }
+        format!(
+            "{sold}, {}",
+            self.say(plural(refunds, "remboursement", "remboursements"), plural(refunds, "refund", "refunds"))
+        )
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        match self.digest.why {
+            Why::Correction => notes.push(self.say(
+                "Ces chiffres remplacent ceux envoyés auparavant pour la même période.",
+                "These figures replace those that were sent before for the same period.",
+            )),
+            Why::Limit => notes.push(self.say(
+                "Trop de ventes pour un message chacune : voici celles qui n’ont pas été envoyées une par une.",
+                "There were too many sales for a message each: these are the ones that were not sent one by one.",
+            )),
+            Why::Due | Why::OnPurpose => {}
+        }
+        let holes = &self.digest.figures.holes;
+        if !holes.is_empty() {
+            let missing = list(holes.iter().map(|hole| self.hole(hole)));
+            notes.push(self.say(
+                format!("Numéros qui ne nous sont pas parvenus : {missing}. Cherchez-les dans la caisse."),
+                format!("Numbers that did not reach us: {missing}. Look for them in the till."),
+            ));
+        }
+        notes
+    }
+
+    fn hole(&self, hole: &Hole) -> String {
+        match hole.count {
+            1 => hole.first.clone(),
+            count => self.say(
+                format!("{} à {} ({count})", hole.first, hole.last),
+                format!("{} to {} ({count})", hole.first, hole.last),
+            ),
+        }
+    }
+
+    fn rows(&self) -> Vec<[String; 4]> {
+        let figures = &self.digest.figures;
+        let mut rows: Vec<_> = figures.rates.iter().map(|sum| self.row(self.rate(sum), &sum.sums)).collect();
+        rows.push(self.row(pick(self.locale, "Total", "Total").to_owned(), &figures.total));
+        rows
+    }
+
+    fn rate(&self, sum: &RateSum) -> String {
+        match sum.rate {
+            Some(rate) => format!("{}{}", number(rate, self.locale), pick(self.locale, "\u{a0}%", "%")),
+            None => self.say("non ventilé", "not by rate"),
+        }
+    }
+
+    fn row(&self, label: String, sums: &Sums) -> [String; 4] {
+        let [net, vat, gross] = [sums.net, sums.vat, sums.gross].map(|amount| self.amount(amount));
+        [label, net, vat, gross]
+    }
+
+    fn amount(&self, amount: Option<Money>) -> String {
+        amount.map(|amount| money(amount, self.currency, self.locale)).unwrap_or_default()
+    }
+
+    fn sections(&self) -> Vec<(String, Vec<String>)> {
+        let figures = &self.digest.figures;
+        let mut sections = vec![(self.say("Numéros", "Numbers"), self.numbers())];
+        let changes: Vec<String> = self.digest.changes.iter().map(|change| self.change(change)).collect();
+        sections.insert(0, (self.say("Ce qui a changé", "What has changed"), changes));
+        sections.push((self.say("Factures non soldées", "Unpaid invoices"), self.amounts(&figures.unpaid)));
+        let missing = figures.missing_pdfs.iter().map(|pdf| match pdf.is_awaited {
+            true => self.say(
+                format!("{} (encore en cours de récupération)", pdf.number),
+                format!("{} (still being fetched)", pdf.number),
+            ),
+            false => pdf.number.clone(),
+        });
+        sections.push((self.say("Factures sans PDF", "Invoices without their PDF"), missing.collect()));
+        sections.push((self.say("TVA non communiquée par taux", "VAT not sent by rate"), figures.incomplete.clone()));
+        let warnings = figures.warnings.iter();
+        let colon = pick(self.locale, " :", ":");
+        let warnings = warnings.map(|one| format!("{}{colon} {}", one.number, warning(one.warning, self.locale)));
+        sections.push((self.say("À vérifier", "To be checked"), warnings.collect()));
+        let closings = self.digest.closings.iter().map(|closing| self.closing(closing)).collect();
+        sections.push((self.say("Clôtures de caisse", "Closings of the till"), closings));
+        let files = self.digest.files.iter().map(|file| file.filename.clone()).collect();
+        sections.push((self.say("Pièces jointes", "Attached"), files));
+        sections.retain(|(_, lines)| !lines.is_empty());
+        sections.iter_mut().for_each(|(_, lines)| self.cut(lines));
+        sections
+    }
+
+    /// The first lines, and how many more there are.
+    fn cut(&self, lines: &mut Vec<String>) {
+        let more = lines.len().saturating_sub(LINES);
+        if more > 1 {
+            lines.truncate(LINES);
+            lines.push(self.say(format!("et {more} autres"), format!("and {more} more")));
+        }
+    }
+
+    fn numbers(&self) -> Vec<String> {
+        let figures = &self.digest.figures;
+        let (Some(first), Some(last)) = (&figures.first_number, &figures.last_number) else { return Vec::new() };
+        let range = self.say(format!("De {first} à {last}"), format!("From {first} to {last}"));
+        let whole = match (self.digest.why, figures.holes.is_empty()) {
+            (Why::Limit, _) => String::new(),
+            (_, true) => self.say(", aucun numéro ne manque", ", no number is missing"),
+            (_, false) => {
+                let count: u64 = figures.holes.iter().map(|hole| hole.count).sum();
+                self.say(format!(", manquants : {count}"), format!(", missing: {count}"))
+            }
+        };
+        vec![format!("{range}{whole}")]
+    }
+
+    fn amounts(&self, orders: &[NumberedAmount]) -> Vec<String> {
+        let colon = pick(self.locale, " :", ":");
+        orders.iter().map(|order| format!("{}{colon} {}", order.number, self.amount(order.gross))).collect()
+    }
+
+    fn change(&self, change: &crate::order::Change) -> String {
+        let (number, amount) = (&change.number, self.amount(change.gross));
+        match change.what {
+            ChangeKind::Added => {
+                self.say(format!("{number} : arrivée depuis, {amount}"), format!("{number}: arrived since, {amount}"))
+            }
+            ChangeKind::Amounts => {
+                self.say(format!("{number} : corrigée, {amount}"), format!("{number}: corrected, {amount}"))
+            }
+            ChangeKind::Moved => {
+                let day = day(change.day, self.locale);
+                self.say(
+                    format!("{number} : compte désormais pour le {day}"),
+                    format!("{number}: now counts for {day}"),
+                )
+            }
+            ChangeKind::Pdf => {
+                self.say(format!("{number} : son PDF est arrivé"), format!("{number}: its PDF has arrived"))
+            }
+        }
+    }
+
+    fn closing(&self, closing: &Closing) -> String {
+        let till = closing.till.as_deref().map(|till| format!(" {till}")).unwrap_or_default();
+        let span = match (closing.opened, closing.closed) {
+            (Some(opened), Some(closed)) => {
+                let [opened, closed] = [opened, closed].map(|at| date_time(at, self.locale));
+                self.say(format!(" (du {opened} au {closed})"), format!(" ({opened} – {closed})"))
+            }
+            _ => String::new(),
+        };
+        let theirs = self.amount(closing.till_total);
+        let ours = self.amount(closing.ours);
+        let Some(difference) = closing.difference() else {
+            return self.say(
+                format!("Caisse{till}{span} : la caisse n’a pas communiqué de total ; ventes soldées connues : {ours}"),
+                format!("Till{till}{span}: the till sent no total; paid sales that we know of: {ours}"),
+            );
+        };
+        let said = self.say(
+            format!("Caisse{till}{span} : total de la caisse {theirs}, ventes soldées connues {ours}"),
+            format!("Till{till}{span}: the till's total {theirs}, paid sales that we know of {ours}"),
+        );
+        let difference = self.amount(Some(difference));
+        match closing.explanation() {
+            Explanation::None => self.say(format!("{said}, aucun écart"), format!("{said}, no difference")),
+            Explanation::Unpaid => self.say(
+                format!("{said}, écart {difference} : le montant des factures non soldées de cette période"),
+                format!("{said}, difference {difference}: the amount of the unpaid invoices of that time"),
+            ),
+            Explanation::Outside => self.say(
+                format!("{said}, écart {difference} : le montant des ventes du jour hors de ces heures"),
+                format!("{said}, difference {difference}: the amount of the day's sales outside of these hours"),
+            ),
+            Explanation::Unknown => self.say(
+                format!("{said}, écart {difference} non expliqué : règlements de ventes d’un autre jour, ou une vente qui n’est pas arrivée"),
+                format!("{said}, difference {difference}, unexplained: payments of another day's sales, or a sale that did not arrive"),
+            ),
+        }
+    }
+}
+
+/// The first items, and how many more there are.
+fn list(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    let shown = items[..items.len().min(LINES)].join(", ");
+    if items.len() > LINES { format!("{shown}, … (+{})", items.len() - LINES) } else { shown }
+}
+
+/// A day: `21/11/2026`, `21 Nov 2026`.
+pub fn day(day: Date, locale: Locale) -> String {
+    day.strftime(pick(locale, "%d/%m/%Y", "%-d %b %Y")).to_string()
+}
+
+/// Days after the word "sales": `du 21/11/2026`, `of 21 Nov 2026`, `de novembre 2026`.
+fn days(period: Period, locale: Locale) -> String {
+    const MONTHS: [&str; 12] = [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ];
+    let [first, last] = [period.first, period.last].map(|one| day(one, locale));
+    if period.is_month() {
+        let name = MONTHS[usize::from(period.first.month().unsigned_abs()) - 1];
+        let of = if name.starts_with(['a', 'o']) { "d’" } else { "de " };
+        let french = format!("{of}{name} {}", period.first.year());
+        return pick(locale, french, period.first.strftime("of %B %Y").to_string());
+    }
+    if period.is_day() {
+        return pick(locale, format!("du {first}"), format!("of {first}"));
+    }
+    pick(locale, format!("du {first} au {last}"), format!("of {first} to {last}"))
+}

@@ -1,0 +1,360 @@
+//! Summaries that were made: of which days, for which sink, and how each order was counted.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{Timestamp, civil::Date};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    BookedFile, Changes, NewDelivery, NewEvent, Store, StoreError, StoredEvent, changes, from_json, micros, parse,
+    timestamp,
+};
+use crate::order::{Booking, DeliveryId, EventId, OrderKey, Period, ShopId, SinkName};
+
+const A_DAY: Duration = Duration::from_hours(24);
+
+/// Why a delivery was skipped: its sink has had as many messages as it is to have.
+pub const LIMIT: &str = "limit";
+
+/// The same, once a summary told of it.
+const TOLD_IN_SUMMARY: &str = "limit, told in a summary";
+
+/// A summary that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeDigest {
+    /// Its id.
+    pub id: String,
+    /// Its days.
+    pub period: Period,
+    /// 0 for the one that was due; corrections and what was asked for have higher numbers.
+    pub number: u32,
+    /// The event of its first part.
+    pub event: EventId,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// A summary to write down, with what tells the sink of it.
+#[derive(Clone, Debug)]
+pub struct NewDigest {
+    /// Its id.
+    pub id: String,
+    /// Whom it is for.
+    pub sink: SinkName,
+    /// Whose orders they are.
+    pub shop: ShopId,
+    /// Its days.
+    pub period: Period,
+    /// Whether it is the one that is due: made once, whoever asks again.
+    pub is_due: bool,
+    /// Whether it tells what the sink was not told one by one, because of its limit.
+    pub tells_untold: bool,
+    /// How each order was counted.
+    pub lines: Vec<Booking>,
+    /// An event for each part, the first part's first.
+    pub events: Vec<NewEvent>,
+    /// A delivery for each part.
+    pub deliveries: Vec<NewDelivery>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An order as the files of a summary show it: as it was counted, with the names of today.
+#[derive(Clone, Debug)]
+pub struct DigestLine {
+    /// What was counted.
+    pub booking: Booking,
+    /// The customer's name, where there is one and nobody asked to be forgotten.
+    pub customer: Option<String>,
+    /// The PDF, where it is in the archive.
+    pub pdf: Option<BookedFile>,
+}
+
+impl Store {
+    /// The summaries of a shop's days for a sink whose last day is this one or later, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn digests(&self, sink: &SinkName, shop: &ShopId, since: Date) -> Result<Vec<MadeDigest>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, first_day, last_day, number, event_id, at FROM digest
+             WHERE sink = $1 AND shop = $2 AND last_day >= $3 ORDER BY first_day, last_day, number",
+        );
+        let rows = rows.bind(sink.as_str()).bind(shop.as_str()).bind(since.to_string());
+        rows.fetch_all(self.readers()).await?.iter().map(made).collect()
+    }
+
+    /// Remembers since when summaries are made for these sinks, and forgets it of all others. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn begin_digests(&self, sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError> {
+        const BEGIN: &str = "UPDATE sink_state
+            SET digests_since = iif(sink IN (SELECT value FROM json_each($1)), coalesce(digests_since, $2), NULL)
+            WHERE digests_since IS NOT NULL OR sink IN (SELECT value FROM json_each($1))";
+        let sinks = serde_json::json!(sinks).to_string();
+        self.write(move |conn| {
+            let sinks = sinks.clone();
+            Box::pin(async move { sqlx::query(BEGIN).bind(sinks).bind(micros(now)).execute(conn).await.map(drop) })
+        })
+        .await
+    }
+
+    /// Since when summaries are made for a sink.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn digests_since(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError> {
+        let since: Option<Option<i64>> = sqlx::query_scalar("SELECT digests_since FROM sink_state WHERE sink = $1")
+            .bind(sink.as_str())
+            .fetch_optional(self.readers())
+            .await?;
+        since.flatten().map(timestamp).transpose()
+    }
+
+    /// How a summary counted each order, by day and in order of arrival.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn digest_lines(&self, digest: &str) -> Result<Vec<DigestLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT l.booking, e.data ->> '$.customer.name', i.sha256, i.bytes, i.filename, i.path
+             FROM digest_line l LEFT JOIN customer_order o ON o.key = l.order_key LEFT JOIN event e ON e.id = o.last_event
+             LEFT JOIN invoice i ON i.order_key = l.order_key AND i.status = 'stored'
+             WHERE l.digest = $1 ORDER BY l.booking ->> '$.date', o.seq",
+        );
+        rows.bind(digest).fetch_all(self.readers()).await?.iter().map(line).collect()
+    }
+
+    /// Whether an order of these days, or of a summary of them, changed after `at`, or a PDF of one arrived.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn changed_since(&self, shop: &ShopId, made: &MadeDigest, at: Timestamp) -> Result<bool, StoreError> {
+        let changed: i64 = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM customer_order o LEFT JOIN invoice i ON i.order_key = o.key
+                            WHERE o.shop = $1 AND o.booked_on BETWEEN $2 AND $3 AND o.test = 0
+                              AND (o.updated_at >= $5 OR i.stored_at >= $5))
+                 OR EXISTS (SELECT 1 FROM digest_line l CROSS JOIN customer_order o ON o.key = l.order_key
+                            WHERE l.digest = $4 AND o.updated_at >= $5)",
+        )
+        .bind(shop.as_str())
+        .bind(made.period.first.to_string())
+        .bind(made.period.last.to_string())
+        .bind(&made.id)
+        .bind(micros(at))
+        .fetch_one(self.readers())
+        .await?;
+        Ok(changed == 1)
+    }
+
+    /// Until when the PDFs of these days are to be waited for; `None` where none is on its way.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn pdfs_awaited_until(&self, shop: &ShopId, period: Period) -> Result<Option<Timestamp>, StoreError> {
+        let until: Option<i64> = sqlx::query_scalar(
+            "SELECT max(i.wait_until) FROM customer_order o CROSS JOIN invoice i ON i.order_key = o.key
+             WHERE o.shop = $1 AND o.booked_on BETWEEN $2 AND $3 AND o.test = 0 AND i.status = 'pending'",
+        )
+        .bind(shop.as_str())
+        .bind(period.first.to_string())
+        .bind(period.last.to_string())
+        .fetch_one(self.readers())
+        .await?;
+        until.map(timestamp).transpose()
+    }
+
+    /// The openings and closings of a shop's tills that were recorded from one time up to another, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn cash_box_events(
+        &self,
+        shop: &ShopId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
+             WHERE id >= $2 AND id < $3 AND shop = $1 AND type IN ('cashbox.opened', 'cashbox.closed') ORDER BY seq",
+        );
+        // An id begins with its millisecond.
+        let id = |at: Timestamp, more: i64| format!("evt_{:012x}", at.as_millisecond().max(0) + more);
+        let rows = rows.bind(shop.as_str()).bind(id(from, 0)).bind(id(to, 1)).fetch_all(self.readers()).await?;
+        rows.iter().map(|row| super::reading::event(row, 0)).collect()
+    }
+
+    /// The delivery that told a sink of this event about no order.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn delivery_of(&self, sink: &SinkName, event: EventId) -> Result<Option<DeliveryId>, StoreError> {
+        let id: Option<String> =
+            sqlx::query_scalar("SELECT id FROM delivery WHERE event_id = $1 AND order_key IS NULL AND sink = $2")
+                .bind(event.to_string())
+                .bind(sink.as_str())
+                .fetch_optional(self.readers())
+                .await?;
+        id.as_deref().map(parse).transpose()
+    }
+
+    /// The accounting numbers of a shop's orders of these days.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn numbers_of(&self, shop: &ShopId, period: Period) -> Result<Vec<String>, StoreError> {
+        let numbers = sqlx::query_scalar(
+            "SELECT order_id FROM customer_order
+             WHERE shop = $1 AND booked_on BETWEEN $2 AND $3 AND test = 0 AND order_id IS NOT NULL",
+        );
+        let numbers = numbers.bind(shop.as_str()).bind(period.first.to_string()).bind(period.last.to_string());
+        Ok(numbers.fetch_all(self.readers()).await?)
+    }
+
+    /// From when until when a sink gets no single messages.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn limited(&self, sink: &SinkName) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+        let row: Option<(Option<i64>, Option<i64>)> =
+            sqlx::query_as("SELECT limited_since, limited_until FROM sink_state WHERE sink = $1")
+                .bind(sink.as_str())
+                .fetch_optional(self.readers())
+                .await?;
+        let both = row.and_then(|(since, until)| since.zip(until));
+        both.map(|(since, until)| Ok((timestamp(since)?, timestamp(until)?))).transpose()
+    }
+
+    /// Lets a sink have no single messages for a while, or again (`None`). Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn limit_sink(&self, sink: &SinkName, span: Option<(Timestamp, Timestamp)>) -> Result<(), StoreError> {
+        const LIMIT: &str = "UPDATE sink_state SET limited_since = $2, limited_until = $3 WHERE sink = $1";
+        let sink = sink.to_string();
+        let (since, until) = span.map(|(since, until)| (micros(since), micros(until))).unzip();
+        self.write(move |conn| {
+            let sink = sink.clone();
+            Box::pin(async move { sqlx::query(LIMIT).bind(sink).bind(since).bind(until).execute(conn).await.map(drop) })
+        })
+        .await
+    }
+
+    /// How many messages about orders a sink was sent since a time, at most two days ago.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn sent_since(&self, sink: &SinkName, since: Timestamp) -> Result<u32, StoreError> {
+        let sent = sqlx::query_scalar(
+            "SELECT count(*) FROM delivery
+             WHERE id >= $2 AND sink = $1 AND first_attempt_at >= $3 AND order_key IS NOT NULL AND purpose <> 'alert'",
+        );
+        // An id begins with the millisecond in which the delivery was enqueued.
+        let earliest = format!("dlv_{:012x}", (since - 2 * A_DAY).as_millisecond().max(0));
+        Ok(sent.bind(sink.as_str()).bind(earliest).bind(micros(since)).fetch_one(self.readers()).await?)
+    }
+
+    /// The orders of which a sink was told in no message, because of its limit.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn untold(&self, sink: &SinkName, since: Timestamp) -> Result<Vec<OrderKey>, StoreError> {
+        let untold = sqlx::query_scalar(
+            "SELECT DISTINCT order_key FROM delivery
+             WHERE id >= $2 AND sink = $1 AND skipped_because = $3 AND order_key IS NOT NULL",
+        );
+        let earliest = format!("dlv_{:012x}", (since - 30 * A_DAY).as_millisecond().max(0));
+        let keys: Vec<String> = untold.bind(sink.as_str()).bind(earliest).bind(LIMIT).fetch_all(self.readers()).await?;
+        keys.iter().map(|key| parse(key)).collect()
+    }
+
+    /// Writes a summary down and enqueues it. Returns whether it did: one that is due is made once. Atomic.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn make_digest(&self, new: NewDigest) -> Result<bool, StoreError> {
+        let new = Arc::new(new);
+        self.write_alone(move |conn| {
+            let new = new.clone();
+            Box::pin(async move { make(conn, &new).await })
+        })
+        .await
+    }
+}
+
+async fn make(conn: &mut SqliteConnection, new: &NewDigest) -> Result<bool, StoreError> {
+    let Some(first) = new.events.first() else { return Ok(false) };
+    let made = sqlx::query(
+        "INSERT INTO digest (id, sink, shop, first_day, last_day, number, event_id, at)
+         SELECT $1, $2, $3, $4, $5,
+                iif($6, 0, (SELECT coalesce(max(number), 0) + 1 FROM digest
+                            WHERE sink = $2 AND shop = $3 AND first_day = $4 AND last_day = $5)), $7, $8
+         WHERE true ON CONFLICT (sink, shop, first_day, last_day, number) DO NOTHING",
+    )
+    .bind(&new.id)
+    .bind(new.sink.as_str())
+    .bind(new.shop.as_str())
+    .bind(new.period.first.to_string())
+    .bind(new.period.last.to_string())
+    .bind(new.is_due)
+    .bind(first.id.to_string())
+    .bind(micros(new.at))
+    .execute(&mut *conn)
+    .await?;
+    if made.rows_affected() == 0 {
+        return Ok(false);
+    }
+    for booking in &new.lines {
+        let json = serde_json::to_string(booking).map_err(|error| super::corrupt(&error))?;
+        sqlx::query("INSERT INTO digest_line (digest, order_key, booking) VALUES ($1, $2, $3)")
+            .bind(&new.id)
+            .bind(booking.order.to_string())
+            .bind(json)
+            .execute(&mut *conn)
+            .await?;
+    }
+    if new.tells_untold {
+        let orders: Vec<_> = new.lines.iter().map(|booking| booking.order).collect();
+        sqlx::query(
+            "UPDATE delivery SET skipped_because = $3, version = version + 1
+             WHERE order_key IN (SELECT value FROM json_each($2)) AND sink = $1 AND skipped_because = $4",
+        )
+        .bind(new.sink.as_str())
+        .bind(serde_json::json!(orders).to_string())
+        .bind(TOLD_IN_SUMMARY)
+        .bind(LIMIT)
+        .execute(&mut *conn)
+        .await?;
+    }
+    let (events, deliveries) = (new.events.clone(), new.deliveries.clone());
+    changes::apply(conn, Changes { events, deliveries, ..Changes::default() }).await?;
+    Ok(true)
+}
+
+fn made(row: &SqliteRow) -> Result<MadeDigest, StoreError> {
+    Ok(MadeDigest {
+        id: row.try_get(0)?,
+        period: Period { first: parse(row.try_get(1)?)?, last: parse(row.try_get(2)?)? },
+        number: row.try_get(3)?,
+        event: parse(row.try_get(4)?)?,
+        at: timestamp(row.try_get(5)?)?,
+    })
+}
+
+fn line(row: &SqliteRow) -> Result<DigestLine, StoreError> {
+    let (sha256, path): (Option<String>, Option<String>) = (row.try_get(2)?, row.try_get(5)?);
+    let file = |(sha256, path)| {
+        Ok::<_, StoreError>(BookedFile {
+            sha256,
+            bytes: row.try_get::<Option<i64>, _>(3)?.unwrap_or(0).unsigned_abs(),
+            filename: row.try_get::<Option<String>, _>(4)?.unwrap_or_default(),
+            path,
+        })
+    };
+    Ok(DigestLine {
+        booking: from_json(row.try_get(0)?)?,
+        customer: row.try_get(1)?,
+        pdf: sha256.zip(path).map(file).transpose()?,
+    })
+}

@@ -1,0 +1,237 @@
+//! Summaries for an accountant: each period once, complete, corrected when something changes, and never held up.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rust_decimal::Decimal;
+use tillhook::{
+    app::demo::{mail_catcher::Mail, mime},
+    order::Phase,
+    till::{TillOrder, sandbox::Trouble},
+};
+
+use crate::harness::App;
+
+const DAILY: &str = r#"
+    [sink.accountant]
+    MAIL
+    digest = { every = "daily 20:00" }
+    attach = ["vat.csv", "invoices.csv", "invoices.xlsx", "invoices.zip"]
+"#;
+
+const AN_HOUR: Duration = Duration::from_hours(1);
+
+/// Waits for the nth mail.
+async fn mail(app: &App, nth: usize) -> Mail {
+    app.until("a mail", async || app.far.mail.count() as usize >= nth).await;
+    app.settle().await;
+    app.far.mail.mails().swap_remove(nth - 1)
+}
+
+fn text(mail: &Mail) -> String {
+    let source = String::from_utf8_lossy(&mail.source).into_owned();
+    let plain = source.split("text/html").next().unwrap_or_default();
+    // Quoted-printable without its soft line breaks is enough to look for words in.
+    let html = mime::text(&mail.source).map(|(html, _)| html).unwrap_or_default();
+    format!("{plain}\n{html}")
+}
+
+fn file(mail: &Mail, ending: &str) -> Vec<u8> {
+    let found = mail.attachments.iter().find(|file| file.name.ends_with(ending));
+    found.unwrap_or_else(|| panic!("{ending} is not among {:?}", names(mail))).bytes.clone()
+}
+
+fn names(mail: &Mail) -> Vec<String> {
+    mail.attachments.iter().map(|file| file.name.clone()).collect()
+}
+
+/// The cells of a table in the French way, without its heading.
+fn rows(csv: &[u8]) -> Vec<Vec<String>> {
+    let text = std::str::from_utf8(csv).expect("UTF-8").strip_prefix('\u{feff}').expect("a byte order mark");
+    text.split_terminator("\r\n").skip(1).map(|line| line.split(';').map(str::to_owned).collect()).collect()
+}
+
+/// An amount as French accountants write it, in cents.
+fn cents(text: &str) -> i64 {
+    text.replace(',', "").parse().unwrap_or_else(|_| panic!("`{text}` is no amount"))
+}
+
+fn in_cents(amount: Decimal) -> i64 {
+    (amount * Decimal::ONE_HUNDRED).normalize().try_into().expect("whole cents")
+}
+
+/// What orders come to by rate, in cents: VAT, and with VAT.
+fn by_rate(orders: &[TillOrder]) -> BTreeMap<String, (i64, i64)> {
+    let mut sums = BTreeMap::new();
+    for vat in orders.iter().flat_map(TillOrder::vat) {
+        let sum: &mut (i64, i64) = sums.entry(vat.rate.normalize().to_string().replace('.', ",")).or_default();
+        *sum = (sum.0 + in_cents(vat.vat), sum.1 + in_cents(vat.gross));
+    }
+    sums
+}
+
+fn total(rows: &[Vec<String>]) -> BTreeMap<String, (i64, i64)> {
+    let mut sums = BTreeMap::new();
+    for row in rows {
+        let sum: &mut (i64, i64) = sums.entry(row[2].clone()).or_default();
+        *sum = (sum.0 + cents(&row[4]), sum.1 + cents(&row[5]));
+    }
+    sums
+}
+
+#[tokio::test]
+async fn a_day_is_told_once_with_its_figures_and_files_whatever_the_clock_and_the_service_do() {
+    let mut app = App::start(DAILY).await;
+    let mut orders = Vec::new();
+    for _ in 0..5 {
+        orders.push(app.sell(Phase::Validated).await);
+    }
+    let refund = app.till.refund(&orders[0]);
+    orders.push(refund);
+    app.announce_and_settle(&orders[5], Phase::Validated).await;
+    for order in &orders[1..] {
+        app.announce_and_settle(order, Phase::Terminated).await;
+    }
+    assert_eq!(app.statuses("accountant").await, [""; 0], "no mail about an order of its own");
+    app.advance(6 * AN_HOUR).await;
+    let told = mail(&app, 1).await;
+    assert!(
+        told.subject.starts_with("Ventes du 21/11/2026 – ") && told.subject.ends_with(" – Boulangerie Dupont"),
+        "{}",
+        told.subject
+    );
+    assert_eq!(total(&rows(&file(&told, "vat.csv"))), by_rate(&orders));
+    assert_eq!(names(&told).len(), 4, "{:?}", names(&told));
+    let said = text(&told);
+    for words in [
+        "5 ventes, 1 remboursement",
+        "De 20261121001 à 20261121006, aucun numéro ne manque",
+        "Factures non soldées",
+        &orders[0].order_id,
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let zip = file(&told, "invoices.zip");
+    for order in &orders {
+        let pdf = archived(&app, order).await;
+        assert!(zip.windows(pdf.len()).any(|window| window == pdf), "the original of {} byte for byte", order.order_id);
+    }
+
+    app.halt().await;
+    app.clock.set("2026-11-21T13:00:00Z".parse().expect("a time"));
+    app.boot().await;
+    app.advance(6 * AN_HOUR + Duration::from_mins(30)).await;
+    app.advance(Duration::from_mins(2)).await;
+    assert_eq!(app.far.mail.count(), 1, "told once");
+    app.advance(24 * AN_HOUR).await;
+    app.until("an empty day is seen", async || app.statuses("accountant").await.len() == 2).await;
+    assert_eq!(app.statuses("accountant").await, ["delivered", "skipped: digest.empty"]);
+    app.finish().await;
+}
+
+/// The PDF of an order as it is in the archive.
+async fn archived(app: &App, order: &TillOrder) -> Vec<u8> {
+    let invoices = app.invoices().await;
+    let line =
+        invoices.iter().find(|line| line.internal_id.as_deref() == Some(&order.internal_id)).expect("its invoice");
+    std::fs::read(app.data().join(line.path.as_deref().expect("a file"))).expect("a PDF")
+}
+
+#[tokio::test]
+async fn what_comes_later_is_told_in_a_correction_in_the_same_thread_once() {
+    let app = App::start(DAILY).await;
+    let first = app.sell(Phase::Validated).await;
+    let late = app.till.sell();
+    let last = app.till.sell();
+    app.till.misbehave(&last.internal_id, Some(Trouble::NotFound));
+    app.announce_and_settle(&last, Phase::Validated).await;
+    app.advance(6 * AN_HOUR).await;
+    let told = mail(&app, 1).await;
+    let said = text(&told);
+    assert!(said.contains(&format!("Numéros qui ne nous sont pas parvenus : {}", late.order_id)), "{said}");
+    assert!(said.contains("Factures sans PDF") && said.contains("(encore en cours de récupération)"), "{said}");
+
+    // Held up by no PDF; while the day goes on nothing is corrected.
+    app.till.misbehave(&last.internal_id, None);
+    app.announce_and_settle(&late, Phase::Validated).await;
+    app.advance(2 * AN_HOUR).await;
+    app.advance(Duration::from_mins(2)).await;
+    assert_eq!(app.far.mail.count(), 1);
+    app.advance(7 * AN_HOUR).await;
+    app.advance(Duration::from_mins(2)).await;
+    let correction = mail(&app, 2).await;
+    assert!(correction.subject.starts_with("Correction – Ventes du 21/11/2026 – "), "{}", correction.subject);
+    let said = text(&correction);
+    for words in [format!("{} : arrivée depuis", late.order_id), format!("{} : son PDF est arrivé", last.order_id)] {
+        assert!(said.contains(&words), "{words}: {said}");
+    }
+    let orders = [first, late, last];
+    assert_eq!(total(&rows(&file(&correction, "vat.csv"))), by_rate(&orders));
+    let id = |mail: &Mail, header: &str| {
+        let source = String::from_utf8_lossy(&mail.source).into_owned();
+        let line = source.lines().find_map(|line| line.strip_prefix(header).map(str::to_owned));
+        line.unwrap_or_else(|| panic!("no {header} in {source}"))
+    };
+    assert_eq!(id(&correction, "In-Reply-To: "), id(&told, "Message-ID: "));
+    app.advance(12 * AN_HOUR).await;
+    app.advance(Duration::from_mins(2)).await;
+    assert_eq!(app.far.mail.count(), 2, "what is corrected is corrected");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_day_ends_when_the_till_closes_and_its_total_stands_beside_ours() {
+    let sinks = DAILY.replace("every = \"daily 20:00\"", "on = \"cashbox.closed\", or_at = \"23:55\"");
+    let app = App::start(&sinks).await;
+    app.say(&[("type", "cashBox_open"), ("cashBoxID", "1")]).await;
+    let order = app.sell(Phase::Validated).await;
+    app.announce_and_settle(&order, Phase::Terminated).await;
+    app.advance(AN_HOUR).await;
+    assert_eq!(app.far.mail.count(), 0);
+    let taken = (order.total() + Decimal::ONE).to_string();
+    let close = [
+        ("type", "cashBox_close"),
+        ("opened", "2026-11-21 08:00:00"),
+        ("closed", "2026-11-21 15:00:00"),
+        ("Total", &taken),
+    ];
+    app.say(&close).await;
+    app.advance(Duration::from_mins(2)).await;
+    let said = text(&mail(&app, 1).await);
+    assert!(said.contains("écart 1,00") && said.contains("non expliqué"), "{said}");
+
+    // No sale and no closing on the next day: nothing is told of it.
+    app.advance(24 * AN_HOUR + 10 * AN_HOUR).await;
+    app.advance(Duration::from_mins(2)).await;
+    app.settle().await;
+    assert_eq!(app.far.mail.count(), 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn above_its_limit_a_sink_gets_the_rest_of_the_day_in_one_summary_and_says_so() {
+    let app = App::start(
+        "[sink.accountant]\nMAIL\non = [\"order.validated\"]\nattach = [\"invoice\"]\nlimit = { per_hour = 2 }\n",
+    )
+    .await;
+    let mut orders = Vec::new();
+    for _ in 0..5 {
+        orders.push(app.sell(Phase::Validated).await);
+    }
+    app.until("the mails and the notice", async || app.far.mail.count() == 3).await;
+    app.settle().await;
+    let subjects: Vec<String> = app.far.mail.mails().into_iter().map(|mail| mail.subject).collect();
+    assert!(subjects.iter().any(|subject| subject.contains("récapitulatif")), "{subjects:?}");
+    app.advance(AN_HOUR + Duration::from_mins(1)).await;
+    orders.push(app.sell(Phase::Validated).await);
+    assert_eq!(app.far.mail.count(), 3, "until the day is over");
+    app.advance(10 * AN_HOUR).await;
+    app.advance(Duration::from_mins(2)).await;
+    let rest = mail(&app, 4).await;
+    assert!(rest.subject.contains("(suite)"), "{}", rest.subject);
+    let said = text(&rest);
+    assert!(said.contains("4 ventes"), "{said}");
+    assert_eq!(names(&rest).len(), 1, "the originals: {:?}", names(&rest));
+    orders.push(app.sell(Phase::Validated).await);
+    assert!(mail(&app, 5).await.subject.contains(&orders[6].order_id), "single mails again");
+    app.finish().await;
+}
