@@ -1,0 +1,171 @@
+//! `journal.csv`: each sale as entries of an accounting journal. The customer's account is debited with the gross, the
+//! accounts of each rate are credited with net and VAT; with money that goes back it is the other way round.
+//!
+//! **Invariant:** the entries of an order balance exactly, or the order is not in it at all and is named instead.
+
+use std::{fmt, io};
+
+use rust_decimal::Decimal;
+
+use super::{
+    super::Line,
+    separated,
+    table::{Cell, Column, Row},
+};
+use crate::order::{Accounting, Booking, Csv, Locale, Money, Number, VatLine, Warning};
+
+/// The columns.
+pub const COLUMNS: &[Column] = &[
+    Column::new("date", "date", 12),
+    Column::new("journal", "journal", 10),
+    Column::new("compte", "account", 12),
+    Column::new("piece", "document", 16),
+    Column::new("libelle", "label", 40),
+    Column::new("debit", "debit", 12),
+    Column::new("credit", "credit", 12),
+];
+
+/// A journal, and what is not in it.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// The orders that are left out, in the order of the lines.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An order that is not in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its number.
+    pub number: String,
+    /// Why not.
+    pub why: Why,
+}
+
+/// Why an order is not in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The till did not send every amount of every rate, or not the total.
+    Incomplete,
+    /// A refund with a positive total, or a sale with a negative one.
+    Sign,
+    /// Its rates do not add up to its total.
+    Unbalanced,
+    /// No accounts are named for this rate.
+    NoAccounts(Number),
+    /// No account is named for the VAT of this rate.
+    NoVatAccount(Number),
+}
+
+impl Why {
+    /// The reason in somebody's language: `no accounts for 20 %`.
+    pub fn text(self, locale: Locale) -> String {
+        let french = locale == Locale::Fr;
+        let pick = |fr: &str, en: &str| if french { fr.to_owned() } else { en.to_owned() };
+        match self {
+            Self::Incomplete => pick("montants incomplets", "incomplete amounts"),
+            Self::Sign => pick("signe du total contradictoire", "the sign of its total contradicts its kind"),
+            Self::Unbalanced => pick("les taux ne font pas le total", "the amounts by rate do not add up to the total"),
+            Self::NoAccounts(rate) if french => {
+                format!("aucun compte pour {} %", rate.to_string().replace('.', ","))
+            }
+            Self::NoAccounts(rate) => format!("no accounts for {rate} %"),
+            Self::NoVatAccount(rate) if french => {
+                format!("aucun compte de TVA pour {} %", rate.to_string().replace('.', ","))
+            }
+            Self::NoVatAccount(rate) => format!("no VAT account for {rate} %"),
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(Locale::En))
+    }
+}
+
+/// The journal of these orders.
+///
+/// # Errors
+/// None that a buffer in memory has.
+pub fn journal(lines: &[Line], style: Csv, accounting: &Accounting) -> io::Result<Journal> {
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+    for line in lines {
+        match entries(&line.booking, accounting) {
+            Ok(entries) => rows.extend(entries.iter().map(|entry| row(line, entry, style, accounting))),
+            Err(why) => left_out.push(LeftOut { number: line.booking.number.clone(), why }),
+        }
+    }
+    Ok(Journal { bytes: separated::table(style, COLUMNS, &rows)?, left_out })
+}
+
+/// What an account is debited with; below zero it is credited.
+struct Entry<'a> {
+    account: &'a str,
+    debit: Money,
+}
+
+/// The entries of an order. None is of zero: accounting programs refuse them.
+fn entries<'a>(booking: &Booking, accounting: &'a Accounting) -> Result<Vec<Entry<'a>>, Why> {
+    let gross = booking.gross.filter(|_| booking.is_complete()).ok_or(Why::Incomplete)?;
+    if booking.warnings.contains(&Warning::RefundSignMismatch) {
+        return Err(Why::Sign);
+    }
+    let mut entries = vec![Entry { account: &accounting.customer, debit: gross }];
+    for line in &booking.rates {
+        entries.extend(credits(line, accounting)?);
+    }
+    let balance = entries.iter().try_fold(Decimal::ZERO, |sum, entry| sum.checked_add(entry.debit.value()));
+    if !balance.is_some_and(|balance| balance.is_zero()) {
+        return Err(Why::Unbalanced);
+    }
+    entries.retain(|entry| !entry.debit.value().is_zero());
+    Ok(entries)
+}
+
+/// The entries of a rate; none where nothing was sold at it, also where nobody named its accounts.
+fn credits<'a>(line: &VatLine, accounting: &'a Accounting) -> Result<Vec<Entry<'a>>, Why> {
+    let (Some(rate), Some(net), Some(vat)) = (line.rate, line.net, line.vat) else { return Err(Why::Incomplete) };
+    if net.value().is_zero() && vat.value().is_zero() {
+        return Ok(Vec::new());
+    }
+    let accounts = accounting.accounts(rate).ok_or(Why::NoAccounts(rate))?;
+    let mut entries = vec![Entry { account: &accounts.revenue, debit: negated(net) }];
+    if !vat.value().is_zero() {
+        let account = accounts.vat.as_deref().ok_or(Why::NoVatAccount(rate))?;
+        entries.push(Entry { account, debit: negated(vat) });
+    }
+    Ok(entries)
+}
+
+fn negated(amount: Money) -> Money {
+    Money::new(-amount.value(), amount.scale())
+}
+
+fn row(line: &Line, entry: &Entry<'_>, style: Csv, accounting: &Accounting) -> Row {
+    let booking = &line.booking;
+    let amount = Some(entry.debit.abs());
+    let (debit, credit) = if entry.debit.is_negative() { (None, amount) } else { (amount, None) };
+    vec![
+        Cell::Day(booking.date),
+        Cell::text(&accounting.journal),
+        Cell::text(entry.account),
+        Cell::text(&booking.number),
+        Cell::text(label(line, style)),
+        Cell::Amount(debit),
+        Cell::Amount(credit),
+    ]
+}
+
+/// `Facture 20261121042 Zoé Durand`.
+fn label(line: &Line, style: Csv) -> String {
+    let kind = match (style, line.booking.is_refund) {
+        (Csv::Fr, false) => "Facture",
+        (Csv::Fr, true) => "Remboursement",
+        (Csv::Iso, false) => "Invoice",
+        (Csv::Iso, true) => "Refund",
+    };
+    let customer = line.customer.as_deref().unwrap_or_default();
+    format!("{kind} {} {customer}", line.booking.number).trim_end().to_owned()
+}
