@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::telemetry;
 
 use super::{
-    backup::Backup, customers::Customers, deliveries::Deliveries, invoices::Invoices, orders::Orders,
+    backup::Backup, customers::Customers, deliveries::Deliveries, export::Export, invoices::Invoices, orders::Orders,
     quarantine::Quarantine, render::Render, restore::Restore, send_test::SendTest, sinks::Sinks, verify::Verify,
 };
 
@@ -95,6 +95,10 @@ pub enum AtDesk {
     /// List, fetch, verify and import invoices
     #[command(subcommand)]
     Invoices(Invoices),
+    /// Write the orders of some days as a table or as JSON, or both tables and the PDFs as an archive
+    #[command(after_help = "Example: tillhook export --from 2026-11-01 --to 2026-11-30 --as zip -o november.zip\n\n\
+                            Orders count for their value date. Tests are left out.")]
+    Export(Export),
     /// Copy database and invoices to one file, also while the service runs
     #[command(after_help = "Example: tillhook backup /mnt/backups/tillhook.tar.gz")]
     Backup(Backup),

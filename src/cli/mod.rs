@@ -12,6 +12,7 @@ mod deliveries;
 mod delivery_sheet;
 mod demo;
 mod desk;
+mod export;
 mod find;
 mod healthcheck;
 pub mod init;
