@@ -102,7 +102,13 @@ pub async fn run(wanted: &Export, desk: &Desk, out: &mut dyn Write, err: &mut dy
         None => plainly(wanted, desk, &shops, out).await?,
         Some(path) => {
             let target = Target::begin(path, wanted.force)?;
-            let report = fill(wanted, desk, &shops, &target, err).await.map_err(|error| target.explained(error))?;
+            let report = tokio::select! {
+                filled = fill(wanted, desk, &shops, &target, err) => filled.map_err(|error| target.explained(error))?,
+                // What is half written holds customers; a process that just ends would leave it there.
+                _ = tokio::signal::ctrl_c() => {
+                    return Err(Stop::new(Exit::Failed, "the export was cut off; no file was written").into());
+                }
+            };
             target.complete()?;
             writeln!(out, "{}: {}", path.display(), counted(report.orders, "order", "orders"))?;
             report
