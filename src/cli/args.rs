@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::telemetry;
 
 use super::{
-    backup::Backup, customers::Customers, deliveries::Deliveries, digest::Digest, invoices::Invoices, orders::Orders,
-    quarantine::Quarantine, render::Render, restore::Restore, send_test::SendTest, sinks::Sinks, verify::Verify,
+    backup::Backup, customers::Customers, deliveries::Deliveries, digest::Digest, export::Export, invoices::Invoices,
+    orders::Orders, quarantine::Quarantine, render::Render, restore::Restore, send_test::SendTest, sinks::Sinks,
+    verify::Verify,
 };
 
 /// Receives the webhooks of a kash.click till and passes every sale on: by e-mail, to Slack, to any HTTP system.
@@ -95,6 +96,10 @@ pub enum AtDesk {
     /// List, fetch, verify and import invoices
     #[command(subcommand)]
     Invoices(Invoices),
+    /// Write the orders of some days as a table or as JSON, or both tables and the PDFs as an archive
+    #[command(after_help = "Example: tillhook export --from 2026-11-01 --to 2026-11-30 --as zip -o november.zip\n\n\
+                            Orders count for their value date. Tests are left out.")]
+    Export(Export),
     /// Copy database and invoices to one file, also while the service runs
     #[command(after_help = "Example: tillhook backup /mnt/backups/tillhook.tar.gz")]
     Backup(Backup),

@@ -13,6 +13,7 @@ mod delivery_sheet;
 mod demo;
 mod desk;
 mod digest;
+mod export;
 mod find;
 mod healthcheck;
 pub mod init;

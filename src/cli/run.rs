@@ -11,8 +11,8 @@ use super::{
     args::{AtDesk, Command, Config, Secrets},
     backup, config, customers, deliveries, demo,
     desk::Desk,
-    digest, exit_of, healthcheck, init, invoices, orders, quarantine, render, restore, secrets, send_test, serve,
-    sink_test,
+    digest, exit_of, export, healthcheck, init, invoices, orders, quarantine, render, restore, secrets, send_test,
+    serve, sink_test,
     sinks::{self, Sinks},
     url, verify,
 };
@@ -87,6 +87,7 @@ pub(super) async fn at_desk(command: &AtDesk, desk: &Desk, out: &mut dyn Write) 
         AtDesk::Render(command) => render::run(command, desk, out).await,
         AtDesk::Quarantine(command) => quarantine::run(command, desk, out).await,
         AtDesk::Invoices(command) => invoices::run(command, desk, out).await,
+        AtDesk::Export(wanted) => export::run(wanted, desk, out, &mut io::stderr()).await,
         AtDesk::Backup(wanted) => backup::run(wanted, desk, out, &mut io::stderr()).await,
         AtDesk::Digest(command) => digest::run(command, desk, out).await,
         AtDesk::Customers(command) => customers::run(command, desk, out).await,

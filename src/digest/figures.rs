@@ -1,10 +1,10 @@
 //! The figures of a period: sums by rate, numbers and the holes between them, and what is still open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::order::{
-    Booking, Figures, InvoiceStatus, MissingPdf, Money, Number, NumberedAmount, NumberedWarning, OrderNumber, RateSum,
-    Sums, holes,
+    Booking, Figures, InvoiceStatus, MissingPdf, Number, NumberedAmount, NumberedWarning, OrderNumber, RateSum, Sums,
+    VatLine, holes,
 };
 
 /// The widest hole of which every number is asked for; a wider one is a new sequence rather than that many lost orders.
@@ -16,14 +16,18 @@ pub(super) fn figures(bookings: &[Booking], before: Option<OrderNumber>, is_know
     let mut rates: BTreeMap<Option<Number>, Sums> = BTreeMap::new();
     let mut figures = Figures::default();
     for booking in bookings {
-        add(&mut figures.total, booking, booking.net, booking.vat, booking.gross);
-        if booking.is_complete() {
-            for line in &booking.rates {
-                add(rates.entry(line.rate).or_default(), booking, line.net, line.vat, line.gross);
+        add_known(&mut figures.total, booking);
+        count(&mut figures.total, booking);
+        // A till may list a rate twice in an order.
+        let mut counted = BTreeSet::new();
+        for line in booking.by_rate() {
+            let sums = rates.entry(line.rate).or_default();
+            add(sums, &line);
+            if counted.insert(line.rate) {
+                count(sums, booking);
             }
-        } else {
-            // As a whole, so that the lines add up to the total.
-            add(rates.entry(None).or_default(), booking, booking.net, booking.vat, booking.gross);
+        }
+        if !booking.is_complete() {
             figures.incomplete.push(booking.number.clone());
         }
         let number = || booking.number.clone();
@@ -60,13 +64,26 @@ pub(super) fn suspects(bookings: &[Booking], before: Option<OrderNumber>) -> Vec
     suspects.into_inner()
 }
 
-fn add(sums: &mut Sums, booking: &Booking, net: Option<Money>, vat: Option<Money>, gross: Option<Money>) {
-    for (sum, amount) in [(&mut sums.net, net), (&mut sums.vat, vat), (&mut sums.gross, gross)] {
+/// Adds the amounts of an order to a line of the table. A sum that is not of all its orders is none.
+fn add(sums: &mut Sums, line: &VatLine) {
+    let is_first = sums.sales + sums.refunds == 0;
+    for (sum, amount) in [(&mut sums.net, line.net), (&mut sums.vat, line.vat), (&mut sums.gross, line.gross)] {
+        *sum = if is_first { amount } else { sum.zip(amount).and_then(|(sum, amount)| sum.checked_add(amount)) };
+    }
+}
+
+/// Adds what is known of an order to the total; what is not known is named beside it.
+fn add_known(sums: &mut Sums, booking: &Booking) {
+    let amounts = [(&mut sums.net, booking.net), (&mut sums.vat, booking.vat), (&mut sums.gross, booking.gross)];
+    for (sum, amount) in amounts {
         *sum = match (*sum, amount) {
             (Some(sum), Some(amount)) => sum.checked_add(amount),
             (sum, amount) => sum.or(amount),
         };
     }
+}
+
+fn count(sums: &mut Sums, booking: &Booking) {
     let count = if booking.is_refund { &mut sums.refunds } else { &mut sums.sales };
     *count += 1;
 }

@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan as _, civil::Date};
 use super::{
     Plan,
     closings::{self, Heard},
-    figures,
+    figures, files,
 };
 use crate::{
     invoice,
@@ -274,18 +274,9 @@ fn originals<'a>(bookings: &'a [Booking], why: Why, changes: &[Change]) -> Vec<&
 
 /// Cuts PDFs, named by their SHA-256, into pieces of at most [`BYTES`]; a larger one is a piece of its own.
 fn split(originals: &[&Booking]) -> Vec<Vec<String>> {
-    let mut chunks: Vec<(u64, Vec<String>)> = Vec::new();
-    for booking in originals {
-        let (Some(sha256), bytes) = (&booking.pdf.sha256, booking.pdf.bytes.unwrap_or(0)) else { continue };
-        match chunks.last_mut() {
-            Some((size, chunk)) if *size + bytes <= BYTES => {
-                *size += bytes;
-                chunk.push(sha256.clone());
-            }
-            _ => chunks.push((bytes, vec![sha256.clone()])),
-        }
-    }
-    chunks.into_iter().map(|(_, chunk)| chunk).collect()
+    let sizes: Vec<u64> = originals.iter().map(|booking| booking.pdf.bytes.unwrap_or(0)).collect();
+    let name = |place: usize| originals[place].pdf.sha256.clone();
+    files::split(&sizes, BYTES).into_iter().map(|part| part.into_iter().filter_map(name).collect()).collect()
 }
 
 fn earlier(day: Date, days: i64) -> Date {

@@ -74,6 +74,15 @@ impl Booking {
         }
     }
 
+    /// The order by rate, where every amount of every rate is known; else as one line without a rate, so that the lines of
+    /// many orders add up to their totals.
+    pub fn by_rate(&self) -> Vec<VatLine> {
+        if self.is_complete() {
+            return self.rates.clone();
+        }
+        vec![VatLine { rate: None, net: self.net, vat: self.vat, gross: self.gross }]
+    }
+
     /// Whether every amount of every rate is known.
     pub fn is_complete(&self) -> bool {
         self.rates

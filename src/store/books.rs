@@ -64,6 +64,19 @@ impl Store {
         rows.fetch_all(self.readers()).await?.iter().map(booked).collect()
     }
 
+    /// Which of these days, both included, a shop has orders on, ascending. A long time is read day by day with it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn booked_days(&self, shop: &ShopId, first: Date, last: Date) -> Result<Vec<Date>, StoreError> {
+        let days = sqlx::query_scalar::<_, String>(
+            "SELECT DISTINCT booked_on FROM customer_order
+             WHERE shop = $1 AND booked_on BETWEEN $2 AND $3 AND test = 0 AND booked_on IS NOT NULL ORDER BY booked_on",
+        );
+        let days = days.bind(shop.as_str()).bind(first.to_string()).bind(last.to_string());
+        days.fetch_all(self.readers()).await?.iter().map(|day| parse(day)).collect()
+    }
+
     /// Of these order numbers of a shop those that are with us, whatever their day.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod abuse;
 mod answers;
 mod backup;
+mod books;
 mod dialogues;
 mod digests;
 mod door;

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod customers;
+mod export;
 mod listings;
 mod offline;
 

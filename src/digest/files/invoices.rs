@@ -23,7 +23,7 @@ pub const COLUMNS: &[Column] = &[
 
 /// A row for each order and rate, in the order of `lines`.
 pub fn rows(lines: &[Line], style: Csv) -> Vec<Row> {
-    lines.iter().flat_map(|line| line.booking.rates.iter().map(move |rate| row(line, rate, style))).collect()
+    lines.iter().flat_map(|line| line.booking.by_rate().into_iter().map(move |rate| row(line, &rate, style))).collect()
 }
 
 fn row(line: &Line, rate: &VatLine, style: Csv) -> Row {

@@ -78,13 +78,12 @@ fn a_day_is_summed_by_till_and_rate() {
 }
 
 #[test]
-fn a_sum_that_is_not_of_all_orders_is_none() {
+fn an_order_that_cannot_be_told_by_rate_is_a_line_of_its_own_and_a_sum_that_is_not_of_all_orders_is_none() {
     let unknown = line("2", "", vec![rate("10", ["", "1.00", ""]), rate("", ["", "", "5.00"])]);
     let twice = line("3", "22.00", vec![rate("5.5", ["10.00", "0.55", "10.55"]), rate("5.50", ["", "0.60", ""])]);
     let lines = [menu("1"), unknown, menu("4"), twice];
-    let expected = "2026-11-21,1,,,,5.00,1,0\r\n\
-         2026-11-21,1,5.5,,1.15,,1,0\r\n\
-         2026-11-21,1,10,,5.70,,3,0\r\n\
+    let expected = "2026-11-21,1,,,,,2,0\r\n\
+         2026-11-21,1,10,46.90,4.70,51.60,2,0\r\n\
          2026-11-21,1,20,30.00,6.00,36.00,2,0\r\n";
     assert_eq!(text(ReportFile::Vat, &lines, Csv::Iso).split_once("\r\n").unwrap().1, expected);
 }
@@ -98,8 +97,9 @@ fn sums_are_exact_and_zero_has_no_sign() {
     let table = text(ReportFile::Vat, &lines, Csv::Iso);
     assert!(table.ends_with("2026-11-21,1,20,0.00,0.00,0.305,1,1\r\n"), "{table}");
     let huge = "79228162514264337593543950335";
-    let lines = [line("1", "", vec![rate("20", [huge, "", ""])]), line("2", "", vec![rate("20", [huge, "", ""])])];
-    assert!(text(ReportFile::Vat, &lines, Csv::Iso).ends_with("1,20,,,,2,0\r\n"), "what does not fit is not known");
+    let large = |number| line(number, "", vec![rate("20", [huge, "0.00", huge])]);
+    let table = text(ReportFile::Vat, &[large("1"), large("2")], Csv::Iso);
+    assert!(table.ends_with("1,20,,0.00,,2,0\r\n"), "what does not fit is not known: {table}");
 }
 
 #[test]

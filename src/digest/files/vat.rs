@@ -42,10 +42,10 @@ pub fn rows(lines: &[Line]) -> Vec<Row> {
     let mut sums: BTreeMap<Key<'_>, Sum> = BTreeMap::new();
     for Line { booking, .. } in lines {
         let mut counted = BTreeSet::new();
-        for rate in &booking.rates {
+        for rate in booking.by_rate() {
             let key = (booking.date, booking.till.as_deref(), booking.currency.code(), rate.rate);
             let sum = sums.entry(key).or_default();
-            sum.add(rate);
+            sum.add(&rate);
             // A till may list a rate twice in an order.
             if counted.insert(rate.rate) {
                 sum.count(booking.is_refund);

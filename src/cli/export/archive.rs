@@ -1,0 +1,75 @@
+//! `tillhook export --as zip`: both tables and the PDFs in one archive, made in one reading.
+//!
+//! The PDFs go in as they are met; meanwhile the table of invoices, which may be long, grows in a file without a name.
+
+use std::io::{BufReader, BufWriter, Seek as _, Write};
+
+use super::{Period, Report, target::Target};
+use crate::{
+    cli::print,
+    digest::{
+        Line,
+        files::{Separated, Zip, invoices, vat},
+    },
+    invoice::Archive,
+    order::{Csv, InvoiceStatus, ReportFile},
+    store::Booked,
+};
+
+/// The folder of the PDFs in the archive.
+const FOLDER: &str = "invoices";
+
+/// Fills the archive. A PDF that is lost or changed on disk is named to `err`, and left out.
+pub(super) async fn write(
+    period: &Period<'_>,
+    style: Csv,
+    target: &Target,
+    err: &mut dyn Write,
+) -> anyhow::Result<Report> {
+    let pdfs = period.desk.outbox().archive;
+    let mut zip = Zip::begin(BufWriter::new(target.file()));
+    let mut by_rate = Separated::begin(Vec::new(), style, vat::COLUMNS)?;
+    let mut by_invoice = Separated::begin(BufWriter::new(target.scratch()?), style, invoices::COLUMNS)?;
+    let mut report = Report::default();
+    for day in period.days().await? {
+        let mut lines = Vec::new();
+        for booked in period.orders(day).await? {
+            let pdf = original(&pdfs, &booked, &mut zip, &mut report, err).await?;
+            lines.push(Line { pdf, ..Line::from(&booked) });
+        }
+        report.orders += lines.len() as u64;
+        by_rate.rows(&vat::rows(&lines))?;
+        by_invoice.rows(&invoices::rows(&lines, style))?;
+    }
+    zip.add(ReportFile::Vat.as_str(), &mut &by_rate.finish()?[..])?;
+    let mut table = by_invoice.finish()?.into_inner().map_err(|error| error.into_error())?;
+    table.rewind()?;
+    zip.add(ReportFile::Invoices.as_str(), &mut BufReader::new(table))?;
+    zip.finish()?.flush()?;
+    Ok(report)
+}
+
+/// Puts an order's PDF into the archive; returns the name that it has there.
+async fn original(
+    pdfs: &Archive,
+    booked: &Booked,
+    zip: &mut Zip<BufWriter<&std::fs::File>>,
+    report: &mut Report,
+    err: &mut dyn Write,
+) -> anyhow::Result<Option<String>> {
+    let Some(file) = &booked.pdf else {
+        report.absent += u64::from(booked.booking.pdf.status != InvoiceStatus::None);
+        return Ok(None);
+    };
+    match pdfs.read(&file.path, &file.sha256).await {
+        Ok(bytes) => {
+            let name = zip.add(&format!("{FOLDER}/{}", file.filename), &mut &bytes[..])?;
+            Ok(name.strip_prefix(FOLDER).map(|name| name.trim_start_matches('/').to_owned()))
+        }
+        Err(error) => {
+            report.lost += 1;
+            writeln!(err, "order {}: {error}", print::harmless(&booked.booking.number))?;
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! `tillhook export`: the orders of some days, for an accountant or a program.
+//!
+//! Orders are read a day at a time: memory stays small, and a year that goes to a slow disk keeps no read transaction
+//! open. An order that is moved to another day meanwhile may be missed or met twice; of days that are over, few are.
+
+mod archive;
+mod target;
+
+use std::{
+    io::{BufWriter, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, ValueEnum};
+use jiff::civil::Date;
+
+use self::target::Target;
+use super::{Exit, Stop, desk::Desk, find, print::counted};
+use crate::{
+    config::Config,
+    deliver,
+    digest::{
+        Line,
+        files::{Separated, invoices},
+    },
+    order::{Csv, InvoiceStatus, Locale, ShopId},
+    store::{Booked, StoreError},
+};
+
+/// What to export, and where to.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The first day, in the shop's time
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    from: Date,
+    /// The last day
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    to: Date,
+    /// What to write
+    #[arg(long = "as", value_enum, value_name = "FORM")]
+    form: Form,
+    /// The shop, where there are several
+    #[arg(long, value_name = "SHOP")]
+    shop: Option<String>,
+    /// How tables are written [default: as the shop's language has it]
+    #[arg(long, value_enum, value_name = "STYLE")]
+    csv: Option<Style>,
+    /// The file to write [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long, requires = "output")]
+    force: bool,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A table with a line for each invoice and VAT rate
+    Csv,
+    /// Each order in full, as JSON on a line of its own
+    Jsonl,
+    /// Both tables (vat.csv, invoices.csv) and the PDFs
+    Zip,
+}
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Style {
+    /// For a French spreadsheet: semicolons, decimal commas, 21/11/2026
+    Fr,
+    /// For programs: commas, decimal points, 2026-11-21
+    Iso,
+}
+
+/// The days of a shop, both included.
+struct Period<'a> {
+    desk: &'a Desk,
+    shop: ShopId,
+    first: Date,
+    last: Date,
+}
+
+/// What is to be known of an export.
+#[derive(Default)]
+struct Report {
+    orders: u64,
+    /// PDFs that are lost or changed on disk.
+    lost: u64,
+    /// Invoices that never came.
+    absent: u64,
+}
+
+/// Writes what is wanted to `out` or to its file, and what is to be known about it to `err`.
+///
+/// # Errors
+/// When the command makes no sense, a file is there already, or the database or the output fails.
+pub async fn run(wanted: &Export, desk: &Desk, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
+    let shops = shops(wanted, &desk.config)?;
+    check(wanted)?;
+    let report = match &wanted.output {
+        None => plainly(wanted, desk, &shops, out).await?,
+        Some(path) => {
+            let target = Target::begin(path, wanted.force)?;
+            let report = tokio::select! {
+                filled = fill(wanted, desk, &shops, &target, err) => filled.map_err(|error| target.explained(error))?,
+                // What is half written holds customers; a process that just ends would leave it there.
+                _ = tokio::signal::ctrl_c() => {
+                    return Err(Stop::new(Exit::Failed, "the export was cut off; no file was written").into());
+                }
+            };
+            target.complete()?;
+            writeln!(out, "{}: {}", path.display(), counted(report.orders, "order", "orders"))?;
+            report
+        }
+    };
+    tell(wanted, &report, err)?;
+    Ok(if report.lost == 0 { Exit::Ok } else { Exit::Failed })
+}
+
+/// What clap cannot know to be wrong.
+fn check(wanted: &Export) -> anyhow::Result<()> {
+    if wanted.to < wanted.from {
+        let what = format!("`--to {}` is before `--from {}`", wanted.to, wanted.from);
+        return Err(Stop::with_fix(Exit::Usage, what, "give the first day and the last"));
+    }
+    if wanted.form == Form::Zip && wanted.output.is_none() {
+        let what = "an archive is not written to standard output";
+        return Err(Stop::with_fix(Exit::Usage, what, "name its file with `-o FILE`, such as `-o november.zip`"));
+    }
+    if wanted.form == Form::Jsonl && wanted.csv.is_some() {
+        let what = "`--csv` says how tables are written, and `--as jsonl` writes none";
+        return Err(Stop::with_fix(Exit::Usage, what, "leave it out"));
+    }
+    Ok(())
+}
+
+/// The shops that are meant. Tables have no column for the shop, and two shops keep two sets of books, so of several one
+/// has to be named; lines of JSON say whose they are.
+fn shops(wanted: &Export, config: &Config) -> anyhow::Result<Vec<ShopId>> {
+    if let Some(name) = &wanted.shop {
+        return Ok(vec![find::shop(config, name)?]);
+    }
+    let shops: Vec<ShopId> = config.shops.keys().cloned().collect();
+    if shops.len() == 1 || wanted.form == Form::Jsonl {
+        return Ok(shops);
+    }
+    let each: Vec<String> = shops.iter().map(|shop| format!("`--shop {shop}`")).collect();
+    let what = format!("there are {} shops, and each has its own books", shops.len());
+    Err(Stop::with_fix(Exit::Usage, what, format!("add {}", each.join(" or "))))
+}
+
+fn style(wanted: &Export, desk: &Desk, shop: &ShopId) -> Csv {
+    match (wanted.csv, desk.config.shops[shop].shop.locale) {
+        (Some(Style::Fr), _) | (None, Locale::Fr) => Csv::Fr,
+        (Some(Style::Iso), _) | (None, Locale::En) => Csv::Iso,
+    }
+}
+
+/// Writes what is wanted to its file.
+async fn fill(
+    wanted: &Export,
+    desk: &Desk,
+    shops: &[ShopId],
+    target: &Target,
+    err: &mut dyn Write,
+) -> anyhow::Result<Report> {
+    if let (Form::Zip, [shop]) = (wanted.form, shops) {
+        let period = Period::new(wanted, desk, shop);
+        return archive::write(&period, style(wanted, desk, shop), target, err).await;
+    }
+    let mut file = BufWriter::new(target.file());
+    let report = plainly(wanted, desk, shops, &mut file).await?;
+    file.flush()?;
+    Ok(report)
+}
+
+/// Writes what needs no archive.
+async fn plainly(wanted: &Export, desk: &Desk, shops: &[ShopId], out: &mut dyn Write) -> anyhow::Result<Report> {
+    let mut report = Report::default();
+    for shop in shops {
+        let period = Period::new(wanted, desk, shop);
+        report.orders += match wanted.form {
+            Form::Jsonl => json_lines(&period, out).await?,
+            Form::Csv | Form::Zip => table(&period, style(wanted, desk, shop), out).await?,
+        };
+    }
+    Ok(report)
+}
+
+async fn table(period: &Period<'_>, style: Csv, out: &mut dyn Write) -> anyhow::Result<u64> {
+    let mut table = Separated::begin(out, style, invoices::COLUMNS)?;
+    let mut orders = 0;
+    for day in period.days().await? {
+        let lines: Vec<Line> = period.orders(day).await?.iter().map(Line::from).collect();
+        orders += lines.len() as u64;
+        table.rows(&invoices::rows(&lines, style))?;
+    }
+    table.finish()?;
+    Ok(orders)
+}
+
+async fn json_lines(period: &Period<'_>, out: &mut dyn Write) -> anyhow::Result<u64> {
+    let desk = period.desk;
+    let mut orders = 0;
+    for day in period.days().await? {
+        for Booked { shop, booking, mut order, .. } in period.orders(day).await? {
+            if booking.pdf.status != InvoiceStatus::None {
+                let row = desk.store.invoice(booking.order).await?;
+                order.invoice = deliver::invoice_view(row.as_ref(), desk.config.server.public_url.as_ref());
+            }
+            let mut line = serde_json::json!({ "shop": shop });
+            if let (Some(line), serde_json::Value::Object(order)) = (line.as_object_mut(), order.to_json(false)) {
+                line.extend(order);
+            }
+            writeln!(out, "{line}")?;
+            orders += 1;
+        }
+    }
+    Ok(orders)
+}
+
+impl<'a> Period<'a> {
+    fn new(wanted: &Export, desk: &'a Desk, shop: &ShopId) -> Self {
+        Self { desk, shop: shop.clone(), first: wanted.from, last: wanted.to }
+    }
+
+    /// The days on which something was sold.
+    async fn days(&self) -> Result<Vec<Date>, StoreError> {
+        self.desk.store.booked_days(&self.shop, self.first, self.last).await
+    }
+
+    /// The orders of a day.
+    async fn orders(&self, day: Date) -> Result<Vec<Booked>, StoreError> {
+        self.desk.store.booked(&self.shop, day, day).await
+    }
+}
+
+fn tell(wanted: &Export, report: &Report, err: &mut dyn Write) -> anyhow::Result<()> {
+    if report.orders == 0 {
+        writeln!(err, "note: there are no orders from {} to {}", wanted.from, wanted.to)?;
+    }
+    if report.absent > 0 {
+        let absent = counted(report.absent, "invoice has", "invoices have");
+        writeln!(err, "note: {absent} no PDF here; see `tillhook invoices list`")?;
+    }
+    if report.lost > 0 {
+        let lost = counted(report.lost, "PDF is", "PDFs are");
+        writeln!(err, "warning: {lost} lost or changed on disk, and not in it; see `tillhook invoices verify`")?;
+    }
+    Ok(())
+}
+
+/// A day as it is typed.
+fn day(text: &str) -> Result<Date, String> {
+    Date::strptime("%Y-%m-%d", text.trim()).map_err(|_| "write a day as 2026-11-21".to_owned())
+}
