@@ -15,6 +15,8 @@ pub(super) const WIDEST: u64 = 1_000;
 pub(super) fn figures(bookings: &[Booking], before: Option<OrderNumber>, is_known: impl Fn(&str) -> bool) -> Figures {
     let mut rates: BTreeMap<Option<Number>, Sums> = BTreeMap::new();
     let mut figures = Figures::default();
+    // Where no order has one, the shop does not fetch them.
+    let has_pdfs = bookings.iter().any(|one| one.pdf.status != InvoiceStatus::None);
     for booking in bookings {
         add_known(&mut figures.total, booking);
         count(&mut figures.total, booking);
@@ -34,7 +36,7 @@ pub(super) fn figures(bookings: &[Booking], before: Option<OrderNumber>, is_know
         if !booking.paid {
             figures.unpaid.push(NumberedAmount { number: number(), gross: booking.gross });
         }
-        if booking.pdf.status != InvoiceStatus::Stored {
+        if has_pdfs && booking.pdf.status != InvoiceStatus::Stored {
             let is_awaited = booking.pdf.status == InvoiceStatus::Pending;
             figures.missing_pdfs.push(MissingPdf { number: number(), is_awaited });
         }

@@ -9,7 +9,13 @@ use tillhook::{
     till::{TillOrder, sandbox::Trouble},
 };
 
-use crate::harness::App;
+use crate::{
+    far::smtp::{Act, At, Script},
+    harness::{
+        App, form, paris,
+        program::{Program, eventually},
+    },
+};
 
 const DAILY: &str = r#"
     [sink.accountant]
@@ -234,4 +240,36 @@ async fn above_its_limit_a_sink_gets_the_rest_of_the_day_in_one_summary_and_says
     orders.push(app.sell(Phase::Validated).await);
     assert!(mail(&app, 5).await.subject.contains(&orders[6].order_id), "single mails again");
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_summary_that_was_on_its_way_when_the_program_was_killed_is_the_same_mail_the_second_time() {
+    tillhook::app::telemetry::install_cryptography();
+    // The server has the mail, and nobody hears of it.
+    let server = Script::honest().at_nth(1, At::Dot, Act::Hush).start().await;
+    let sinks = format!(
+        "[smtp]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"caisse@dupont.example\"\n\
+         [sink.accountant]\ntype = \"email\"\nto = [\"compta@cabinet.example\"]\n\
+         digest = {{ every = \"monthly 1 06:00\" }}\nattach = [\"vat.csv\", \"invoices.xlsx\"]\n",
+        server.address.port()
+    );
+    let mut program = Program::new("https://kash.click", "fetch_invoices = false", &sinks);
+    let url = program.serve().await;
+    for number in ["17724460", "17724461"] {
+        let call = form(&[("type", "validated"), ("orderID", number), ("price", "12.00"), ("VAT", "2.00")]);
+        assert_eq!(tillhook::till::post(&call, &url).await.expect("an answer").status, 200);
+    }
+    #[allow(clippy::disallowed_methods, reason = "the real program runs on real time")]
+    let today = jiff::Timestamp::now().to_zoned(paris()).date();
+    program.ok(&format!("digest send accountant --day {today}"));
+    eventually("the server has it", async || server.offered().len() == 1).await;
+    program.kill();
+    program.serve().await;
+    eventually("it is sent again", async || server.mails().len() == 1).await;
+    let offered = server.offered();
+    assert_eq!(offered.len(), 2);
+    assert!(offered[0].data == offered[1].data, "the same mail to the last byte");
+    let sent = program.ok("deliveries list --sink accountant --json");
+    assert_eq!(sent.matches("digest.made").count(), 1, "{sent}");
+    program.kill();
 }
