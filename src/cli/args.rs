@@ -87,8 +87,9 @@ pub enum AtDesk {
     /// List, try, pause and resume sinks, and recover what they missed
     #[command(subcommand)]
     Sinks(Sinks),
-    /// Print the message that a sink would send about an order
-    #[command(after_help = "Example: tillhook render accountant --order 20261121042")]
+    /// Print the message that a sink would send about an order, or its summary of a period
+    #[command(after_help = "Example: tillhook render accountant --order 20261121042\n\
+                            A sink's summary of a day: tillhook render accountant --day 2026-11-21")]
     Render(Render),
     /// List, show, read again and dismiss what could not be read
     #[command(subcommand)]

@@ -8,8 +8,8 @@ use jiff::civil::Date;
 use super::{Exit, Stop, desk::Desk, find};
 use crate::{
     app::assemble,
-    digest::Maker,
-    order::{Cadence, Period, Why},
+    digest::{Maker, Plan},
+    order::{Period, SinkName, Why},
 };
 
 /// The commands.
@@ -35,6 +35,23 @@ pub struct Send {
     shop: Option<String>,
 }
 
+/// The summaries of a sink.
+///
+/// # Errors
+/// When it gets none.
+pub(super) fn plan(desk: &Desk, sink: &SinkName) -> anyhow::Result<Plan> {
+    let plan = assemble::digests(&desk.config).into_iter().find(|plan| plan.rule.sink == *sink);
+    plan.ok_or_else(|| {
+        let what = format!("the sink `{sink}` gets no summaries");
+        Stop::with_fix(Exit::Usage, what, "give it `digest = { every = \"daily 20:00\" }`, or name another sink")
+    })
+}
+
+/// The period of its summaries that holds a day.
+pub(super) fn period(plan: &Plan, day: Date) -> Period {
+    plan.cadence.map_or_else(|| Period::day(day), |cadence| cadence.period_of(day))
+}
+
 /// Carries it out.
 ///
 /// # Errors
@@ -43,12 +60,8 @@ pub async fn run(command: &Digest, desk: &Desk, out: &mut dyn Write) -> anyhow::
     let Digest::Send(wanted) = command;
     let sink = find::sink(&desk.config, &wanted.name)?;
     let shop = wanted.shop.as_deref().map(|name| find::shop(&desk.config, name)).transpose()?;
-    let plan = assemble::digests(&desk.config).into_iter().find(|plan| plan.rule.sink == sink);
-    let plan = plan.ok_or_else(|| {
-        let what = format!("the sink `{sink}` gets no summaries");
-        Stop::with_fix(Exit::Usage, what, "give it `digest = { every = \"daily 20:00\" }`, or name another sink")
-    })?;
-    let period = plan.cadence.map_or_else(|| Period::day(wanted.day), |cadence: Cadence| cadence.period_of(wanted.day));
+    let plan = plan(desk, &sink)?;
+    let period = period(&plan, wanted.day);
     let admitted = desk.config.shops.values().filter(|one| plan.rule.admits(Some(&one.shop.id)));
     let mut made = 0;
     for one in admitted.filter(|one| shop.as_ref().is_none_or(|id| *id == one.shop.id)) {

@@ -3,13 +3,15 @@
 use std::io::Write;
 
 use clap::Args;
+use jiff::civil::Date;
 use serde_json::Value;
 
 use super::{Exit, Stop, desk::Desk, find, print};
 use crate::{
     app::assemble,
     deliver::{self, Present},
-    order::DeliveryId,
+    digest::Maker,
+    order::{DeliveryId, EventData, EventId, EventType, SinkName},
     route::Rule,
     sink::{Payload, Purpose},
     store::{Candidate, StoredEvent, StoredOrder},
@@ -21,12 +23,23 @@ pub struct Render {
     /// The sink
     #[arg(value_name = "NAME")]
     name: String,
-    /// The order: its internal id, else its number
-    #[arg(long, value_name = "ORDER")]
-    order: String,
+    #[command(flatten)]
+    about: About,
     /// The HTML in place of the text; for sinks of type email
     #[arg(long)]
     html: bool,
+}
+
+/// What the message is about.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct About {
+    /// The order: its internal id, else its number
+    #[arg(long, value_name = "ORDER")]
+    order: Option<String>,
+    /// A day of the period of a summary: 2026-11-21
+    #[arg(long, value_name = "D")]
+    day: Option<Date>,
 }
 
 /// Prints the message to standard output, and remarks to standard error.
@@ -40,9 +53,14 @@ pub async fn run(wanted: &Render, desk: &Desk, out: &mut dyn Write) -> anyhow::R
         let what = format!("`--html` is for sinks of type `email`, and `{name}` is of type `{kind}`");
         return Err(Stop::with_fix(Exit::Usage, what, "leave it out"));
     }
-    let order = find::order(desk, &wanted.order).await?;
     let lane = assemble::lane(&desk.config, &name, &desk.clock)?;
-    let candidate = candidate(desk, &lane.rule, order).await?;
+    let candidate = match (&wanted.about.order, wanted.about.day) {
+        (Some(order), _) => candidate(desk, &lane.rule, find::order(desk, order).await?).await?,
+        (None, Some(day)) => summary(desk, &name, day).await?,
+        (None, None) => {
+            return Err(Stop::with_fix(Exit::Usage, "it is not said what to render", "give --order or --day"));
+        }
+    };
     let context =
         Present { recorder: &desk.recorder, public_url: desk.config.server.public_url.as_ref(), now: desk.now() };
     let outgoing = deliver::outgoing(&lane, &candidate, &context)?;
@@ -73,19 +91,50 @@ async fn candidate(desk: &Desk, rule: &Rule, stored: StoredOrder) -> anyhow::Res
     let event = latest.map(|index| events.swap_remove(index));
     let event = event.ok_or_else(|| anyhow::anyhow!("the order's events are not in the database any more"))?;
     Ok(Candidate {
-        id: DeliveryId::new(desk.now()),
-        version: 0,
-        event,
         order_key: Some(stored.key),
         current: Some(Box::new(stored.order)),
         invoice: desk.store.invoice(stored.key).await?,
+        ..about(desk, event)
+    })
+}
+
+/// The summary of a period of the sink's first shop.
+async fn summary(desk: &Desk, sink: &SinkName, day: Date) -> anyhow::Result<Candidate> {
+    let plan = super::digest::plan(desk, sink)?;
+    let shop = desk.config.shops.values().map(|one| &one.shop).find(|shop| plan.rule.admits(Some(&shop.id)));
+    let shop =
+        shop.ok_or_else(|| Stop::with_fix(Exit::Usage, "the sink is told of no shop", "look at `shops` in its table"))?;
+    let maker = Maker { store: &desk.store, plan: &plan, shop, now: desk.now() };
+    let digest = maker.preview(super::digest::period(&plan, day)).await?;
+    let event = StoredEvent {
+        seq: 0,
+        id: EventId::new(desk.now()),
+        kind: EventType::DigestMade,
+        shop: Some((shop.id.clone(), shop.name.clone())),
+        order_key: None,
+        at: desk.now(),
+        test: false,
+        data: EventData::Digest(Box::new(digest)).to_text(),
+    };
+    Ok(about(desk, event))
+}
+
+/// A first message that was not attempted.
+fn about(desk: &Desk, event: StoredEvent) -> Candidate {
+    Candidate {
+        id: DeliveryId::new(desk.now()),
+        version: 0,
+        event,
+        order_key: None,
+        current: None,
+        invoice: None,
         purpose: Purpose::First,
         thread: None,
         payload: None,
         attempts: 0,
         retries: 0,
         first_attempt_at: None,
-    })
+    }
 }
 
 /// A mail as its reader would see it: headers, then the text, or the HTML alone.
@@ -105,6 +154,9 @@ fn mail(payload: &Payload, html: bool, out: &mut dyn Write) -> anyhow::Result<()
     }
     for file in &payload.attachments {
         writeln!(out, "Attachment: {} ({})", file.filename, print::size(file.bytes))?;
+    }
+    for file in &payload.made {
+        writeln!(out, "Attachment: {}", file.filename)?;
     }
     writeln!(out, "\n{}", letter["text"].as_str().unwrap_or_default().trim_end())?;
     Ok(())

@@ -10,7 +10,7 @@ use super::{
     problem::{Report, hint},
 };
 use crate::{
-    order::{ShopId, SinkName},
+    order::{ReportFile, ShopId, SinkName},
     route::ShopPattern,
 };
 
@@ -21,7 +21,23 @@ pub(super) fn check(config: &Config, root: &Table, report: &mut Report) {
     alerts_exist(config, root, report);
     shops_exist(config, root, report);
     mail_has_a_server(config, root, report);
+    journals_have_accounts(config, root, report);
     loops::check(config, root, report);
+}
+
+/// Nothing is assumed about accounts.
+fn journals_have_accounts(config: &Config, root: &Table, report: &mut Report) {
+    if config.accounting.is_some() || root.has("accounting") {
+        return;
+    }
+    for (name, sink) in &config.sinks {
+        let files = sink.options.summaries().map(|summaries| summaries.files).unwrap_or_default();
+        if files.contains(&ReportFile::Journal) {
+            let what = format!("`sink.{name}.attach` names journal.csv, and no accounts are known");
+            let fix = "add a table `[accounting]` with `journal`, `customer` and `rates`; see `config/example.toml`";
+            report.problem(Problem::new(what, place(root, &["sink", name.as_str(), "attach"]), fix));
+        }
+    }
 }
 
 /// A token tells the shops apart, so no two of them may have the same.

@@ -128,6 +128,18 @@ impl Written {
     "[shop.a]\ntoken = \"0123456789abcdef\"\n[storage]\nbackup = \"daily 3:30\"",
     "error: `storage.backup`: `daily 3:30` is not a time of day\n  --> tillhook.toml:4:10\n  fix: use one such as \"daily 03:30\", or \"off\""
 )]
+#[case::no_digest(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.x]\ntype = \"email\"\nto = [\"b@example.com\"]\ndigest = { every = \"dayly 20:00\" }",
+    "error: `sink.x.digest`: `dayly 20:00` is no time for a digest\n  --> tillhook.toml:10:10\n  fix: use one such as \"daily 20:00\", \"weekly mon 07:00\" or \"monthly 1 06:00\""
+)]
+#[case::a_digest_without_a_time(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.x]\ntype = \"email\"\nto = [\"b@example.com\"]\ndigest = {}",
+    "error: `sink.x.digest` must say when\n  --> tillhook.toml:10:10\n  fix: use { every = \"daily 20:00\" } or { on = \"cashbox.closed\", or_at = \"23:55\" }"
+)]
+#[case::a_journal_without_accounts(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.x]\ntype = \"email\"\nto = [\"b@example.com\"]\ndigest = { every = \"daily 20:00\" }\nattach = [\"journal.csv\"]",
+    "error: `sink.x.attach` names journal.csv, and no accounts are known\n  --> tillhook.toml:11:10\n  fix: add a table `[accounting]` with `journal`, `customer` and `rates`; see `config/example.toml`"
+)]
 #[case::no_backup_stays(
     "[shop.a]\ntoken = \"0123456789abcdef\"\n[storage]\nkeep_backups = 0",
     "error: `storage.keep_backups` must be at least 1\n  --> tillhook.toml:4:16\n  fix: use 1 or more, or set `backup` to \"off\""

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 
 use super::{
-    Plan,
+    Line, Plan,
     closings::{self, Heard},
     figures, files,
 };
@@ -13,7 +13,7 @@ use crate::{
     invoice,
     order::{
         Booking, Change, ChangeKind, Csv, DeliveryId, Digest, EventData, EventId, EventType, Figures, InvoiceStatus,
-        Locale, MadeFile, OrderKey, OrderNumber, Period, ReportFile, Shop, Why,
+        LeftOut, Locale, MadeFile, OrderKey, OrderNumber, Period, ReportFile, Shop, Why,
     },
     route,
     sink::Purpose,
@@ -28,6 +28,16 @@ const LOOK_BACK: i64 = 31;
 
 /// Why nothing is sent of a period.
 pub(super) const EMPTY: &str = "digest.empty";
+
+/// A summary before it is written.
+struct Draft {
+    /// What it says, without its files.
+    whole: Digest,
+    /// The files of each mail, at least one mail.
+    parts: Vec<Vec<MadeFile>>,
+    /// How each order is counted.
+    bookings: Vec<Booking>,
+}
 
 /// Makes the summaries of one shop for one sink.
 pub struct Maker<'a> {
@@ -65,15 +75,48 @@ impl Maker<'_> {
     }
 
     async fn make_of(&self, period: Period, why: Why, orders: Vec<&Booked>) -> Result<bool, StoreError> {
+        let earlier = self.earlier(period).await?;
+        let Some(draft) = self.draft_of(period, why, orders, earlier.last()).await? else { return Ok(false) };
+        let thread = match (why, earlier.first()) {
+            (Why::Correction, Some(first)) => self.store.delivery_of(&self.plan.rule.sink, first.event).await?,
+            _ => None,
+        };
+        self.store.make_digest(self.written(draft, thread)).await
+    }
+
+    /// What the summary of a period would be; nothing is written.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn preview(&self, period: Period) -> Result<Digest, StoreError> {
+        let booked = self.store.booked(&self.shop.id, period.first, period.last).await?;
+        let orders = booked.iter().filter(|one| self.plan.rule.only.refuses(&one.order).is_none()).collect();
+        let draft = self.draft_of(period, Why::OnPurpose, orders, None).await?;
+        let Some(Draft { whole, parts, .. }) = draft else { return Err(StoreError::Bug) };
+        Ok(Digest { files: parts.into_iter().next().unwrap_or_default(), ..whole })
+    }
+
+    /// The summaries of the period that were made, in order.
+    async fn earlier(&self, period: Period) -> Result<Vec<MadeDigest>, StoreError> {
+        let made = self.store.digests(&self.plan.rule.sink, &self.shop.id, period.last).await?;
+        Ok(made.into_iter().filter(|made| made.period == period).collect())
+    }
+
+    /// The summary as it is to be sent; `None` for a correction of nothing.
+    async fn draft_of(
+        &self,
+        period: Period,
+        why: Why,
+        orders: Vec<&Booked>,
+        last: Option<&MadeDigest>,
+    ) -> Result<Option<Draft>, StoreError> {
         let bookings: Vec<Booking> = orders.iter().map(|one| one.booking.clone()).collect();
-        let earlier = self.store.digests(&self.plan.rule.sink, &self.shop.id, period.last).await?;
-        let earlier: Vec<MadeDigest> = earlier.into_iter().filter(|made| made.period == period).collect();
-        let changes = match (why, earlier.last()) {
+        let changes = match (why, last) {
             (Why::Correction, Some(last)) => self.changes(last, period, &bookings).await?,
             _ => Vec::new(),
         };
         if why == Why::Correction && changes.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let mut figures = self.figures(period, &bookings).await?;
         let mut closings = self.closings(period, &bookings).await?;
@@ -81,47 +124,57 @@ impl Maker<'_> {
             // Some orders of the day are not the day.
             (figures.holes, closings) = (Vec::new(), Vec::new());
         }
-        let originals = originals(&bookings, why, &changes);
         let id = EventId::new(self.now).to_string().replace("evt_", "dig_");
-        let parts = self.files(&id, period, &bookings, originals);
-        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let parts = self.files(&id, period, &bookings, originals(&bookings, why, &changes));
         let whole = Digest {
-            id: id.clone(),
+            id,
             period,
             why,
             part: 1,
-            parts: count,
+            parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
             currency: self.shop.currency,
             figures,
             closings,
+            left_out: self.left_out(&orders),
             changes,
             files: Vec::new(),
         };
-        let says_nothing = bookings.is_empty() && whole.closings.is_empty() && why == Why::Due;
-        let thread = match (why, earlier.first()) {
-            (Why::Correction, Some(first)) => self.store.delivery_of(&self.plan.rule.sink, first.event).await?,
-            _ => None,
-        };
+        Ok(Some(Draft { whole, parts, bookings }))
+    }
+
+    /// The orders that are not in the journal that goes with it.
+    fn left_out(&self, orders: &[&Booked]) -> Vec<LeftOut> {
+        let Some(accounting) = self.plan.accounting.as_ref() else { return Vec::new() };
+        if !self.plan.files.contains(&ReportFile::Journal) {
+            return Vec::new();
+        }
+        let lines: Vec<Line> = orders.iter().map(|one| Line::from(*one)).collect();
+        files::journal(&lines, self.csv(), accounting).map(|journal| journal.left_out).unwrap_or_default()
+    }
+
+    /// The rows of a draft: the summary, how it counted each order, and an event and a delivery for each part.
+    fn written(&self, draft: Draft, thread: Option<DeliveryId>) -> NewDigest {
+        let Draft { whole, parts, bookings } = draft;
+        let says_nothing = bookings.is_empty() && whole.closings.is_empty() && whole.why == Why::Due;
         let mut new = NewDigest {
-            id,
+            id: whole.id.clone(),
             sink: self.plan.rule.sink.clone(),
             shop: self.shop.id.clone(),
-            period,
-            is_due: why == Why::Due,
-            tells_untold: why == Why::Limit,
+            period: whole.period,
+            is_due: whole.why == Why::Due,
+            tells_untold: whole.why == Why::Limit,
             lines: bookings,
             events: Vec::new(),
             deliveries: Vec::new(),
             at: self.now,
         };
-        for (index, files) in parts.into_iter().enumerate() {
-            let part = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            let follows = if index == 0 { thread } else { new.deliveries.first().map(|first| first.id) };
+        for (part, files) in (1..).zip(parts) {
+            let follows = if part == 1 { thread } else { new.deliveries.first().map(|first| first.id) };
             let (event, delivery) = self.told(Digest { part, files, ..whole.clone() }, follows, says_nothing);
             new.events.push(event);
             new.deliveries.push(delivery);
         }
-        self.store.make_digest(new).await
+        new
     }
 
     async fn figures(&self, period: Period, bookings: &[Booking]) -> Result<Figures, StoreError> {

@@ -6,7 +6,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{Accounting, Csv, Currency, Hole, Moment, Money, Number, Period, ReportFile, Warning};
+use super::{Accounting, Csv, Currency, Hole, LeftOut, Moment, Money, Number, Period, ReportFile, Warning};
 
 /// A summary, or a part of one whose files are too large for one mail.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct Digest {
     pub figures: Figures,
     /// The closings of tills in these days.
     pub closings: Vec<Closing>,
+    /// Orders that are not in the journal, where one is attached.
+    pub left_out: Vec<LeftOut>,
     /// What is new since the summary before, in a correction.
     pub changes: Vec<Change>,
     /// The files that go with this part.

@@ -36,7 +36,7 @@ pub use notification::{
 };
 pub use numbering::{Hole, OrderNumber, holes};
 pub use person::{Person, Traces};
-pub use report::{Accounting, Accounts, Csv, ReportFile};
+pub use report::{Accounting, Accounts, Csv, LeftOut, NotEntered, ReportFile};
 pub use shop::{Currency, Locale, Shop};
 pub use snapshot::{Dates, InvoiceStatus, InvoiceView, Order, State, Warning};
 pub use timeline::Timeline;

@@ -89,3 +89,28 @@ impl Accounting {
         self.rates.iter().find(|(known, _)| known.replace(',', ".").trim() == rate).map(|(_, accounts)| accounts)
     }
 }
+
+/// An order that is not in the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its number.
+    pub number: String,
+    /// Why not.
+    pub why: NotEntered,
+}
+
+/// Why an order is not in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotEntered {
+    /// The till did not send every amount of every rate, or not the total.
+    Incomplete,
+    /// A refund with a positive total, or a sale with a negative one.
+    Sign,
+    /// Its rates do not add up to its total.
+    Unbalanced,
+    /// No accounts are named for this rate.
+    NoAccounts(Number),
+    /// No account is named for the VAT of this rate.
+    NoVatAccount(Number),
+}

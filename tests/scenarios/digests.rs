@@ -153,7 +153,7 @@ async fn what_comes_later_is_told_in_a_correction_in_the_same_thread_once() {
     app.advance(6 * AN_HOUR).await;
     let told = mail(&app, 1).await;
     let said = text(&told);
-    assert!(said.contains(&format!("Numéros qui ne nous sont pas parvenus : {}", late.order_id)), "{said}");
+    assert!(said.contains(&format!("Numéros qui ne nous sont pas parvenus\u{a0}: {}", late.order_id)), "{said}");
     assert!(said.contains("Factures sans PDF") && said.contains("(encore en cours de récupération)"), "{said}");
 
     // Held up by no PDF; while the day goes on nothing is corrected.
@@ -167,7 +167,9 @@ async fn what_comes_later_is_told_in_a_correction_in_the_same_thread_once() {
     let correction = mail(&app, 2).await;
     assert!(correction.subject.starts_with("Correction – Ventes du 21/11/2026 – "), "{}", correction.subject);
     let said = text(&correction);
-    for words in [format!("{} : arrivée depuis", late.order_id), format!("{} : son PDF est arrivé", last.order_id)] {
+    for words in
+        [format!("{}\u{a0}: arrivée depuis", late.order_id), format!("{}\u{a0}: son PDF est arrivé", last.order_id)]
+    {
         assert!(said.contains(&words), "{words}: {said}");
     }
     let orders = [first, late, last];
@@ -203,7 +205,7 @@ async fn a_day_ends_when_the_till_closes_and_its_total_stands_beside_ours() {
     app.say(&close).await;
     app.advance(Duration::from_mins(2)).await;
     let said = text(&mail(&app, 1).await);
-    assert!(said.contains("écart 1,00") && said.contains("non expliqué"), "{said}");
+    assert!(said.contains("écart 1,00\u{a0}€") && said.contains("non expliqué"), "{said}");
 
     // No sale and no closing on the next day: nothing is told of it.
     app.advance(24 * AN_HOUR + 10 * AN_HOUR).await;
@@ -239,6 +241,52 @@ async fn above_its_limit_a_sink_gets_the_rest_of_the_day_in_one_summary_and_says
     assert_eq!(names(&rest).len(), 1, "the originals: {:?}", names(&rest));
     orders.push(app.sell(Phase::Validated).await);
     assert!(mail(&app, 5).await.subject.contains(&orders[6].order_id), "single mails again");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn more_pdfs_than_a_mail_takes_come_in_several_in_one_thread_and_test_orders_in_none() {
+    let sinks = DAILY.replace("\"vat.csv\", \"invoices.csv\", \"invoices.xlsx\", ", "\"vat.csv\", ");
+    let app = App::start(&sinks).await;
+    for number in 0..3_u8 {
+        let order = app.announce_without_pdf(Phase::Validated).await;
+        let mut pdf = b"%PDF-1.7\n".to_vec();
+        pdf.resize(3 << 20, number);
+        let file = app.data().with_file_name("large.pdf");
+        std::fs::write(&file, pdf).expect("a file");
+        let imported = tillhook(&app, &["invoices", "import", "large.pdf", "--order", &order.internal_id]);
+        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    }
+    let test = TillOrder { test: true, order_id: "99".into(), ..app.till.sell() };
+    app.announce_and_settle(&test, Phase::Validated).await;
+    app.advance(6 * AN_HOUR).await;
+    let (first, second) = (mail(&app, 1).await, mail(&app, 2).await);
+    assert!(first.subject.contains("(1/2)") && second.subject.contains("(2/2)"), "{}", second.subject);
+    assert!(names(&first)[1].ends_with("_invoices-1of2.zip"), "{:?}", names(&first));
+    assert!(names(&second)[0].ends_with("_invoices-2of2.zip"), "{:?}", names(&second));
+    assert!(first.source.len() < 10_000_000 && second.source.len() < 10_000_000);
+    assert!(text(&first).contains("3 ventes"), "the test is none of them");
+    assert!(String::from_utf8_lossy(&second.source).contains("In-Reply-To: "));
+    app.finish().await;
+}
+
+fn tillhook(app: &App, words: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tillhook"));
+    command.env_clear().current_dir(app.data().parent().expect("a directory")).args(["--config", "tillhook.toml"]);
+    command.args(words).output().expect("the program")
+}
+
+#[tokio::test]
+async fn a_summary_can_be_looked_at_before_it_is_due() {
+    let app = App::start(DAILY).await;
+    let order = app.sell(Phase::Validated).await;
+    let shown = tillhook(&app, &["render", "accountant", "--day", "2026-11-21"]);
+    let said = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(said.contains("Ventes du 21/11/2026") && said.contains(&order.order_id), "{said}");
+    assert!(said.contains("Attachment: 20261121_Boulangerie-Dupont_invoices.zip"), "{said}");
+    let refused = tillhook(&app, &["sinks", "recover", "accountant", "--since", "1d"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
     app.finish().await;
 }
 

@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** the entries of an order balance exactly, or the order is not in it at all and is named instead.
 
-use std::{fmt, io};
+use std::io;
 
 use rust_decimal::Decimal;
 
@@ -12,7 +12,7 @@ use super::{
     separated,
     table::{Cell, Column, Row},
 };
-use crate::order::{Accounting, Booking, Csv, Locale, Money, Number, VatLine, Warning};
+use crate::order::{Accounting, Booking, Csv, LeftOut, Money, NotEntered, VatLine, Warning};
 
 /// The columns.
 pub const COLUMNS: &[Column] = &[
@@ -32,57 +32,6 @@ pub struct Journal {
     pub bytes: Vec<u8>,
     /// The orders that are left out, in the order of the lines.
     pub left_out: Vec<LeftOut>,
-}
-
-/// An order that is not in the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Its number.
-    pub number: String,
-    /// Why not.
-    pub why: Why,
-}
-
-/// Why an order is not in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The till did not send every amount of every rate, or not the total.
-    Incomplete,
-    /// A refund with a positive total, or a sale with a negative one.
-    Sign,
-    /// Its rates do not add up to its total.
-    Unbalanced,
-    /// No accounts are named for this rate.
-    NoAccounts(Number),
-    /// No account is named for the VAT of this rate.
-    NoVatAccount(Number),
-}
-
-impl Why {
-    /// The reason in somebody's language: `no accounts for 20 %`.
-    pub fn text(self, locale: Locale) -> String {
-        let french = locale == Locale::Fr;
-        let pick = |fr: &str, en: &str| if french { fr.to_owned() } else { en.to_owned() };
-        match self {
-            Self::Incomplete => pick("montants incomplets", "incomplete amounts"),
-            Self::Sign => pick("signe du total contradictoire", "the sign of its total contradicts its kind"),
-            Self::Unbalanced => pick("les taux ne font pas le total", "the amounts by rate do not add up to the total"),
-            Self::NoAccounts(rate) if french => {
-                format!("aucun compte pour {} %", rate.to_string().replace('.', ","))
-            }
-            Self::NoAccounts(rate) => format!("no accounts for {rate} %"),
-            Self::NoVatAccount(rate) if french => {
-                format!("aucun compte de TVA pour {} %", rate.to_string().replace('.', ","))
-            }
-            Self::NoVatAccount(rate) => format!("no VAT account for {rate} %"),
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(Locale::En))
-    }
 }
 
 /// The journal of these orders.
@@ -107,10 +56,10 @@ struct Entry<'a> {
 }
 
 /// The entries of an order. None is of zero: accounting programs refuse them.
-fn entries<'a>(booking: &Booking, accounting: &'a Accounting) -> Result<Vec<Entry<'a>>, Why> {
-    let gross = booking.gross.filter(|_| booking.is_complete()).ok_or(Why::Incomplete)?;
+fn entries<'a>(booking: &Booking, accounting: &'a Accounting) -> Result<Vec<Entry<'a>>, NotEntered> {
+    let gross = booking.gross.filter(|_| booking.is_complete()).ok_or(NotEntered::Incomplete)?;
     if booking.warnings.contains(&Warning::RefundSignMismatch) {
-        return Err(Why::Sign);
+        return Err(NotEntered::Sign);
     }
     let mut entries = vec![Entry { account: &accounting.customer, debit: gross }];
     for line in &booking.rates {
@@ -118,22 +67,24 @@ fn entries<'a>(booking: &Booking, accounting: &'a Accounting) -> Result<Vec<Entr
     }
     let balance = entries.iter().try_fold(Decimal::ZERO, |sum, entry| sum.checked_add(entry.debit.value()));
     if !balance.is_some_and(|balance| balance.is_zero()) {
-        return Err(Why::Unbalanced);
+        return Err(NotEntered::Unbalanced);
     }
     entries.retain(|entry| !entry.debit.value().is_zero());
     Ok(entries)
 }
 
 /// The entries of a rate; none where nothing was sold at it, also where nobody named its accounts.
-fn credits<'a>(line: &VatLine, accounting: &'a Accounting) -> Result<Vec<Entry<'a>>, Why> {
-    let (Some(rate), Some(net), Some(vat)) = (line.rate, line.net, line.vat) else { return Err(Why::Incomplete) };
+fn credits<'a>(line: &VatLine, accounting: &'a Accounting) -> Result<Vec<Entry<'a>>, NotEntered> {
+    let (Some(rate), Some(net), Some(vat)) = (line.rate, line.net, line.vat) else {
+        return Err(NotEntered::Incomplete);
+    };
     if net.value().is_zero() && vat.value().is_zero() {
         return Ok(Vec::new());
     }
-    let accounts = accounting.accounts(rate).ok_or(Why::NoAccounts(rate))?;
+    let accounts = accounting.accounts(rate).ok_or(NotEntered::NoAccounts(rate))?;
     let mut entries = vec![Entry { account: &accounts.revenue, debit: negated(net) }];
     if !vat.value().is_zero() {
-        let account = accounts.vat.as_deref().ok_or(Why::NoVatAccount(rate))?;
+        let account = accounts.vat.as_deref().ok_or(NotEntered::NoVatAccount(rate))?;
         entries.push(Entry { account, debit: negated(vat) });
     }
     Ok(entries)

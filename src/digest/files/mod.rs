@@ -18,13 +18,13 @@ mod workbook;
 
 use std::io;
 
-pub use journal::{Journal, LeftOut, Why, journal};
+pub use journal::{Journal, journal};
 pub use originals::{Zip, split, zip};
 pub use separated::Separated;
 pub use table::{Cell, Column, Row};
 
 use super::Line;
-use crate::order::{Accounting, Csv, ReportFile};
+use crate::order::{Accounting, Csv, LeftOut, ReportFile};
 
 /// A table that was made.
 #[derive(Clone, Debug, Default)]

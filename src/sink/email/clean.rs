@@ -13,9 +13,12 @@ const MAX_QUOTE: usize = 300;
 
 /// The text as one line: control and bidi characters gone, runs of white space made one space.
 pub(super) fn line(text: &str) -> String {
-    let spaced: String =
-        text.chars().map(|c| if breaks_line(c) { ' ' } else { c }).filter(|c| !is_hidden(*c)).collect();
-    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+    sentence(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Words of ours with foreign ones in them, as one line: the spaces that keep an amount together stay.
+pub(super) fn sentence(text: &str) -> String {
+    text.chars().map(|c| if breaks_line(c) { ' ' } else { c }).filter(|c| !is_hidden(*c)).collect()
 }
 
 /// The text with its lines kept, ended by `\n`; every other control or bidi character is gone. A mail server that reads

@@ -104,9 +104,10 @@ impl<'a> Composer<'a> {
     fn digest(&self, digest: &Digest, thread: Option<&Thread>) -> Result<Letter, SinkError> {
         let said = say::digest_text(digest, self.locale);
         let subject = self.subject(&[&said.title, &said.total, &self.sender()]);
-        let sections: Vec<Value> =
-            said.sections.into_iter().map(|(title, lines)| context! { title, lines => lines.iter().map(|line| clean::line(line)).collect::<Vec<_>>() }).collect();
-        let notes: Vec<String> = said.notes.iter().map(|note| clean::line(note)).collect();
+        let sentences = |lines: &[String]| lines.iter().map(|line| clean::sentence(line)).collect::<Vec<_>>();
+        let section = |(title, lines): &(String, Vec<String>)| context! { title, lines => sentences(lines) };
+        let sections: Vec<Value> = said.sections.iter().map(section).collect();
+        let notes = sentences(&said.notes);
         let with = context! {
             title => said.title, total => said.total, counts => said.counts, notes, columns => said.columns.to_vec(),
             rows => said.rows.iter().map(|row| row.to_vec()).collect::<Vec<_>>(), sections,

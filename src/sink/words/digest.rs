@@ -7,7 +7,8 @@ use jiff::civil::Date;
 
 use super::{date_time, money, number, pick, warning};
 use crate::order::{
-    ChangeKind, Closing, Currency, Digest, Explanation, Hole, Locale, Money, NumberedAmount, Period, RateSum, Sums, Why,
+    ChangeKind, Closing, Currency, Digest, Explanation, Hole, Locale, Money, NotEntered, NumberedAmount, Period,
+    RateSum, Sums, Why,
 };
 
 /// How many lines of a list are written out; the files have them all.
@@ -79,23 +80,17 @@ impl Words<'_> {
     }
 
     fn counts(&self, sales: u32, refunds: u32) -> String {
-        let plural = |count: u32, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
-        // In French zero is singular.
-        let sold = match self.locale {
-            Locale::Fr => plural(sales.max(u32::from(sales == 0)), "vente", "ventes").replacen(
-                '1',
-                if sales == 0 { "0" } else { "1" },
-                1,
-            ),
-            Locale::En => plural(sales, "sale", "sales"),
+        let counted = |count: u32, [one, many]: [&str; 2]| {
+            // In French zero is singular.
+            let is_one = count == 1 || (count == 0 && self.locale == Locale::Fr);
+            format!("{count} {}", if is_one { one } else { many })
         };
+        let sales = counted(sales, pick(self.locale, ["vente", "ventes"], ["sale", "sales"]));
         if refunds == 0 {
-            return sold;
+            return sales;
         }
-        format!(
-            "{sold}, {}",
-            self.say(plural(refunds, "remboursement", "remboursements"), plural(refunds, "refund", "refunds"))
-        )
+        let words = pick(self.locale, ["remboursement", "remboursements"], ["refund", "refunds"]);
+        format!("{sales}, {}", counted(refunds, words))
     }
 
     fn notes(&self) -> Vec<String> {
@@ -106,7 +101,7 @@ impl Words<'_> {
                 "These figures replace those that were sent before for the same period.",
             )),
             Why::Limit => notes.push(self.say(
-                "Trop de ventes pour un message chacune : voici celles qui n’ont pas été envoyées une par une.",
+                "Trop de ventes pour un message chacune\u{a0}: voici celles qui n’ont pas été envoyées une par une.",
                 "There were too many sales for a message each: these are the ones that were not sent one by one.",
             )),
             Why::Due | Why::OnPurpose => {}
@@ -115,7 +110,7 @@ impl Words<'_> {
         if !holes.is_empty() {
             let missing = list(holes.iter().map(|hole| self.hole(hole)));
             notes.push(self.say(
-                format!("Numéros qui ne nous sont pas parvenus : {missing}. Cherchez-les dans la caisse."),
+                format!("Numéros qui ne nous sont pas parvenus\u{a0}: {missing}. Cherchez-les dans la caisse."),
                 format!("Numbers that did not reach us: {missing}. Look for them in the till."),
             ));
         }
@@ -171,9 +166,12 @@ impl Words<'_> {
         sections.push((self.say("Factures sans PDF", "Invoices without their PDF"), missing.collect()));
         sections.push((self.say("TVA non communiquée par taux", "VAT not sent by rate"), figures.incomplete.clone()));
         let warnings = figures.warnings.iter();
-        let colon = pick(self.locale, " :", ":");
+        let colon = pick(self.locale, "\u{a0}:", ":");
         let warnings = warnings.map(|one| format!("{}{colon} {}", one.number, warning(one.warning, self.locale)));
         sections.push((self.say("À vérifier", "To be checked"), warnings.collect()));
+        let left_out = self.digest.left_out.iter();
+        let left_out = left_out.map(|one| format!("{}{colon} {}", one.number, not_entered(one.why, self.locale)));
+        sections.push((self.say("Absentes du journal", "Not in the journal"), left_out.collect()));
         let closings = self.digest.closings.iter().map(|closing| self.closing(closing)).collect();
         sections.push((self.say("Clôtures de caisse", "Closings of the till"), closings));
         let files = self.digest.files.iter().map(|file| file.filename.clone()).collect();
@@ -201,35 +199,34 @@ impl Words<'_> {
             (_, true) => self.say(", aucun numéro ne manque", ", no number is missing"),
             (_, false) => {
                 let count: u64 = figures.holes.iter().map(|hole| hole.count).sum();
-                self.say(format!(", manquants : {count}"), format!(", missing: {count}"))
+                self.say(format!(", manquants\u{a0}: {count}"), format!(", missing: {count}"))
             }
         };
         vec![format!("{range}{whole}")]
     }
 
     fn amounts(&self, orders: &[NumberedAmount]) -> Vec<String> {
-        let colon = pick(self.locale, " :", ":");
+        let colon = pick(self.locale, "\u{a0}:", ":");
         orders.iter().map(|order| format!("{}{colon} {}", order.number, self.amount(order.gross))).collect()
     }
 
     fn change(&self, change: &crate::order::Change) -> String {
         let (number, amount) = (&change.number, self.amount(change.gross));
         match change.what {
-            ChangeKind::Added => {
-                self.say(format!("{number} : arrivée depuis, {amount}"), format!("{number}: arrived since, {amount}"))
-            }
+            ChangeKind::Added => self
+                .say(format!("{number}\u{a0}: arrivée depuis, {amount}"), format!("{number}: arrived since, {amount}")),
             ChangeKind::Amounts => {
-                self.say(format!("{number} : corrigée, {amount}"), format!("{number}: corrected, {amount}"))
+                self.say(format!("{number}\u{a0}: corrigée, {amount}"), format!("{number}: corrected, {amount}"))
             }
             ChangeKind::Moved => {
                 let day = day(change.day, self.locale);
                 self.say(
-                    format!("{number} : compte désormais pour le {day}"),
+                    format!("{number}\u{a0}: compte désormais pour le {day}"),
                     format!("{number}: now counts for {day}"),
                 )
             }
             ChangeKind::Pdf => {
-                self.say(format!("{number} : son PDF est arrivé"), format!("{number}: its PDF has arrived"))
+                self.say(format!("{number}\u{a0}: son PDF est arrivé"), format!("{number}: its PDF has arrived"))
             }
         }
     }
@@ -247,29 +244,51 @@ impl Words<'_> {
         let ours = self.amount(closing.ours);
         let Some(difference) = closing.difference() else {
             return self.say(
-                format!("Caisse{till}{span} : la caisse n’a pas communiqué de total ; ventes soldées connues : {ours}"),
+                format!("Caisse{till}{span}\u{a0}: la caisse n’a pas communiqué de total ; ventes soldées connues\u{a0}: {ours}"),
                 format!("Till{till}{span}: the till sent no total; paid sales that we know of: {ours}"),
             );
         };
         let said = self.say(
-            format!("Caisse{till}{span} : total de la caisse {theirs}, ventes soldées connues {ours}"),
+            format!("Caisse{till}{span}\u{a0}: total de la caisse {theirs}, ventes soldées connues {ours}"),
             format!("Till{till}{span}: the till's total {theirs}, paid sales that we know of {ours}"),
         );
         let difference = self.amount(Some(difference));
         match closing.explanation() {
             Explanation::None => self.say(format!("{said}, aucun écart"), format!("{said}, no difference")),
             Explanation::Unpaid => self.say(
-                format!("{said}, écart {difference} : le montant des factures non soldées de cette période"),
+                format!("{said}, écart {difference}\u{a0}: le montant des factures non soldées de cette période"),
                 format!("{said}, difference {difference}: the amount of the unpaid invoices of that time"),
             ),
             Explanation::Outside => self.say(
-                format!("{said}, écart {difference} : le montant des ventes du jour hors de ces heures"),
+                format!("{said}, écart {difference}\u{a0}: le montant des ventes du jour hors de ces heures"),
                 format!("{said}, difference {difference}: the amount of the day's sales outside of these hours"),
             ),
             Explanation::Unknown => self.say(
-                format!("{said}, écart {difference} non expliqué : règlements de ventes d’un autre jour, ou une vente qui n’est pas arrivée"),
+                format!("{said}, écart {difference} non expliqué\u{a0}: règlements de ventes d’un autre jour, ou une vente qui n’est pas arrivée"),
                 format!("{said}, difference {difference}, unexplained: payments of another day's sales, or a sale that did not arrive"),
             ),
+        }
+    }
+}
+
+/// Why an order is not in the journal: `no accounts for 20%`.
+fn not_entered(why: NotEntered, locale: Locale) -> String {
+    let percent = |rate| format!("{}{}", number(rate, locale), pick(locale, "\u{a0}%", "%"));
+    match why {
+        NotEntered::Incomplete => pick(locale, "montants incomplets", "incomplete amounts").to_owned(),
+        NotEntered::Sign => {
+            pick(locale, "signe du total contradictoire", "the sign of its total contradicts its kind").to_owned()
+        }
+        NotEntered::Unbalanced => {
+            pick(locale, "les taux ne font pas le total", "the amounts by rate do not add up to the total").to_owned()
+        }
+        NotEntered::NoAccounts(rate) => {
+            let rate = percent(rate);
+            pick(locale, format!("aucun compte pour {rate}"), format!("no accounts for {rate}"))
+        }
+        NotEntered::NoVatAccount(rate) => {
+            let rate = percent(rate);
+            pick(locale, format!("aucun compte de TVA pour {rate}"), format!("no VAT account for {rate}"))
         }
     }
 }

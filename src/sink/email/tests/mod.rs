@@ -2,6 +2,7 @@
 
 mod build;
 mod dialogue;
+mod digests;
 mod mails;
 
 #[allow(dead_code)]

@@ -1,0 +1,118 @@
+//! What the mails about a period look like, in both languages: a summary with everything that can be said, and its
+//! correction.
+
+use serde_json::json;
+
+use super::*;
+use crate::order::{Digest, EventData};
+
+macro_rules! snapshot {
+    ($name:expr, $value:expr) => {
+        insta::with_settings!({ snapshot_path => "../snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!($name, $value);
+        });
+    };
+}
+
+/// A day with everything that a summary can say.
+fn digest() -> serde_json::Value {
+    let sums = |net: &str, vat: &str, gross: &str, sales: u32, refunds: u32| json!({ "net": net, "vat": vat, "gross": gross, "sales": sales, "refunds": refunds });
+    let hole = |first: &str, last: &str, count: u64| json!({ "first": first, "last": last, "count": count });
+    let file = |kind: &str| json!({ "digest": "dig_1", "filename": format!("20261121_Boulangerie-Dupont_{kind}"), "kind": kind, "csv": "fr" });
+    let closing = |till: &str, theirs: &str, ours: &str, unpaid: Option<&str>| {
+        json!({ "till": till, "opened": "2026-11-21T07:00:00+01:00", "closed": "2026-11-21T19:30:00+01:00",
+                "till_total": theirs, "ours": ours, "unpaid": unpaid, "outside": null })
+    };
+    json!({
+        "id": "dig_1", "period": { "first": "2026-11-21", "last": "2026-11-21" }, "why": "due", "part": 1, "parts": 1,
+        "currency": "EUR",
+        "figures": {
+            "rates": [
+                { "rate": "5.5", "sums": sums("948.34", "52.16", "1000.50", 30, 0) },
+                { "rate": "10", "sums": sums("213.18", "21.32", "234.50", 12, 1) },
+                { "rate": null, "sums": sums("10.00", "1.00", "11.00", 1, 0) },
+            ],
+            "total": sums("1171.52", "74.48", "1246.00", 42, 1),
+            "first_number": "20261121001", "last_number": "20261121048",
+            "holes": [hole("20261121017", "20261121017", 1), hole("20261121020", "20261121023", 4)],
+            "unpaid": [{ "number": "20261121042", "gross": "43.80" }],
+            "missing_pdfs": [{ "number": "20261121030", "is_awaited": false }, { "number": "20261121048", "is_awaited": true }],
+            "incomplete": ["20261121031"],
+            "warnings": [{ "number": "20261121031", "warning": "vat_sum_mismatch" }],
+        },
+        "closings": [closing("1", "1202.20", "1202.20", None), closing("2", "43.80", "0.00", Some("43.80"))],
+        "left_out": [{ "number": "20261121031", "why": "incomplete" }, { "number": "20261121040", "why": { "no_accounts": "2.1" } }],
+        "changes": [],
+        "files": [file("vat.csv"), file("journal.csv"), file("invoices.zip")],
+    })
+}
+
+fn mail(locale: Locale, purpose: Purpose, digest: serde_json::Value) -> Outgoing {
+    let digest: Digest = serde_json::from_value(digest).unwrap();
+    outgoing(locale, purpose, EventType::DigestMade, EventData::Digest(Box::new(digest)))
+}
+
+fn read(letter: &Letter) -> String {
+    format!("Subject: {}\n\n{}", letter.subject, letter.text)
+}
+
+#[test]
+fn every_mail_about_a_period_in_both_languages() {
+    for locale in [Locale::Fr, Locale::En] {
+        let lang = locale.as_str();
+        let (payload, letter) = render(&mail(locale, Purpose::First, digest()));
+        snapshot!(format!("digest_{lang}.txt"), read(&letter));
+        snapshot!(format!("digest_{lang}.html"), letter.html.clone().unwrap());
+        assert!(letter.html.as_ref().unwrap().len() < 40 << 10);
+        assert_eq!(payload.attached().count(), 3);
+
+        let mut corrected = digest();
+        corrected["why"] = json!("correction");
+        corrected["changes"] = json!([
+            { "number": "20261121017", "what": "added", "day": "2026-11-21", "gross": "12.00" },
+            { "number": "20261121018", "what": "amounts", "day": "2026-11-21", "gross": "15.00" },
+            { "number": "20261121019", "what": "moved", "day": "2026-11-30", "gross": "9.00" },
+            { "number": "20261121030", "what": "pdf", "day": "2026-11-21", "gross": "7.20" },
+        ]);
+        corrected["figures"]["holes"] = json!([]);
+        corrected["closings"] = json!([]);
+        let thread = Some(Thread { reference: Some(letter.message_id.clone()), payload });
+        let correction = Outgoing { thread, ..mail(locale, Purpose::Change, corrected) };
+        let (_, reply) = render(&correction);
+        snapshot!(format!("digest_correction_{lang}.txt"), read(&reply));
+        snapshot!(format!("digest_correction_{lang}.html"), reply.html.clone().unwrap());
+        assert_eq!(reply.in_reply_to, Some(letter.message_id));
+    }
+}
+
+#[test]
+fn a_title_says_which_days_and_which_part() {
+    let subject = |locale, first: &str, last: &str, why: &str, parts: u32| {
+        let mut digest = digest();
+        digest["period"] = json!({ "first": first, "last": last });
+        (digest["why"], digest["parts"]) = (json!(why), json!(parts));
+        render(&mail(locale, Purpose::First, digest)).1.subject
+    };
+    let day = subject(Locale::Fr, "2026-11-21", "2026-11-21", "due", 1);
+    assert_eq!(day, "Ventes du 21/11/2026 – 1 246,00 € TTC – Boulangerie Dupont");
+    let month = subject(Locale::Fr, "2026-10-01", "2026-10-31", "due", 3);
+    assert_eq!(month, "Ventes d’octobre 2026 (1/3) – 1 246,00 € TTC – Boulangerie Dupont");
+    let week = subject(Locale::En, "2026-11-16", "2026-11-22", "correction", 1);
+    assert_eq!(week, "Correction – Sales of 16 Nov 2026 to 22 Nov 2026 – €1,246.00 – Boulangerie Dupont");
+    let rest = subject(Locale::En, "2026-11-21", "2026-11-21", "limit", 1);
+    assert_eq!(rest, "Sales of 21 Nov 2026 (the rest) – €1,246.00 – Boulangerie Dupont");
+}
+
+#[test]
+fn a_month_of_trouble_is_cut_short_and_stays_small() {
+    let mut digest = digest();
+    let numbers: Vec<String> = (0..5_000).map(|number| format!("2026112{number:05}")).collect();
+    digest["figures"]["incomplete"] = json!(numbers);
+    digest["figures"]["unpaid"] =
+        numbers.iter().map(|number| json!({ "number": number, "gross": "43.80" })).collect::<Vec<_>>().into();
+    digest["figures"]["holes"] =
+        numbers.iter().map(|number| json!({ "first": number, "last": number, "count": 1 })).collect::<Vec<_>>().into();
+    let (_, letter) = render(&mail(Locale::Fr, Purpose::First, digest));
+    assert!(letter.html.as_ref().unwrap().len() < 40 << 10, "{}", letter.html.unwrap().len());
+    assert!(letter.text.contains("et 4970 autres") && letter.text.contains("(+4970)"), "{}", letter.text);
+}
