@@ -25,8 +25,10 @@ const CALLS: usize = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_million_orders_and_as_many_waiting_deliveries_slow_nothing_down() {
-    let rows: i64 = scale(20_000, 1_000_000);
+    let rows: i64 = scale(5_000, 1_000_000);
     let mut bench = Bench::prepare("").await;
+    // The nightly backup that is due at the first start would be measured with it; one is made further below.
+    bench.program = bench.program.with("TILLHOOK_STORAGE__BACKUP", "off");
     let empty = Times::measure(&mut bench).await;
     fill(&bench, rows).await;
     let full = Times::measure(&mut bench).await;
