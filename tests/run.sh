@@ -19,10 +19,12 @@ case "${1-}" in
     *) echo "usage: tests/run.sh [--long]" >&2; exit 2 ;;
 esac
 
-# SQLite and ring contain C; strace is what makes system calls fail in the fault bench.
+# SQLite and ring contain C; strace is what makes system calls fail in the fault bench; aiosmtpd is a mail server that
+# others wrote, and brings the Python that reads what it was sent.
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v strace >/dev/null || missing+=(strace)
+/usr/bin/python3 -c "import aiosmtpd" 2>/dev/null || missing+=(python3-aiosmtpd)
 # The fuzzer's own library is C++.
 [ -z "$long" ] || command -v c++ >/dev/null || missing+=(g++)
 if [ "${#missing[@]}" -gt 0 ]; then

@@ -61,7 +61,7 @@ pub fn lane(config: &Config, name: &SinkName, clock: &Arc<dyn Clock>) -> Result<
         smtp: config.smtp.clone(),
         allow_private: config.delivery.allow_private.clone(),
         timeout: settings.timeout,
-        templates: None,
+        templates: config.smtp.as_ref().and_then(|smtp| smtp.templates.clone()),
     };
     let sink =
         sink::build(&settings.options, name, &context).map_err(|cause| UnusableSink { sink: name.clone(), cause })?;

@@ -62,7 +62,7 @@ fn buildable(loaded: Loaded) -> Result<Loaded, Problems> {
             smtp: config.smtp.clone(),
             allow_private: config.delivery.allow_private.clone(),
             timeout: settings.timeout,
-            templates: None,
+            templates: config.smtp.as_ref().and_then(|smtp| smtp.templates.clone()),
         };
         let cause = sink::build(&settings.options, name, &context).err()?;
         Some(loaded.problem_at(&format!("sink.{name}"), &cause.what, &cause.fix))
@@ -175,5 +175,49 @@ mod tests {
         let mut out = Vec::new();
         schema(&mut out).unwrap();
         assert!(serde_json::from_slice::<serde_json::Value>(&out).unwrap().is_object());
+    }
+
+    #[test]
+    fn an_address_that_takes_purchases_and_a_profile_that_does_not_fit_are_told_at_their_lines() {
+        let smtp =
+            "[smtp]\npreset = \"ovh\"\nfrom = \"a@example.com\"\n[server]\npublic_url = \"https://h.example.com\"\n";
+        let (exit, out) = checked(&format!(
+            "[shop.a]\ntoken = \"0123456789abcdef\"\n{smtp}[sink.x]\ntype = \"email\"\nprofile = \"pennylane\"\n\
+             to = [\"x-1@suppliers.pennylane.com\"]\nper_order = \"each\"\n[sink.y]\ntype = \"email\"\n\
+             to = [\"x-1@customers.pennylane.com\"]\n[delivery]\nalerts = [\"x\"]\n"
+        ));
+        assert_eq!(exit, Exit::Ok, "{out}");
+        let without_places: Vec<&str> = out.lines().filter(|line| !line.contains("-->")).collect();
+        let expected = [
+            "advice: `sink.x` has in `to` an address at suppliers.pennylane.com, which takes purchases, not sales",
+            "  fix: write your address that ends in `@customers.pennylane.com`",
+            "advice: `sink.x.per_order` is \"each\": the machine gets the same invoice once for each event",
+            "  fix: write `per_order = \"once\"`",
+            "advice: `delivery.alerts` names `x`, a machine that gets nothing but invoices",
+            "  fix: name a sink that a person reads",
+            "advice: `sink.y` has in `to` an address at customers.pennylane.com, but `profile` is \"human\"",
+            "  fix: write `profile = \"pennylane\"`",
+        ];
+        assert_eq!(
+            without_places.iter().filter(|line| !line.is_empty()).take(8).copied().collect::<Vec<_>>(),
+            expected,
+            "{out}"
+        );
+        assert!(out.contains("tillhook.toml:11:6\n"), "{out}");
+    }
+
+    #[test]
+    fn a_folder_of_templates_is_looked_into() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("mail")).unwrap();
+        let text = format!(
+            "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\npreset = \"ovh\"\nfrom = \"a@example.com\"\ntemplates = \"{}\"\n\
+             [sink.x]\ntype = \"email\"\nto = [\"a@example.com\"]\n",
+            dir.path().display()
+        );
+        assert_eq!(checked(&text).0, Exit::Ok);
+        fs::write(dir.path().join("mail/order.html"), "{% if %}").unwrap();
+        let (exit, out) = checked(&text);
+        assert!(exit == Exit::Usage && out.contains("the mail template mail/order.html is not valid"), "{out}");
     }
 }

@@ -28,8 +28,16 @@ pub async fn run(name: &str, config: &Config, clock: &Arc<dyn Clock>, out: &mut 
     let name = find::sink(config, name)?;
     let lane = assemble::lane(config, &name, clock)?;
     writeln!(out, "{name} ({})", config.sinks[&name].options.kind())?;
+    let failed = |what: &str, error: &SinkError| failed(what, error, lane.sink.advice(error));
     let found = within(lane.timeout, lane.sink.check()).await.map_err(|error| failed("is not reachable", &error))?;
     writeln!(out, "  reachable  {found}")?;
+    if lane.rule.needs_invoice {
+        writeln!(
+            out,
+            "  sent       nothing: a machine reads this sink's messages, and it gets none without an invoice"
+        )?;
+        return Ok(Exit::Ok);
+    }
     let now = clock.now();
     let outgoing = ping(config, &lane, now);
     let payload = lane.sink.render(&outgoing).map_err(|error| failed("cannot make a message", &error))?;
@@ -49,8 +57,11 @@ async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, SinkErr
         .unwrap_or_else(|_| Err(SinkError::retry(Reason::TimeOut, format!("no answer within {} s", limit.as_secs()))))
 }
 
-fn failed(what: &str, error: &SinkError) -> anyhow::Error {
+/// The advice is the sink's, who knows its far side best; else it is what the verdict means for any.
+fn failed(what: &str, error: &SinkError, advice: Option<String>) -> anyhow::Error {
     let fix = match error {
+        SinkError::Retry { .. } if advice.is_some() => "it may also pass by itself; the service would try again",
+        _ if advice.is_some() => "",
         SinkError::Retry { reason: Reason::Local, .. } => {
             "put it right on this machine; until then the service keeps the messages and tries again"
         }
@@ -58,7 +69,8 @@ fn failed(what: &str, error: &SinkError) -> anyhow::Error {
         SinkError::Reject { .. } => "the far side refuses the message: look at the sink's settings there and here",
         SinkError::Pause { .. } => "the far side refuses us: look at the address and the credentials",
     };
-    Stop::with_fix(Exit::Failed, format!("the sink {what}: {}", error.detail()), fix)
+    let fix = advice.iter().map(String::as_str).chain(Some(fix).filter(|fix| !fix.is_empty())).collect::<Vec<_>>();
+    Stop::with_fix(Exit::Failed, format!("the sink {what}: {}", error.detail()), fix.join("; "))
 }
 
 fn ping(config: &Config, lane: &Lane, now: Timestamp) -> Outgoing {

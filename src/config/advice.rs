@@ -2,8 +2,8 @@
 
 use std::{fs, net::IpAddr, os::unix::fs::PermissionsExt};
 
-use super::{Loaded, Place, Problem};
-use crate::sink::email::Tls;
+use super::{Loaded, Place, Problem, SinkConfig};
+use crate::{order::SinkName, route::PerOrder, sink::email::Tls};
 
 /// Permission bits of everyone but the owner.
 const OTHERS: u32 = 0o077;
@@ -27,8 +27,10 @@ pub fn advice(loaded: &Loaded) -> Vec<Problem> {
         let at = |key: &str| loaded.origin_of(&format!("sink.{name}.{key}")).cloned();
         for told in sink.options.problems() {
             let (what, fix) = told.split_once(": ").unwrap_or((&told, "see `config/example.toml`"));
-            advice.push(Problem::new(format!("`sink.{name}` {what}"), at("type"), fix));
+            let place = what.split('`').nth(1).and_then(at).or_else(|| at("type"));
+            advice.push(Problem::new(format!("`sink.{name}` {what}"), place, fix));
         }
+        advice.extend(unread_by_machines(loaded, name, sink));
         if sink.rule.on.is_empty() || sink.rule.shops.is_empty() {
             let key = if sink.rule.on.is_empty() { "on" } else { "shops" };
             let what = format!("`sink.{name}.{key}` is empty: the sink is told of no sale");
@@ -38,6 +40,25 @@ pub fn advice(loaded: &Loaded) -> Vec<Problem> {
     advice.extend(unlikely_port(loaded));
     advice.extend(readable_password(loaded));
     advice.extend(readable_secrets(loaded));
+    advice
+}
+
+/// What a machine that takes invoices would get twice, or never.
+fn unread_by_machines(loaded: &Loaded, name: &SinkName, sink: &SinkConfig) -> Vec<Problem> {
+    let at = |path: &str| loaded.origin_of(path).cloned();
+    let mut advice = Vec::new();
+    if !sink.rule.needs_invoice {
+        return advice;
+    }
+    if sink.rule.per_order == PerOrder::Each {
+        let what =
+            format!("`sink.{name}.per_order` is \"each\": the machine gets the same invoice once for each event");
+        advice.push(Problem::new(what, at(&format!("sink.{name}.per_order")), "write `per_order = \"once\"`"));
+    }
+    if loaded.config.delivery.alerts.iter().flatten().any(|alerted| alerted == name) {
+        let what = format!("`delivery.alerts` names `{name}`, a machine that gets nothing but invoices");
+        advice.push(Problem::new(what, at("delivery.alerts"), "name a sink that a person reads"));
+    }
     advice
 }
 

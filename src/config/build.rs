@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     order::{Accounting, Shop, ShopId, SinkName},
-    sink::email::Smtp,
+    sink::email::{Preset, Smtp},
 };
 
 /// Kinds of sinks that are told of alerts where `delivery.alerts` does not say who.
@@ -89,10 +89,16 @@ fn empty(name: &str) -> Entry {
 }
 
 fn read_smtp(root: &mut Table, report: &mut Report) -> Option<Smtp> {
-    let below = schema::defaults_of_smtp();
-    let mut section = Section::new(&["smtp"], root.remove("smtp")?, &below);
+    let entry = root.remove("smtp")?;
+    let preset = entry.node.table().and_then(|table| table.get("preset")).and_then(|entry| entry.node.text());
+    let preset = preset.filter(|word| !word.is_empty()).map(str::to_owned);
+    let mut below = preset.as_deref().map(server_of).unwrap_or_default();
+    below.lay_over(&schema::defaults_of_smtp());
+    let mut section = Section::new(&["smtp"], entry, &below);
     section.table(report)?.lay_over(&below);
-    let complete = section.demand(&schema::required_of_smtp(), report);
+    // Where the preset is a slip of the pen, that is told, and not what it would have said.
+    let required = schema::required_of_smtp().into_iter().filter(|key| preset.is_none() || key == "from");
+    let complete = section.demand(&required.collect::<Vec<_>>(), report);
     let smtp = section.read(report, |node| Smtp::deserialize(node));
     root.set("smtp", section.node);
     smtp.filter(|_| complete)
@@ -105,6 +111,17 @@ fn read_accounting(root: &mut Table, report: &mut Report) -> Option<Accounting> 
     let accounting = section.read(report, |node| Accounting::deserialize(node));
     root.set("accounting", section.node);
     accounting.filter(|_| complete)
+}
+
+/// What a provider's name stands for; nothing where there is none of that name.
+fn server_of(preset: &str) -> Table {
+    let Some((host, port, tls)) = Preset::ALL.iter().find(|known| known.word() == preset).map(|known| known.server())
+    else {
+        return Table::default();
+    };
+    let text = |text: &str| Value::Text(text.to_owned());
+    let keys = [("host", text(host)), ("port", Value::Whole(port.into())), ("tls", text(tls.word()))];
+    Table(keys.map(|(key, value)| Entry::default(key, Node::new(value, None))).into())
 }
 
 /// Reads each of the tables below `[shop]` or `[sink]`, over the defaults of its kind.
@@ -201,7 +218,8 @@ fn choose_alerted(config: &mut Config) {
     for (name, sink) in &mut config.sinks {
         sink.rule.alerts = match &config.delivery.alerts {
             Some(named) => named.contains(name),
-            None => TOLD_BY_DEFAULT.contains(&sink.options.kind()),
+            // A machine that takes invoices reads nothing else.
+            None => TOLD_BY_DEFAULT.contains(&sink.options.kind()) && !sink.rule.needs_invoice,
         };
     }
 }

@@ -6,6 +6,7 @@ use super::{
     problem::{Place, Problem, Report, hint},
     schema,
 };
+use crate::sink::email::Preset;
 
 /// The key that is hinted at with [`PORTS`].
 const SMTP_PORT: [&str; 2] = ["smtp", "port"];
@@ -123,6 +124,10 @@ impl<'a> Section<'a> {
                 format!("add `type = \"…\"`: one of {}", super::problem::listed(crate::sink::Options::KINDS))
             }
             (Some("smtp"), "port") => PORTS.to_owned(),
+            (Some("smtp"), "host") => {
+                let presets = Preset::ALL.map(Preset::word);
+                format!("add `host = …`, or `preset = …`: one of {}", super::problem::listed(&presets))
+            }
             _ if schema::is_secret(&[key]) => {
                 format!("add `{key} = \"…\"`, `{key} = {{ file = \"…\" }}` or `{key} = {{ env = \"…\" }}`")
             }

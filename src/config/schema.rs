@@ -108,12 +108,21 @@ pub fn schema() -> Value {
             "server": finished(table::<Server>(), &section("server")),
             "storage": finished(table::<Storage>(), &section("storage")),
             "shop": named("The shops, one table each.", shop),
-            "smtp": finished(table::<Smtp>(), &Table::default()),
+            "smtp": smtp(finished(table::<Smtp>(), &Table::default())),
             "delivery": finished(table::<Delivery>(), &section("delivery")),
             "accounting": finished(table::<Accounting>(), &Table::default()),
             "sink": named("The sinks, one table each.", json!({ "oneOf": sinks(&first("sink").unwrap_or_default()) })),
         },
     })
+}
+
+/// A preset takes the place of the host and the port.
+fn smtp(mut schema: Value) -> Value {
+    let named = ["host", "port"];
+    let rest: Vec<String> = required(&schema).into_iter().filter(|key| !named.contains(&key.as_str())).collect();
+    schema["required"] = json!(rest);
+    schema["anyOf"] = json!([{ "required": ["preset"] }, { "required": named }]);
+    schema
 }
 
 fn named(description: &str, table: Value) -> Value {

@@ -106,6 +106,7 @@ fn finish(name: &SinkName, options: Options, table: SinkTable) -> SinkConfig {
         per_order: table.per_order,
         settle: table.settle,
         attaches_invoice: options.attaches_invoice(),
+        needs_invoice: options.needs_invoice(),
         // Known only when all sinks are.
         alerts: false,
         digests: options.summaries().is_some_and(|summaries| summaries.cadence.is_some()),

@@ -96,6 +96,14 @@ impl Written {
     "[shop.a]\ntoken = \"0123456789abcdef\"\n[sink.x]\ntype = \"email\"\nto = [\"a@example.com\"]",
     "error: `sink.x` sends e-mail, but there is no mail server\n  --> tillhook.toml:4:8\n  fix: add a table `[smtp]` with `host`, `port` and `from`"
 )]
+#[case::a_mail_server_without_a_name(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\nport = 465\nfrom = \"a@example.com\"",
+    "error: `smtp` has no `host`\n  --> tillhook.toml:3:2\n  fix: add `host = …`, or `preset = …`: one of `ovh`, `gmail`, `brevo`, `scaleway`"
+)]
+#[case::a_slip_in_a_preset(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\npreset = \"gmial\"\nfrom = \"a@example.com\"",
+    "error: `smtp.preset`: `gmial` is not one of `ovh`, `gmail`, `brevo`, `scaleway`\n  --> tillhook.toml:4:10\n  fix: did you mean `gmail`?"
+)]
 #[case::a_mail_server_without_a_port(
     "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\nhost = \"h\"\nfrom = \"a@example.com\"",
     "error: `smtp` has no `port`\n  --> tillhook.toml:3:2\n  fix: write `port = 465` with `tls = \"implicit\"`, or `port = 587` with `tls = \"starttls\"`"
@@ -324,6 +332,36 @@ fn alerts_go_to_the_sinks_named_else_to_mail_and_slack() {
     assert_eq!(alerted(&[]), ["chat", "mail"]);
     assert_eq!(alerted(&[("TILLHOOK_DELIVERY__ALERTS", "[\"out\"]")]), ["out"]);
     assert_eq!(alerted(&[("TILLHOOK_DELIVERY__ALERTS", "[]")]), [""; 0]);
+}
+
+#[test]
+fn a_preset_stands_for_host_port_and_encryption_and_what_is_written_wins() {
+    let server = |preset: &str, more: &str, variables: &[(&str, &str)]| {
+        let file = written(&format!("{SHOP}[smtp]\npreset = \"{preset}\"\nfrom = \"a@example.com\"\n{more}"));
+        let smtp = file.load(variables).unwrap().config.smtp.unwrap();
+        (smtp.host, smtp.port, smtp.tls)
+    };
+    let is = |host: &str, port, tls| (host.to_owned(), port, tls);
+    use email::Tls::{Implicit, Starttls};
+    assert_eq!(server("ovh", "", &[]), is("ssl0.ovh.net", 465, Implicit));
+    assert_eq!(server("gmail", "", &[]), is("smtp.gmail.com", 465, Implicit));
+    assert_eq!(server("brevo", "", &[]), is("smtp-relay.brevo.com", 587, Starttls));
+    assert_eq!(server("scaleway", "", &[]), is("smtp.tem.scaleway.com", 465, Implicit));
+    let own = "host = \"\"\nport = 587\ntls = \"starttls\"\n";
+    assert_eq!(server("ovh", own, &[]), is("ssl0.ovh.net", 587, Starttls));
+    let set = [("TILLHOOK_SMTP__HOST", "ex4.mail.ovh.net"), ("TILLHOOK_SMTP__PRESET", "brevo")];
+    assert_eq!(server("ovh", "", &set), is("ex4.mail.ovh.net", 587, Starttls));
+}
+
+#[test]
+fn a_machine_that_takes_invoices_is_told_of_no_alert_unless_it_is_named() {
+    let file = written(&format!(
+        "{SHOP}[smtp]\npreset = \"ovh\"\nfrom = \"a@example.com\"\n[sink.mail]\ntype = \"email\"\nto = [\"a@example.com\"]\n\
+         [sink.dext]\ntype = \"email\"\nto = [\"a+sales@dext.cc\"]\nprofile = \"dext\"\n"
+    ));
+    let sinks = file.load(&[]).unwrap().config.sinks;
+    let told: Vec<_> = sinks.values().map(|sink| (sink.rule.needs_invoice, sink.rule.alerts)).collect();
+    assert_eq!(told, [(true, false), (false, true)]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use url::Url;
 use super::Lane;
 use crate::{
     order::{Currency, Event, EventData, InvoiceStatus, InvoiceView, Locale, Shop, ShopId, ShopRef},
-    record::Recorder,
+    record::{NO_INVOICE, Recorder},
     route::PerOrder,
     sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread},
     store::{Candidate, InvoiceRow, Started, StoreError, StoredEvent, corrupt},
@@ -63,12 +63,14 @@ fn render(lane: &Lane, outgoing: &Outgoing) -> Result<Payload, SinkError> {
         .unwrap_or_else(|_| Err(SinkError::reject(Reason::Panic, "the message could not be made: a bug in tillhook")))
 }
 
-/// The condition of `only` that the order does not meet as it stands.
+/// The condition that the message does not meet as it stands: one of `only`, or that a machine that reads invoices gets
+/// nothing else.
 fn condition(lane: &Lane, outgoing: &Outgoing) -> Option<&'static str> {
-    match outgoing.purpose {
+    let only = match outgoing.purpose {
         Purpose::First | Purpose::Change => outgoing.event.order().and_then(|order| lane.rule.only.refuses(order)),
         Purpose::LateInvoice | Purpose::Alert => None,
-    }
+    };
+    only.or_else(|| (lane.rule.needs_invoice && outgoing.invoice.is_none()).then_some(NO_INVOICE))
 }
 
 /// All that a sink makes the message of `candidate` from.

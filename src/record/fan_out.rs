@@ -18,6 +18,9 @@ use crate::{
 /// Why a row is there that tells nothing: another message of the order tells it.
 pub(super) const MERGED: &str = "merged";
 
+/// Why nothing was sent to a sink that has no use for a message without the invoice. It is told when the PDF arrives.
+pub const NO_INVOICE: &str = "no_invoice";
+
 /// How an order stands after an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
@@ -91,6 +94,9 @@ fn position(view: &View, rule: &Rule, order: OrderKey) -> Position {
             // The order was not wanted as it stood; it may be now.
             "skipped" if is_first && known.skipped_because.as_deref().is_some_and(is_condition) => {}
             "skipped" if known.skipped_because.as_deref() == Some(MERGED) => {}
+            // Told in its place, if the PDF comes: by a message that is then the first.
+            "skipped" if known.skipped_because.as_deref() == Some(NO_INVOICE) => first = first.or(Some(known.id)),
+            _ if rule.needs_invoice && known.purpose == Purpose::LateInvoice => first = Some(known.id),
             "dead" if rule.per_order == PerOrder::Follow => first = first.filter(|_| !is_first),
             _ if is_first => first = Some(known.id),
             // The first died while this change waited behind it, and it was sent in full, in its place.

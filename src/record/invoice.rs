@@ -11,7 +11,7 @@ use super::{
 use crate::{
     order::{EventData, EventId, EventType},
     sink::Purpose,
-    store::{GivenUp, Intake, Keys, NewDelivery, NewEvent, StoredFile, StoredOrder, View},
+    store::{GivenUp, Intake, Keys, KnownDelivery, NewDelivery, NewEvent, StoredFile, StoredOrder, View},
 };
 
 /// How the search for an invoice ended.
@@ -68,12 +68,20 @@ impl Ended {
         view.order(self.stored.key).is_some_and(|order| order.timeline.is_complete())
     }
 
-    /// A message that should have carried the PDF and went without it is followed by a reply that does.
+    /// A message that should have carried the PDF and went without it is followed by a reply that does; one that was not
+    /// sent for lack of it is sent now.
     fn follow_up(&self, view: &mut View, event: &NewEvent) {
         for rule in self.policy.rules.iter().filter(|rule| rule.attaches_invoice) {
             let known: Vec<_> = view.deliveries(self.stored.key, &rule.sink).cloned().collect();
-            let followed = known.iter().any(|delivery| delivery.purpose == Purpose::LateInvoice);
-            let without = known.iter().rev().find(|delivery| delivery.without_invoice && delivery.status != "dead");
+            // To such a sink whatever is still open carries the PDF, for it is not made before.
+            let was_told =
+                |known: &KnownDelivery| rule.needs_invoice && !["skipped", "dead"].contains(&known.status.as_str());
+            let followed = known.iter().any(|delivery| delivery.purpose == Purpose::LateInvoice || was_told(delivery));
+            let lacks = |delivery: &&KnownDelivery| match rule.needs_invoice {
+                true => delivery.skipped_because.as_deref() == Some(fan_out::NO_INVOICE),
+                false => delivery.without_invoice && delivery.status != "dead",
+            };
+            let without = known.iter().rev().find(lacks);
             if let (false, Some(first)) = (followed, without) {
                 let reply = fan_out::delivery(rule, event, Purpose::LateInvoice, event.at);
                 view.add_delivery(NewDelivery { thread_of: Some(first.id), ..reply });

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 
 pub use alert::Alert;
 pub use announce::{Acceptance, Call, Origin, Outcome, Unread};
+pub use fan_out::NO_INVOICE;
 pub use invoice::Arrival;
 
 pub use crate::store::Raw;

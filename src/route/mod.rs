@@ -31,6 +31,8 @@ pub struct Rule {
     pub settle: Duration,
     /// Whether its messages carry the invoice PDF, so that they wait for it.
     pub attaches_invoice: bool,
+    /// Whether a message without the PDF is of no use, so that none is sent.
+    pub needs_invoice: bool,
     /// Whether it is told of alerts, whatever its `on`.
     pub alerts: bool,
     /// Whether it gets summaries in place of a message about each order.

@@ -97,6 +97,11 @@ pub trait Kind: JsonSchema {
         false
     }
 
+    /// Whether a message without the invoice PDF is of no use, so that none is sent.
+    fn needs_invoice(&self) -> bool {
+        false
+    }
+
     /// The key of the address that is called, and the address, which is a secret; `None` where it cannot be just any.
     fn address(&self) -> Option<(&'static str, &str)> {
         None
@@ -107,7 +112,7 @@ pub trait Kind: JsonSchema {
         None
     }
 
-    /// What works but should be known: advice for `config check`.
+    /// What works but should be known: advice for `config check`, each as `WHAT: FIX`, a key in backticks first.
     fn problems(&self) -> Vec<String> {
         Vec::new()
     }
@@ -168,6 +173,11 @@ macro_rules! kinds {
             /// Whether messages carry the invoice PDF.
             pub fn attaches_invoice(&self) -> bool {
                 match self { $(Self::$variant(options) => options.attaches_invoice(),)* }
+            }
+
+            /// Whether a message without the invoice PDF is of no use, so that none is sent.
+            pub fn needs_invoice(&self) -> bool {
+                match self { $(Self::$variant(options) => options.needs_invoice(),)* }
             }
 
             /// The key of the address that is called, and the address, which is a secret; `None` where it cannot be just any.

@@ -66,6 +66,11 @@ pub trait Sink: Send + Sync + 'static {
     /// As [`Sink::send`].
     async fn check(&self) -> Result<String, SinkError>;
 
+    /// What a person can do about an error of this sink, beyond what the error says; `None` where that is not known.
+    fn advice(&self, _error: &SinkError) -> Option<String> {
+        None
+    }
+
     /// How far apart two messages must be; `None` where the far side sets no such limit.
     fn min_interval(&self) -> Option<Duration> {
         None

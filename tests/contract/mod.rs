@@ -6,7 +6,7 @@
 //! | §5 `per_order`, Deliveries, Tests, Invoice | `per_order`, `deliveries`, `pauses`, `test_orders`, `invoice` |
 //! | §6, the alerts | `alerts` |
 //! | §7, what an HTTP answer means | `http_sink` |
-//! | §8, what a mail server's answer means | `email_sink` |
+//! | §8, what a mail server's answer means; what machines get | `email_sink`, `machines` |
 //!
 //! Nothing here looks inside: the till calls the webhook, and what is asserted is what the till, a subscriber or an
 //! operator can see.
@@ -28,6 +28,7 @@ mod equality;
 mod http_sink;
 mod identity;
 mod invoice;
+mod machines;
 mod pauses;
 mod per_order;
 mod reading;

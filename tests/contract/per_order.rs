@@ -291,6 +291,11 @@ async fn follow_answers_a_mail_in_its_thread() {
     assert_eq!(header(&mails[1].source, "In-Reply-To").as_deref(), Some(id.as_str()));
     assert_eq!(header(&mails[1].source, "References").as_deref(), Some(id.as_str()));
     assert_eq!(mails[1].subject.trim_start_matches("Re: "), mails[0].subject, "the same conversation");
+    let reply = String::from_utf8_lossy(&mails[1].source).into_owned();
+    assert!(
+        reply.contains("\r\nPay=C3=A9e.\r\n") && !reply.contains("TVA"),
+        "one line, and not the order again: {reply}"
+    );
     app.finish().await;
 }
 

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
@@ -62,7 +62,23 @@ impl Authority {
         self.directory.path().join("ca.pem")
     }
 
+    /// Files of a certificate and its key, in PEM, for a far side that is a process of its own.
+    pub fn files(&self, shown: Shown) -> (PathBuf, PathBuf) {
+        let (certificate, key) = self.certify(shown);
+        let place = |name: &str| self.directory.path().join(name);
+        std::fs::write(place("far.pem"), certificate.pem()).expect("a file");
+        std::fs::write(place("far.key"), key.serialize_pem()).expect("a file");
+        (place("far.pem"), place("far.key"))
+    }
+
     fn identity(&self, shown: Shown) -> ServerConfig {
+        let (certificate, key) = self.certify(shown);
+        let key = key.serialize_der().try_into().expect("a key");
+        let chain = vec![certificate.into()];
+        ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("an identity")
+    }
+
+    fn certify(&self, shown: Shown) -> (Certificate, KeyPair) {
         let names: &[&str] =
             if shown == Shown::AnotherName { &["canary-cert.example"] } else { &["localhost", "127.0.0.1"] };
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -75,9 +91,7 @@ impl Authority {
             Shown::SelfSigned => params.self_signed(&key),
             Shown::Right | Shown::AnotherName | Shown::Expired => params.signed_by(&key, &self.issuer),
         };
-        let chain = vec![signed.expect("a certificate").into()];
-        let key = key.serialize_der().try_into().expect("a key");
-        ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("an identity")
+        (signed.expect("a certificate"), key)
     }
 }
 

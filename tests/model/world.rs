@@ -265,6 +265,7 @@ fn rule(settings: &Settings) -> Rule {
         per_order: settings.per_order,
         settle: Duration::from_secs_f64(settings.settle),
         attaches_invoice: false,
+        needs_invoice: false,
         alerts: false,
         digests: false,
     }

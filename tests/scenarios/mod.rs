@@ -11,6 +11,7 @@ mod encryption;
 mod erasure;
 mod file_handles;
 mod files;
+mod foreign_server;
 mod forty_orders;
 mod hostile;
 pub mod migrations;

@@ -43,13 +43,13 @@ impl<S> Bounded<S> {
 }
 
 impl Bounded<TcpStream> {
-    /// Connects to the first address of the server that takes the connection; each has `patience`.
+    /// Connects to the first of a server's addresses that takes the connection; each has `patience`.
     ///
     /// # Errors
     /// Why the last one did not, or that there is none.
-    pub async fn connect(server: (&str, u16), patience: Duration) -> io::Result<Self> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "could not resolve to any supported address");
-        for addr in tokio::net::lookup_host(server).await? {
+    pub async fn connect(addresses: &[SocketAddr], patience: Duration) -> io::Result<Self> {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "there is no address");
+        for &addr in addresses {
             match timeout(patience, TcpStream::connect(addr)).await {
                 Ok(Ok(stream)) => return Ok(Self::new(stream, addr)),
                 Ok(Err(error)) => last = error,
@@ -104,12 +104,12 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_does_not_stop_talking_is_listened_to_for_a_while_only() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
+        let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
         });
-        let mut stream = Bounded::connect(("127.0.0.1", port), Duration::from_secs(5)).await.expect("a connection");
+        let mut stream = Bounded::connect(&[address], Duration::from_secs(5)).await.expect("a connection");
         let (mut heard, mut piece) = (0, [0; 4096]);
         let error = loop {
             match stream.read(&mut piece).await {

@@ -11,6 +11,9 @@ const ADDRESS: &str = "[address]";
 /// How much of what a mail server says is kept, in characters.
 const MAX_QUOTE: usize = 300;
 
+/// How much of a name or a label is shown, in characters.
+const MAX_SHORT: usize = 200;
+
 /// The text as one line: control and bidi characters gone, runs of white space made one space.
 pub(super) fn line(text: &str) -> String {
     sentence(text).split_whitespace().collect::<Vec<_>>().join(" ")
@@ -19,6 +22,11 @@ pub(super) fn line(text: &str) -> String {
 /// Words of ours with foreign ones in them, as one line: the spaces that keep an amount together stay.
 pub(super) fn sentence(text: &str) -> String {
     text.chars().map(|c| if breaks_line(c) { ' ' } else { c }).filter(|c| !is_hidden(*c)).collect()
+}
+
+/// The same, cut where it is longer than anybody reads in a table.
+pub(super) fn short(text: &str) -> String {
+    cut(line(text), MAX_SHORT)
 }
 
 /// The text with its lines kept, ended by `\n`; every other control or bidi character is gone. A mail server that reads
@@ -41,9 +49,14 @@ pub(super) fn quote(text: &str) -> String {
         }
         quote.push_str(&piece[word.len()..]);
     }
-    match quote.char_indices().nth(MAX_QUOTE) {
-        Some((end, _)) => format!("{}…", &quote[..end]),
-        None => quote,
+    cut(quote, MAX_QUOTE)
+}
+
+/// At most so many characters, and a sign that there were more.
+fn cut(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -68,7 +81,8 @@ mod tests {
             quote("5.1.1 <zoe@durand.example>: unknown,\r\n see mailto:zoe@durand.example (\"z d\"@x.fr)"),
             "5.1.1 <[address]>: unknown, see [address] (\"z d\"[address])"
         );
-        let long = quote(&"é".repeat(1000));
-        assert_eq!(long.chars().count(), MAX_QUOTE + 1);
+        let long = "é".repeat(1000);
+        assert_eq!(quote(&long).chars().count(), MAX_QUOTE + 1);
+        assert_eq!(short(&long).chars().count(), MAX_SHORT + 1);
     }
 }

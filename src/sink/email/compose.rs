@@ -1,6 +1,6 @@
 //! From what happened to a mail: which kind of mail it is, its subject, and what its templates are given.
 //!
-//! There are three: the order in full, a short reply in its thread, and a notice about anything else.
+//! There are four: the order in full, a short reply in its thread, a summary of a period, and a notice about anything else.
 //!
 //! **Invariant:** every foreign text is cleaned here, once, before a template or a header sees it.
 
@@ -19,12 +19,19 @@ use crate::{
 /// What a payload's body is.
 const CONTENT_TYPE: &str = "application/json";
 
+/// How large the HTML of a mail may be, in bytes. Gmail hides what is beyond 102 KB, and a telephone loads all of it.
+const MOST_HTML: usize = 40 * 1024;
+
+/// How many items the HTML shows. The text has all of them, and so has the PDF.
+const MOST_ITEMS: usize = 60;
+
 /// A text and what it is called.
 type Fact<'a> = (&'a str, String);
 
 /// Makes the mail.
 pub(super) fn compose(who: &Correspondence, templates: &Templates, outgoing: &Outgoing) -> Result<Payload, SinkError> {
     let composer = Composer::new(who, templates, outgoing);
+    composer.attachments.iter().try_for_each(|file| who.profile.takes(file))?;
     let letter = match (&outgoing.event.data, outgoing.purpose, &outgoing.thread) {
         (_, Purpose::Alert, _) | (EventData::Facts(_) | EventData::CashBox(_), ..) => composer.notice()?,
         (EventData::Order(order), Purpose::Change | Purpose::LateInvoice, Some(thread)) => {
@@ -68,16 +75,16 @@ impl<'a> Composer<'a> {
         let title = format!("{} {}", self.kind(order), clean::line(order.number()));
         let total = self.total(order);
         let subject = self.subject(&[&title, total.as_deref().unwrap_or_default(), &self.sender()]);
+        let state = self.w(state_word(order));
+        let preheader = joined(&[&title, total.as_deref().unwrap_or_default(), state]);
         let with = context! {
-            title, total => total.unwrap_or_default(),
-            state => self.w(state_word(order)),
+            title, total => total.unwrap_or_default(), state, preheader,
             notes => self.notes(order),
             facts => facts(&self.order_facts(order)),
-            items => self.items(order),
             vat => self.vat(order),
             sums => facts(&self.sums(order)),
         };
-        self.letter("order", subject, with)
+        self.letter("order", subject, with, &self.items(order))
     }
 
     /// A line in the thread of the order's first mail.
@@ -86,7 +93,7 @@ impl<'a> Composer<'a> {
             return self.order(order);
         };
         let line = match (self.outgoing.purpose, self.event.kind) {
-            (Purpose::LateInvoice, _) => self.w("reply_invoice").to_owned(),
+            (Purpose::LateInvoice, _) => self.w_of(order.refund(), "reply_invoice").to_owned(),
             (_, EventType::OrderUpdated) => match self.total(order) {
                 Some(total) => format!("{} {total}", self.w("reply_corrected")),
                 None => self.w("reply_corrected").to_owned(),
@@ -94,8 +101,8 @@ impl<'a> Composer<'a> {
             _ => format!("{}.", self.w(state_word(order))),
         };
         let title = format!("{} {}", self.kind(order), clean::line(order.number()));
-        let with = context! { title, lines => vec![line], advice => "" };
-        let mut letter = self.letter("notice", first.subject.clone(), with)?;
+        let with = context! { title, preheader => line.clone(), lines => vec![line], advice => "" };
+        let mut letter = self.letter("notice", first.subject.clone(), with, &[])?;
         letter.continues(first, thread.reference.clone());
         Ok(letter)
     }
@@ -109,10 +116,10 @@ impl<'a> Composer<'a> {
         let sections: Vec<Value> = said.sections.iter().map(section).collect();
         let notes = sentences(&said.notes);
         let with = context! {
-            title => said.title, total => said.total, counts => said.counts, notes, columns => said.columns.to_vec(),
+            preheader => said.notes.first().unwrap_or(&said.counts).clone(), title => said.title, total => said.total, counts => said.counts, notes, columns => said.columns.to_vec(),
             rows => said.rows.iter().map(|row| row.to_vec()).collect::<Vec<_>>(), sections,
         };
-        let mut letter = self.letter("digest", subject, with)?;
+        let mut letter = self.letter("digest", subject, with, &[])?;
         let first = thread
             .and_then(|thread| Some((serde_json::from_str(&thread.payload.body).ok()?, thread.reference.clone())));
         if let Some((first, reference)) = first {
@@ -128,23 +135,27 @@ impl<'a> Composer<'a> {
         let lines: Vec<String> = said.lines.iter().map(|line| clean::line(line)).collect();
         let advice = said.what_to_do.as_deref().map(clean::line).unwrap_or_default();
         let subject = self.subject(&[&title, &self.sender()]);
-        self.letter("notice", subject, context! { title, lines, advice })
+        let preheader = lines.first().unwrap_or(&advice).clone();
+        self.letter("notice", subject, context! { title, preheader, lines, advice }, &[])
     }
 
     /// Fills in the templates and addresses the mail.
-    fn letter(&self, template: &str, subject: String, with: Value) -> Result<Letter, SinkError> {
+    fn letter(&self, template: &str, subject: String, with: Value, items: &[Value]) -> Result<Letter, SinkError> {
+        let is_refund = self.event.order().is_some_and(Order::refund);
         let attached = self.attachments.first().map(|file| {
-            context! { filename => file.filename.clone(), sha256 => file.sha256.clone() }
+            let label = self.w_of(is_refund, "attached");
+            context! { label, filename => file.filename.clone(), sha256 => file.sha256.clone() }
         });
         let common = context! {
             lang => self.locale.as_str(), test => self.event.test, sender => self.sender(), subject => subject.clone(),
             attached, w => Value::from(self.w.clone()),
         };
         let with = context! { ..with, ..common };
-        let text = self.templates.fill(&format!("mail/{template}.txt"), &with)?;
-        let html = match self.who.html {
-            true => Some(self.templates.fill(&format!("mail/{template}.html"), &with)?),
-            false => None,
+        let complete = context! { items, more => "", ..with.clone() };
+        let text = self.templates.fill(&format!("mail/{template}.txt"), &complete)?;
+        let html = match self.who.profile.is_machine() {
+            true => None,
+            false => Some(self.html(&format!("mail/{template}.html"), &with, items)?),
         };
         Ok(Letter {
             message_id: format!("<{}@{}>", self.outgoing.delivery, self.who.from.email.domain()),
@@ -163,18 +174,38 @@ impl<'a> Composer<'a> {
         })
     }
 
+    /// The page, with as many of the items as keep it small, and a word about the others.
+    fn html(&self, template: &str, with: &Value, items: &[Value]) -> Result<String, SinkError> {
+        // One more line for one more item is no worse than a line that says so.
+        let mut shown = if items.len() > MOST_ITEMS + 1 { MOST_ITEMS } else { items.len() };
+        loop {
+            let some = context! { items => &items[..shown], more => self.more(items.len() - shown), ..with.clone() };
+            let page = self.templates.fill(template, &some)?;
+            if page.len() <= MOST_HTML || shown == 0 {
+                return Ok(page);
+            }
+            shown -= shown.div_ceil(4);
+        }
+    }
+
+    fn more(&self, left_out: usize) -> String {
+        let key = if self.attachments.is_empty() { "more" } else { "more_attached" };
+        if left_out == 0 { String::new() } else { self.w(key).replace("{n}", &left_out.to_string()) }
+    }
+
     fn w(&self, key: &str) -> &'static str {
         self.w.get(key).map_or("", String::as_str)
     }
 
+    /// The word as it is said of an invoice, or of a refund.
+    fn w_of(&self, refund: bool, key: &str) -> &'static str {
+        if refund { self.w(&format!("refund_{key}")) } else { self.w(key) }
+    }
+
     fn subject(&self, parts: &[&str]) -> String {
         // The spaces that keep an amount together are for bodies; people search subjects with the one on their keyboard.
-        let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
-        format!(
-            "{}{}",
-            if self.event.test { "[TEST] " } else { "" },
-            parts.join(" – ").replace(['\u{a0}', '\u{202f}'], " ")
-        )
+        let plain = joined(parts).replace(['\u{a0}', '\u{202f}'], " ");
+        format!("{}{plain}", if self.event.test { "[TEST] " } else { "" })
     }
 
     /// The shop's name; the program's for what concerns no shop.
@@ -198,7 +229,9 @@ impl<'a> Composer<'a> {
             InvoiceStatus::Pending => "absent_yet",
             _ => "absent",
         });
-        let said = corrected.into_iter().chain(absent).map(|key| self.w(key).to_owned());
+        let corrected = corrected.map(|key| self.w(key));
+        let absent = absent.map(|key| self.w_of(order.refund(), key));
+        let said = corrected.into_iter().chain(absent).map(str::to_owned);
         said.chain(order.warnings.iter().map(|warning| self.warning(*warning))).collect()
     }
 
@@ -216,9 +249,9 @@ impl<'a> Composer<'a> {
         let delivery = order.delivery_method.as_ref().map(|method| say::delivery_method(method, self.locale));
         present([
             (self.w("date"), Some(say::date_time(order.dates.booked(), self.locale))),
-            (self.w("customer"), customer.map(clean::line)),
-            (self.w("delivery"), delivery.as_deref().map(clean::line)),
-            (self.w("till"), order.cash_box_id.as_deref().map(clean::line)),
+            (self.w("customer"), customer.map(clean::short)),
+            (self.w("delivery"), delivery.as_deref().map(clean::short)),
+            (self.w("till"), order.cash_box_id.as_deref().map(clean::short)),
         ])
     }
 
@@ -228,7 +261,7 @@ impl<'a> Composer<'a> {
             .iter()
             .map(|item| {
                 context! {
-                    label => clean::line(item.label.as_deref().or(item.id.as_deref()).unwrap_or("–")),
+                    label => clean::short(item.label.as_deref().or(item.id.as_deref()).unwrap_or("–")),
                     quantity => item.quantity.map(|quantity| say::number(quantity, self.locale)).unwrap_or_default(),
                     total => item.total.map(|total| say::money(total, order.currency, self.locale)).unwrap_or_default(),
                 }
@@ -252,7 +285,11 @@ impl<'a> Composer<'a> {
 
     fn sums(&self, order: &Order) -> Vec<Fact<'static>> {
         let money = |amount: Option<_>| amount.map(|amount| say::money(amount, order.currency, self.locale));
-        present([(self.w("total_net"), money(order.total_net)), (self.w("total_vat"), money(order.total_vat))])
+        present([
+            (self.w("total_net"), money(order.total_net)),
+            (self.w("total_vat"), money(order.total_vat)),
+            (self.w("total"), money(order.total)),
+        ])
     }
 }
 
@@ -264,6 +301,11 @@ fn state_word(order: &Order) -> &'static str {
         (true, State::Invoiced) => "refund_issued",
         (true, State::Paid) => "refund_paid",
     }
+}
+
+/// What is not empty, with dashes between.
+fn joined(parts: &[&str]) -> String {
+    parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" – ")
 }
 
 fn present<'a>(facts: impl IntoIterator<Item = (&'a str, Option<String>)>) -> Vec<Fact<'a>> {

@@ -6,19 +6,22 @@
 //! **Invariant:** no address outside of the options is ever written to; a customer's is none of them.
 
 mod address;
+mod advice;
 mod bounded;
 mod clean;
 mod compose;
 #[doc(hidden)]
 pub mod fuzzing;
 mod letter;
+mod preset;
+mod profile;
 mod smtp;
 mod summary;
 mod templates;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lettre::transport::smtp::authentication::Credentials;
@@ -27,6 +30,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 pub use address::{AddressError, Email, Mailbox};
+pub use preset::Preset;
+pub use profile::Profile;
 pub use summary::{LimitTable, MailFile, When};
 
 use self::{
@@ -43,6 +48,9 @@ use crate::order::{Csv, Locale, ReportFile, SinkName};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Smtp {
+    /// A provider whose host, port and tls are known; each of these keys wins over it where it is set.
+    #[schemars(with = "Option<String>", extend("enum" = ["ovh", "gmail", "brevo", "scaleway", null]))]
+    pub preset: Option<Preset>,
     /// Its name: `ssl0.ovh.net`.
     pub host: String,
     /// Its port: 465 for implicit TLS, 587 for STARTTLS.
@@ -57,6 +65,9 @@ pub struct Smtp {
     pub password: Option<SecretString>,
     /// Who the mails are from: `Boulangerie Dupont <caisse@dupont.fr>`.
     pub from: String,
+    /// A folder whose files, such as `mail/order.html`, take the place of the built-in templates of the same name.
+    #[schemars(with = "Option<String>")]
+    pub templates: Option<PathBuf>,
 }
 
 /// How the connection to a mail server is encrypted.
@@ -72,19 +83,15 @@ pub enum Tls {
     None,
 }
 
-/// What a mail looks like, by who reads it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Profile {
-    /// A person.
-    #[default]
-    Human,
-    /// A machine that takes exactly one PDF.
-    OnePdf,
-    /// Pennylane's inbox.
-    Pennylane,
-    /// Dext's inbox.
-    Dext,
+impl Tls {
+    /// The key's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Implicit => "implicit",
+            Self::Starttls => "starttls",
+            Self::None => "none",
+        }
+    }
 }
 
 /// The keys of a mail sink.
@@ -123,9 +130,8 @@ impl Kind for Options {
     /// RFC 5321 §4.5.3.2 asks for minutes of patience; less makes duplicates.
     const TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-    /// A machine that reads invoices is of no use without them.
     fn attaches_invoice(&self) -> bool {
-        self.attach.contains(&MailFile::Invoice) || self.profile != Profile::Human
+        self.attach.contains(&MailFile::Invoice) || self.profile.is_machine()
     }
 
     fn summaries(&self) -> Option<Summaries> {
@@ -136,6 +142,17 @@ impl Kind for Options {
             files.push(ReportFile::Originals);
         }
         (cadence.is_some() || limit.is_some()).then_some(Summaries { cadence, limit, files, csv: self.csv })
+    }
+
+    /// A machine that reads invoices has no use for a mail without one.
+    fn needs_invoice(&self) -> bool {
+        self.profile.is_machine()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let all = [("to", &self.to), ("cc", &self.cc), ("bcc", &self.bcc)];
+        let each = all.into_iter().flat_map(|(key, emails)| emails.iter().map(move |email| (key, email)));
+        each.filter_map(|(key, email)| self.profile.doubt(key, &email.parse().ok()?)).collect()
     }
 
     fn build(&self, _: &SinkName, context: &Context) -> Result<Handle, BuildError> {
@@ -170,8 +187,8 @@ struct Correspondence {
     reply_to: Option<Mailbox>,
     /// The shop's where not set.
     locale: Option<Locale>,
-    /// Whether a person reads it; machines get the text alone.
-    html: bool,
+    /// Who reads it; machines get the text alone.
+    profile: Profile,
 }
 
 impl Options {
@@ -195,7 +212,7 @@ impl Options {
             bcc: parse_emails("bcc", &self.bcc)?,
             reply_to: self.reply_to.as_deref().map(|text| parse_mailbox("reply_to", text)).transpose()?,
             locale: self.locale,
-            html: self.profile == Profile::Human,
+            profile: self.profile,
         })
     }
 }
@@ -243,6 +260,10 @@ impl Sink for EmailSink {
 
     async fn check(&self) -> Result<String, SinkError> {
         self.relay.check().await
+    }
+
+    fn advice(&self, error: &SinkError) -> Option<String> {
+        advice::advice(&self.relay.host, error)
     }
 }
 

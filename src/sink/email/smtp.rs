@@ -6,7 +6,12 @@
 //! **Invariant:** only 250 to the mail itself is success. No connection outlives its mail: dropping the future closes
 //! it, so that a half-finished dialogue is never continued by the next mail.
 
-use std::{error::Error as _, fmt, io, net::Ipv4Addr, time::Duration};
+use std::{
+    error::Error as _,
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use lettre::{
     Address,
@@ -27,6 +32,10 @@ use crate::sink::{Reason, SinkError, trust};
 
 /// How long one address of the server may take to accept a connection. What comes after has the attempt's deadline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long each step may take while somebody looks on: a server that waits for the other kind of encryption says nothing
+/// at all. A mail has all of its attempt's time.
+const CHECK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a server may take to say goodbye. Nobody waits for it.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -50,14 +59,15 @@ pub(super) struct Parcel<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// Where in the dialogue something went wrong.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+/// Where in the dialogue something went wrong. Every detail that is told of it begins with its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Lookup,
     Connect,
     Tls,
     SignIn,
     Sender,
-    /// The nth, from 1.
+    /// The nth, from 1; 0 where it is not known which.
     Recipient(usize),
     Data,
     Mail,
@@ -70,7 +80,7 @@ type Walked<T> = Result<T, SinkError>;
 impl Relay {
     /// Hands a mail over, to all its recipients or to none. Returns what the server said when it took it.
     pub(super) async fn hand_over(&self, parcel: Parcel<'_>) -> Walked<String> {
-        let mut session = self.open().await?;
+        let mut session = self.open(Duration::MAX).await?;
         let said = dictate(&mut session, parcel).await;
         leave(session);
         said
@@ -78,10 +88,9 @@ impl Relay {
 
     /// Walks as far as a mail would, without one. Returns what was found, for people.
     pub(super) async fn check(&self) -> Walked<String> {
-        let mut session = self.open().await?;
-        let answer = session.command(Noop).await;
-        let fine =
-            answer.map_err(|error| verdict(Step::Noop, &error)).and_then(|said| expect(Step::Noop, &said, &[250]));
+        let mut session = self.open(CHECK_PATIENCE).await?;
+        let answer = within(CHECK_PATIENCE, Step::Noop, session.command(Noop)).await;
+        let fine = answer.and_then(|said| expect(Step::Noop, &said, &[250]));
         leave(session);
         fine?;
         let encryption = match self.tls {
@@ -92,32 +101,39 @@ impl Relay {
         Ok(format!("{} answers on port {}, {encryption}{signed_in}", self.host, self.port))
     }
 
-    /// Connects, encrypts and signs in, as configured.
-    async fn open(&self) -> Walked<AsyncSmtpConnection> {
-        let server = (self.host.as_str(), self.port);
+    /// Connects, encrypts and signs in, as configured; each step may take so long.
+    async fn open(&self, patience: Duration) -> Walked<AsyncSmtpConnection> {
         let hello = hello();
-        let stream = Bounded::connect(server, CONNECT_TIMEOUT).await.map_err(|error| unreachable(&error))?;
+        let addresses = self.look_up().await?;
+        let stream = Bounded::connect(&addresses, CONNECT_TIMEOUT).await.map_err(|error| unreachable(&error))?;
         let stream: Box<dyn AsyncTokioStream> =
-            if self.tls == Tls::Implicit { Box::new(self.encrypt(stream).await?) } else { Box::new(stream) };
-        let mut session = AsyncSmtpConnection::connect_with_transport(stream, &hello)
-            .await
-            .map_err(|error| verdict(Step::Connect, &error))?;
+            if self.tls == Tls::Implicit { Box::new(self.encrypt(stream, patience).await?) } else { Box::new(stream) };
+        let greeted = AsyncSmtpConnection::connect_with_transport(stream, &hello);
+        let mut session = within(patience, Step::Connect, greeted).await?;
         if self.tls == Tls::Starttls {
-            session.starttls(self.tls_parameters()?, &hello).await.map_err(|error| verdict(Step::Tls, &error))?;
+            within(patience, Step::Tls, session.starttls(self.tls_parameters()?, &hello)).await?;
         }
         if let Some(credentials) = &self.credentials {
-            let answer = session.auth(MECHANISMS, credentials).await.map_err(|error| verdict(Step::SignIn, &error))?;
+            let answer = within(patience, Step::SignIn, session.auth(MECHANISMS, credentials)).await?;
             expect(Step::SignIn, &answer, &[235])?;
         }
         Ok(session)
     }
 
+    /// The addresses of the server; at least one.
+    async fn look_up(&self) -> Walked<Vec<SocketAddr>> {
+        let failed = |why: &str| SinkError::retry(Reason::Connect, format!("{}: {}", Step::Lookup, clean::quote(why)));
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let found: Vec<_> = found.map_err(|error| failed(&error.to_string()))?.collect();
+        if found.is_empty() { Err(failed("the name has no address")) } else { Ok(found) }
+    }
+
     /// Encrypts before a word is said.
     #[allow(deprecated, reason = "lettre calls its stream private, and has no other door to its way of encrypting")]
-    async fn encrypt(&self, stream: Bounded<TcpStream>) -> Walked<impl AsyncTokioStream + 'static> {
+    async fn encrypt(&self, stream: Bounded<TcpStream>, patience: Duration) -> Walked<impl AsyncTokioStream + 'static> {
         let peer = stream.peer();
         let mut stream = lettre::transport::smtp::client::AsyncNetworkStream::use_existing_tokio1(Box::new(stream));
-        stream.upgrade_tls(self.tls_parameters()?).await.map_err(|error| verdict(Step::Connect, &error))?;
+        within(patience, Step::Tls, stream.upgrade_tls(self.tls_parameters()?)).await?;
         Ok(Bounded::new(stream.compat(), peer))
     }
 
@@ -141,6 +157,21 @@ async fn dictate(session: &mut AsyncSmtpConnection, parcel: Parcel<'_>) -> Walke
     let answer = session.message(parcel.bytes).await.map_err(|error| verdict(Step::Mail, &error))?;
     expect(Step::Mail, &answer, &[250])?;
     Ok(clean::quote(&words(&answer)))
+}
+
+/// Waits so long for a step.
+async fn within<T>(
+    patience: Duration,
+    step: Step,
+    walked: impl Future<Output = Result<T, lettre::transport::smtp::Error>>,
+) -> Walked<T> {
+    match tokio::time::timeout(patience, walked).await {
+        Ok(walked) => walked.map_err(|error| verdict(step, &error)),
+        Err(_) => {
+            let detail = format!("{step}: no answer within {} s", patience.as_secs());
+            Err(SinkError::retry(Reason::TimeOut, detail))
+        }
+    }
 }
 
 /// Says goodbye in the background. The verdict is known by now, and a server that is slow to hang up must not let the
@@ -209,17 +240,59 @@ fn without_answer(step: Step, error: &lettre::transport::smtp::Error, cause: &st
     }
 }
 
+impl Step {
+    const ALL: [Self; 9] = [
+        Self::Lookup,
+        Self::Connect,
+        Self::Tls,
+        Self::SignIn,
+        Self::Sender,
+        Self::Recipient(0),
+        Self::Data,
+        Self::Mail,
+        Self::Noop,
+    ];
+
+    /// The step that this detail is about.
+    pub(super) fn of(detail: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| detail.starts_with(step.words()))
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Lookup => "looking up the mail server's name",
+            Self::Connect => "connecting to the mail server",
+            Self::Tls => "encrypting the connection to the mail server",
+            Self::SignIn => "signing in to the mail server",
+            Self::Sender => "naming the sender to the mail server",
+            Self::Recipient(_) => "naming recipient",
+            Self::Data => "announcing the mail to the mail server",
+            Self::Mail => "handing the mail to the mail server",
+            Self::Noop => "asking the mail server whether it is well",
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())?;
         match self {
-            Self::Connect => f.write_str("connecting to the mail server"),
-            Self::Tls => f.write_str("encrypting the connection to the mail server"),
-            Self::SignIn => f.write_str("signing in to the mail server"),
-            Self::Sender => f.write_str("naming the sender to the mail server"),
-            Self::Recipient(index) => write!(f, "naming recipient {index} to the mail server"),
-            Self::Data => f.write_str("announcing the mail to the mail server"),
-            Self::Mail => f.write_str("handing the mail to the mail server"),
-            Self::Noop => f.write_str("asking the mail server whether it is well"),
+            Self::Recipient(index) => write!(f, " {index} to the mail server"),
+            _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_known_by_the_words_that_are_said_of_it() {
+        for step in Step::ALL {
+            assert_eq!(Step::of(&format!("{step}: the server answered 550")), Some(step));
+        }
+        assert_eq!(Step::of("naming recipient 2 to the mail server: no"), Some(Step::Recipient(0)));
+        assert_eq!(Step::of("no answer within 300 s"), None);
     }
 }

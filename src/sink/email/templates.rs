@@ -5,7 +5,7 @@
 //! **Invariant:** a template that asks for something it is not given is an error, never an empty space in a mail; in
 //! HTML every value is escaped.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
+use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path, sync::LazyLock};
 
 use minijinja::{Environment, UndefinedBehavior, Value};
 
@@ -55,15 +55,17 @@ impl Templates {
     /// The built-in templates, or those of the same name in `folder`.
     ///
     /// # Errors
-    /// When one of the folder's is no template; the error names the file and the line.
+    /// When there is no such folder, one of its files has the name of none of ours, or is no template; the error names the
+    /// file and the line.
     pub(super) fn load(folder: Option<&Path>) -> Result<Self, BuildError> {
+        folder.map_or(Ok(()), no_stranger)?;
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
         for (name, built_in) in BUILT_IN {
-            let source = match folder.map(|folder| fs::read_to_string(folder.join(name))) {
-                Some(Ok(own)) => own,
-                _ => (*built_in).to_owned(),
+            let source = match folder {
+                Some(folder) => own(&folder.join(name))?.unwrap_or_else(|| (*built_in).to_owned()),
+                None => (*built_in).to_owned(),
             };
             environment.add_template_owned(*name, source).map_err(|error| {
                 BuildError::new(
@@ -88,6 +90,37 @@ impl Templates {
     }
 }
 
+/// The text of a file, where there is one.
+fn own(file: &Path) -> Result<Option<String>, BuildError> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(BuildError::new(
+            format!("the mail template {} cannot be read ({})", file.display(), error.kind()),
+            "let tillhook read it, as text in UTF-8",
+        )),
+    }
+}
+
+/// A template under a wrong name would be left lying, and its owner would wonder.
+fn no_stranger(folder: &Path) -> Result<(), BuildError> {
+    if !folder.is_dir() {
+        let what = format!("`smtp.templates` is {}, and there is no such folder", folder.display());
+        return Err(BuildError::new(what, "create it, or remove the key"));
+    }
+    let files = fs::read_dir(folder.join("mail")).into_iter().flatten().flatten();
+    let names = files.map(|file| format!("mail/{}", file.file_name().to_string_lossy()));
+    let is_template = |name: &String| name.ends_with(".html") || name.ends_with(".txt");
+    match names.filter(is_template).find(|name| !BUILT_IN.iter().any(|(known, _)| known == name)) {
+        None => Ok(()),
+        Some(stranger) => {
+            let known: Vec<&str> = BUILT_IN.iter().map(|(known, _)| *known).collect();
+            let what = format!("there is no mail template called {stranger}");
+            Err(BuildError::new(what, format!("name it like the one that it replaces: {}", known.join(", "))))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +141,23 @@ mod tests {
         assert_eq!(own.fill("mail/notice.txt", &with).unwrap(), "mine: a < b");
         fs::write(&file, "{% if %}").unwrap();
         assert!(Templates::load(Some(folder.path())).is_err_and(|error| error.what.contains("mail/notice.txt")));
+        fs::write(&file, b"\xe9t\xe9").unwrap();
+        assert!(Templates::load(Some(folder.path())).is_err_and(|error| error.what.contains("cannot be read")));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_and_a_template_under_a_wrong_name_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = Templates::load(Some(&folder.path().join("absent"))).map(drop).unwrap_err();
+        assert!(absent.what.contains("there is no such folder"), "{absent}");
+        fs::create_dir(folder.path().join("mail")).unwrap();
+        for left_by_an_editor in ["order.html~", ".order.html.swp"] {
+            fs::write(folder.path().join("mail").join(left_by_an_editor), "x").unwrap();
+        }
+        assert!(Templates::load(Some(folder.path())).is_ok());
+        fs::write(folder.path().join("mail/invoice.html"), "x").unwrap();
+        let wrong = Templates::load(Some(folder.path())).map(drop).unwrap_err();
+        assert!(wrong.what.ends_with("called mail/invoice.html") && wrong.fix.contains("mail/order.html"), "{wrong}");
     }
 
     #[test]

@@ -147,6 +147,32 @@ async fn a_password_is_asked_for_and_a_wrong_one_pauses_the_sink() {
     assert_eq!(server.mails().len(), 1);
 }
 
+#[tokio::test]
+async fn a_server_that_knows_login_alone_is_given_the_password_in_its_way() {
+    let account = |password: &str, port| Smtp {
+        username: Some("caisse@dupont.fr".into()),
+        password: Some(password.to_owned().into()),
+        ..smtp(port)
+    };
+    let server = Script::honest().with_login("caisse@dupont.fr", "s3cret").start().await;
+    let port = server.address.port();
+    sink(&options(), account("s3cret", port)).send(&mail()).await.unwrap();
+    assert!(server.commands().iter().any(|command| command == "AUTH LOGIN"), "{:?}", server.commands());
+    let refused = sink(&options(), account("wr0ng", port)).send(&mail()).await.unwrap_err();
+    assert!(matches!(&refused, SinkError::Pause { reason: Reason::Credentials, .. }), "{refused}");
+    assert_eq!(server.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_way_of_ours_to_sign_in_pauses_the_sink() {
+    let offer = Act::Say("250-mail.test\r\n250 AUTH XOAUTH2 CRAM-MD5");
+    let server = Script::honest().with_password("a", "b").at(At::Ehlo, offer).start().await;
+    let account =
+        Smtp { username: Some("a".into()), password: Some("b".to_owned().into()), ..smtp(server.address.port()) };
+    assert_eq!(verdict(sink(&options(), account).send(&mail()).await), "pause protocol");
+    assert!(!server.commands().iter().any(|command| command.starts_with("AUTH")));
+}
+
 #[rstest]
 #[case("454 4.7.0 temporary authentication failure", "retry unavailable")]
 #[case("534 5.7.9 application-specific password required", "pause credentials")]
@@ -205,6 +231,59 @@ async fn a_check_walks_to_the_door_and_sends_nothing() {
     assert!(refused.detail().starts_with("signing in to the mail server: the server answered 535"), "{refused}");
     server.ended(2).await;
     assert!(!server.commands().iter().any(|command| command.starts_with("MAIL")));
+}
+
+#[rstest]
+#[case(At::Greeting, Act::Say("HTTP/1.1 400 Bad Request"), "", "port 465 goes with `tls = \"implicit\"`")]
+#[case(At::Greeting, Act::Say("554 5.7.1 you are on a list"), "", "your own mail provider's server")]
+#[case(At::Auth, Act::Say("535 5.7.8 no"), "b", "check `smtp.username`, as a rule the whole address")]
+#[case(At::Auth, Act::Say("454 4.7.0 later"), "b", "")]
+#[case(At::Mail, Act::Say("550 5.7.60 not as this sender"), "b", "write in `smtp.from` an address")]
+#[case(At::Mail, Act::Say("530 5.7.0 Authentication required"), "", "set `smtp.username` and `smtp.password`")]
+#[case(At::Rcpt(2), Act::Say("550 5.1.1 unknown"), "", "check the addresses in `to`, `cc` and `bcc`")]
+#[case(At::Dot, Act::Say("554 5.7.1 this looks like spam"), "", "docs/en/email.md")]
+#[tokio::test]
+async fn there_is_advice_for_the_step_that_failed(
+    #[case] moment: At,
+    #[case] act: Act,
+    #[case] password: &'static str,
+    #[case] expected: &str,
+) {
+    let script = if password.is_empty() { Script::honest() } else { Script::honest().with_password("a", password) };
+    let server = script.at(moment, act).start().await;
+    let account = (!password.is_empty()).then(|| password.to_owned());
+    let port = server.address.port();
+    let smtp = Smtp { username: account.clone().map(|_| "a".into()), password: account.map(Into::into), ..smtp(port) };
+    let accountant = sink(&copied(), smtp);
+    let failed = accountant.send(&mail()).await.unwrap_err();
+    let advice = accountant.advice(&failed).unwrap_or_default();
+    assert!(advice.contains(expected) && advice.is_empty() == expected.is_empty(), "{failed}: {advice}");
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_told_as_such() {
+    let accountant = sink(&options(), Smtp { host: "smtp.dupont.invalid".into(), ..smtp(465) });
+    let failed = accountant.check().await.unwrap_err();
+    assert!(failed.detail().starts_with("looking up the mail server's name: "), "{failed}");
+    assert!(accountant.advice(&failed).unwrap().contains("`smtp.host` letter by letter"));
+    assert_eq!(verdict(accountant.send(&mail()).await), "retry connect");
+}
+
+#[tokio::test]
+async fn each_provider_has_its_own_words_for_a_password() {
+    for (host, expected) in [
+        ("smtp.gmail.com", "app password"),
+        ("smtp-relay.brevo.com", "SMTP key"),
+        ("smtp.tem.scaleway.com", "project's id"),
+        ("smtp.office365.com", "Microsoft 365 is ending passwords"),
+        ("smtp-mail.outlook.com", "Microsoft 365"),
+        ("ssl0.ovh.net", "as a rule the whole address"),
+    ] {
+        let refused =
+            SinkError::pause(Reason::Credentials, "signing in to the mail server: the server answered 535 no");
+        let advice = sink(&options(), Smtp { host: host.into(), ..smtp(465) }).advice(&refused).unwrap();
+        assert!(advice.contains(expected), "{host}: {advice}");
+    }
 }
 
 #[rstest]

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     order::{CashBoxNotice, State},
-    sink::words,
+    sink::{SinkError, words},
 };
 
 /// Subject and text of a mail: what a reader without HTML sees.
@@ -33,8 +33,16 @@ fn every_mail_about_an_order_in_both_languages() {
         let (without_pdf, letter) = render(&Outgoing { invoice_absent: true, ..first(locale, issued()) });
         snapshot!(format!("order_issued_without_pdf_{lang}.txt"), read(&letter));
 
-        let (_, letter) = render(&first(locale, refund()));
+        let file = "20261121_Boulangerie-Dupont_Zoe-Durand_R20261121042.pdf".to_owned();
+        let given_back = Some(InvoiceFile { filename: file, ..invoice() });
+        let (_, letter) = render(&Outgoing { invoice: given_back, ..first(locale, refund()) });
         snapshot!(format!("refund_{lang}.txt"), read(&letter));
+        snapshot!(format!("refund_{lang}.html"), letter.html.unwrap());
+        let (without_pdf_of_refund, letter) = render(&Outgoing { invoice_absent: true, ..first(locale, refund()) });
+        snapshot!(format!("refund_without_pdf_{lang}.txt"), read(&letter));
+        let late = then(without_pdf_of_refund, Purpose::LateInvoice, EventType::InvoiceStored, refund(), locale);
+        let (_, letter) = render(&Outgoing { invoice: Some(invoice()), ..late });
+        snapshot!(format!("reply_invoice_of_refund_{lang}.txt"), read(&letter));
 
         let late = then(without_pdf.clone(), Purpose::LateInvoice, EventType::InvoiceStored, paid(), locale);
         let (_, letter) = render(&Outgoing { invoice: Some(invoice()), ..late });
@@ -42,7 +50,9 @@ fn every_mail_about_an_order_in_both_languages() {
         snapshot!(format!("reply_invoice_{lang}.html"), letter.html.unwrap());
 
         let change = then(without_pdf.clone(), Purpose::Change, EventType::OrderTerminated, paid(), locale);
-        snapshot!(format!("reply_paid_{lang}.txt"), read(&render(&change).1));
+        let (_, letter) = render(&change);
+        snapshot!(format!("reply_paid_{lang}.txt"), read(&letter));
+        snapshot!(format!("reply_paid_{lang}.html"), letter.html.unwrap());
 
         let change = then(without_pdf, Purpose::Change, EventType::OrderUpdated, paid(), locale);
         snapshot!(format!("reply_corrected_{lang}.txt"), read(&render(&change).1));
@@ -115,6 +125,78 @@ fn a_reply_continues_the_thread_under_the_same_subject_and_does_not_send_the_pdf
     let mime = String::from_utf8(letter.to_mime(&payload, &[]).unwrap()).unwrap();
     assert!(mime.contains(&format!("In-Reply-To: {}\r\n", original.message_id)), "{mime}");
     assert!(mime.contains(&format!("References: {}\r\n", original.message_id)), "{mime}");
+}
+
+/// An order with so many items, each with a label of so many characters that HTML writes as five.
+fn long_order(items: usize, label: usize) -> Order {
+    let item = |n: usize| Item {
+        label: Some(format!("{n} {}", "&".repeat(label))),
+        quantity: number("1"),
+        total: money("1234.50"),
+        ..Item::default()
+    };
+    order_of(OrderContent { items: Some((1..=items).map(item).collect()), ..content() }, &[Phase::Validated])
+}
+
+#[test]
+fn the_html_stays_under_40_kib_and_says_what_it_leaves_out_and_the_text_has_everything() {
+    for (items, label, shown) in
+        [(2, 20, 2), (61, 20, 61), (62, 20, 60), (200, 20, 60), (200, 300, 18), (5000, 300, 18)]
+    {
+        for locale in [Locale::Fr, Locale::En] {
+            let (_, letter) = render(&Outgoing { invoice: Some(invoice()), ..first(locale, long_order(items, label)) });
+            let html = letter.html.unwrap();
+            assert!(html.len() <= 40 * 1024, "{items} items of {label}: {} bytes", html.len());
+            assert_eq!(
+                html.matches("1234").count() + html.matches("1\u{202f}234").count() + html.matches("1,234").count(),
+                shown
+            );
+            let (more, word) = (items - shown, words::pick(locale, "autres articles", "more items"));
+            assert_eq!(html.contains(&format!("{more} {word}")), more > 0, "{items} items: {html}");
+            assert_eq!(letter.text.lines().filter(|line| line.starts_with("- ")).count(), items);
+            assert!(!letter.text.contains(word));
+        }
+    }
+}
+
+#[test]
+fn the_preview_names_the_invoice_its_total_and_its_state_and_nobody() {
+    let preview = |outgoing: &Outgoing| {
+        let html = render(outgoing).1.html.unwrap();
+        let hidden = html.split("mso-hide:all;\">").nth(1).unwrap();
+        hidden.split("&#847;").next().unwrap().to_owned()
+    };
+    assert_eq!(preview(&first(Locale::Fr, paid())), "Facture 20261121042 – 43,80\u{a0}€ TTC – Payée");
+    assert_eq!(preview(&first(Locale::En, refund())), "Refund 20261121042 – -€43.80 – Refund issued, unpaid");
+    let (payload, _) = render(&first(Locale::Fr, issued()));
+    let reply = then(payload, Purpose::Change, EventType::OrderTerminated, paid(), Locale::Fr);
+    assert_eq!(preview(&reply), "Payée.");
+}
+
+#[test]
+fn a_pdf_that_is_too_large_for_dext_is_refused_with_what_to_do() {
+    let dext = Options { profile: Profile::Dext, ..options() };
+    let large = Outgoing { invoice: Some(InvoiceFile { bytes: 6_000_001, ..invoice() }), ..first(Locale::Fr, paid()) };
+    let refused = sink(&dext, smtp(25)).render(&large).unwrap_err();
+    assert!(
+        matches!(&refused, SinkError::Reject { .. }) && refused.detail().contains("upload it in Dext"),
+        "{refused}"
+    );
+    assert!(sink(&options(), smtp(25)).render(&large).is_ok(), "a person may get it");
+}
+
+#[test]
+fn an_operators_own_template_is_in_the_mail() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("mail")).unwrap();
+    let own = "{% extends \"mail/frame.html\" %}{% block content %}Chez nous : {{ title }}{% endblock %}";
+    std::fs::write(folder.path().join("mail/order.html"), own).unwrap();
+    let context = Context { templates: Some(folder.path().to_owned()), ..context(Some(smtp(25))) };
+    let accountant = options().build(&"accountant".parse().unwrap(), &context).unwrap();
+    let payload = accountant.render(&first(Locale::Fr, paid())).unwrap();
+    let letter: Letter = serde_json::from_str(&payload.body).unwrap();
+    assert!(letter.html.unwrap().contains("Chez nous : Facture 20261121042"));
+    assert!(letter.text.contains("TVA 10"), "the text is ours still");
 }
 
 #[test]
@@ -209,6 +291,8 @@ fn an_alert_says_what_happened_in_plain_words() {
                 order
             })),
         );
-        snapshot!(format!("alert_invoice_missing_{}.txt", locale.as_str()), read(&render(&missing).1));
+        let (_, letter) = render(&missing);
+        snapshot!(format!("alert_invoice_missing_{}.txt", locale.as_str()), read(&letter));
+        snapshot!(format!("alert_invoice_missing_{}.html", locale.as_str()), letter.html.unwrap());
     }
 }

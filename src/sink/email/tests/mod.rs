@@ -165,6 +165,8 @@ fn options() -> Options {
 
 fn smtp(port: u16) -> Smtp {
     Smtp {
+        preset: None,
+        templates: None,
         host: "127.0.0.1".into(),
         port,
         tls: Tls::None,

@@ -1,0 +1,56 @@
+//! What a shopkeeper can do about a mail that did not go, by the step that failed and by whose server it is.
+
+use super::{preset::Preset, smtp::Step};
+use crate::sink::{Reason, SinkError};
+
+/// Which port goes with which encryption.
+const PORTS: &str = "port 465 goes with `tls = \"implicit\"`, port 587 with `tls = \"starttls\"`";
+
+/// The end of the names of Microsoft's servers.
+const MICROSOFT: &[&str] = &["office365.com", "outlook.com"];
+
+/// What to do about `error` of a server called `host`; `None` where time alone helps, or nothing is known.
+pub(super) fn advice(host: &str, error: &SinkError) -> Option<String> {
+    let text = match (Step::of(error.detail())?, error.reason()) {
+        (_, Reason::Unavailable) => return None,
+        (Step::Lookup, _) => "check `smtp.host` letter by letter, and whether this machine reaches the internet",
+        (Step::Connect, Reason::Protocol) | (Step::Connect, Reason::TimeOut) | (Step::Tls, _) => {
+            return Some(format!(
+                "check `smtp.port` and `smtp.tls`: {PORTS}; write `smtp.host` exactly as your mail provider does"
+            ));
+        }
+        (Step::Connect, Reason::Connect) => {
+            "check `smtp.host` and `smtp.port`; some internet providers close the ports of mail: ask yours"
+        }
+        (Step::Connect, _) => "this server takes no mail from this machine: use your own mail provider's server",
+        (Step::SignIn, _) => password(host),
+        (Step::Sender, Reason::Credentials) => "this server wants a password: set `smtp.username` and `smtp.password`",
+        (Step::Sender, _) => {
+            "write in `smtp.from` an address that the account may send from, as a rule that of the account itself"
+        }
+        (Step::Recipient(_), _) => "check the addresses in `to`, `cc` and `bcc`; recipients are counted in this order",
+        (Step::Data | Step::Mail, _) => {
+            "the answer says why (too large, taken for spam); docs/en/email.md says how a domain is made trustworthy"
+        }
+        (Step::Noop, _) => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// What the provider calls a password is not always one.
+fn password(host: &str) -> &'static str {
+    let host = host.to_ascii_lowercase();
+    let is_of = |preset: Preset| host == preset.server().0;
+    if is_of(Preset::Gmail) {
+        "Gmail takes an app password here, not the account's: make one at https://myaccount.google.com/apppasswords"
+    } else if is_of(Preset::Brevo) {
+        "`smtp.password` is an SMTP key here (not an API key, not the account's password), `smtp.username` the login beside it"
+    } else if is_of(Preset::Scaleway) {
+        "`smtp.username` is the project's id here, and `smtp.password` the secret key of an API key"
+    } else if MICROSOFT.iter().any(|end| host.ends_with(end)) {
+        "Microsoft 365 is ending passwords for this; docs/en/email.md says what to use in its place"
+    } else {
+        "check `smtp.username`, as a rule the whole address, and `smtp.password`; some providers want a password made for \
+         programs"
+    }
+}
