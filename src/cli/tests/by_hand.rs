@@ -141,6 +141,21 @@ Subject: Facture 41 – 43,80 € TTC – Boulangerie Dupont";
 }
 
 #[tokio::test]
+async fn a_mail_is_shown_by_the_operators_own_template() {
+    let mail = "[smtp]\npreset = \"ovh\"\nfrom = \"caisse@dupont.example\"\ntemplates = \"DIR\"\n\
+                [sink.letters]\ntype = \"email\"\nto = [\"a@cabinet.example\"]\n";
+    let office = Office::open_with(mail).await;
+    office.order("dupont", "41", "1").await;
+    std::fs::create_dir(office.dir.path().join("mail")).unwrap();
+    let own = "Bonjour, voici {{ title }} de {{ sender }} : {{ total }}";
+    std::fs::write(office.dir.path().join("mail/order.txt"), own).unwrap();
+    let said = office.ok("render letters --order 41").await;
+    assert!(said.contains("\n\nBonjour, voici Facture 41 de Boulangerie Dupont : 43,80\u{a0}€ TTC\n"), "{said}");
+    let html = office.ok("render letters --order 41 --html").await;
+    assert!(html.contains("<h1") && !html.contains("Bonjour"), "the page is ours still: {html}");
+}
+
+#[tokio::test]
 async fn a_quarantined_call_is_shown_read_again_or_dismissed() {
     let office = Office::open().await;
     office.call("dupont", "price=secret-price").await;

@@ -14,9 +14,15 @@ pub(super) fn advice(host: &str, error: &SinkError) -> Option<String> {
     let text = match (Step::of(error.detail())?, error.reason()) {
         (_, Reason::Unavailable) => return None,
         (Step::Lookup, _) => "check `smtp.host` letter by letter, and whether this machine reaches the internet",
-        (Step::Connect, Reason::Protocol) | (Step::Connect, Reason::TimeOut) | (Step::Tls, _) => {
+        (Step::Connect, Reason::Protocol) | (Step::Tls, _) => {
             return Some(format!(
                 "check `smtp.port` and `smtp.tls`: {PORTS}; write `smtp.host` exactly as your mail provider does"
+            ));
+        }
+        // A closed port, or a server that waits for the other kind of encryption: both say nothing.
+        (Step::Connect, Reason::TimeOut) => {
+            return Some(format!(
+                "check `smtp.port` and `smtp.tls`: {PORTS}; some internet providers close both: ask yours"
             ));
         }
         (Step::Connect, Reason::Connect) => {

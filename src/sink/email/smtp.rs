@@ -295,4 +295,13 @@ mod tests {
         assert_eq!(Step::of("naming recipient 2 to the mail server: no"), Some(Step::Recipient(0)));
         assert_eq!(Step::of("no answer within 300 s"), None);
     }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_given_up_at_the_step_where_it_fell_silent() {
+        let silent = std::future::pending::<Result<(), lettre::transport::smtp::Error>>();
+        let given_up = within(Duration::ZERO, Step::Connect, silent).await.unwrap_err();
+        assert_eq!(given_up, SinkError::retry(Reason::TimeOut, "connecting to the mail server: no answer within 0 s"));
+        let advice = crate::sink::email::advice::advice("ssl0.ovh.net", &given_up).unwrap();
+        assert!(advice.contains("port 465 goes with `tls = \"implicit\"`"), "{advice}");
+    }
 }
