@@ -51,6 +51,18 @@ to = ["compta@cabinet-martin.example"]
 on = ["cashbox.closed"]
 locale = "en"
 attach = ["invoice"]
+[sink.digest-fr]
+type = "email"
+to = ["compta@cabinet-martin.example"]
+locale = "fr"
+digest = { every = "monthly 31 23:55" }
+attach = ["vat.csv", "invoices.xlsx", "invoices.zip"]
+[sink.digest-en]
+type = "email"
+to = ["compta@cabinet-martin.example"]
+locale = "en"
+digest = { every = "monthly 31 23:55" }
+attach = ["vat.csv", "invoices.xlsx", "invoices.zip"]
 TOML
 "$tillhook" serve 2>serve.log &
 serving=$!
@@ -75,6 +87,11 @@ announce <<'JSON'
  "validationDate": "2026-11-21 15:20:41", "cashBoxID": "1", "deliveryMethod": "2", "isRefund": true,
  "items": [{"title": "Menu midi", "quantity": -1, "price": "12.90", "vatRate": 10}],
  "VATs": [{"rate": 10, "net": "-11.73", "vat": "-1.17", "gross": "-12.90"}]}
+JSON
+announce <<'JSON'
+{"type": "validated", "orderID": "20261121046", "orderInternalID": "8841211", "price": "96.00", "VAT": "16.00",
+ "validationDate": "2026-11-21 16:40:12", "cashBoxID": "1", "isRefund": false,
+ "VATs": [{"rate": 20, "net": "80.00", "vat": "16.00", "gross": "96.00"}]}
 JSON
 for order in 20261121042 20261121043; do
     printf '%%PDF-1.7\n%% %s\n' "$order" >invoice.pdf
@@ -101,9 +118,13 @@ page.crop((0, 0, width, min(bottom + 16, 1400))).quantize(128).save(target, opti
 PYTHON
 }
 for language in fr en; do
-    for mail in invoice:20261121042 refund:20261121043; do
+    for mail in invoice:20261121042 refund:20261121043 digest:2026-11-21; do
         name=mail-${mail%:*}-$language
-        "$tillhook" render "$language" --order "${mail#*:}" --html >"$name.html"
+        if [ "${mail%:*}" = digest ]; then
+            "$tillhook" render "digest-$language" --day "${mail#*:}" --html >"$name.html"
+        else
+            "$tillhook" render "$language" --order "${mail#*:}" --html >"$name.html"
+        fi
         for width in 600 320; do
             for scheme in light dark; do shoot "$name.html" "$width" "$scheme" "$name-$width-$scheme"; done
         done

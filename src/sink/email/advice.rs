@@ -36,7 +36,7 @@ pub(super) fn advice(host: &str, error: &SinkError) -> Option<String> {
         }
         (Step::Recipient(_), _) => "check the addresses in `to`, `cc` and `bcc`; recipients are counted in this order",
         (Step::Data | Step::Mail, _) => {
-            "the answer says why (too large, taken for spam); docs/en/email.md says how a domain is made trustworthy"
+            "the answer says why (too large, taken for spam); docs/email.md says how a domain is made trustworthy"
         }
         (Step::Noop, _) => return None,
     };
@@ -54,7 +54,7 @@ fn password(host: &str) -> &'static str {
     } else if is_of(Preset::Scaleway) {
         "`smtp.username` is the project's id here, and `smtp.password` the secret key of an API key"
     } else if MICROSOFT.iter().any(|end| host.ends_with(end)) {
-        "Microsoft 365 is ending passwords for this; docs/en/email.md says what to use in its place"
+        "Microsoft 365 is ending passwords for this; docs/email.md says what to use in its place"
     } else {
         "check `smtp.username`, as a rule the whole address, and `smtp.password`; some providers want a password made for \
          programs"

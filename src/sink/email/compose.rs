@@ -115,9 +115,13 @@ impl<'a> Composer<'a> {
         let section = |(title, lines): &(String, Vec<String>)| context! { title, lines => sentences(lines) };
         let sections: Vec<Value> = said.sections.iter().map(section).collect();
         let notes = sentences(&said.notes);
+        let row = |row: &say::TableRow| {
+            context! { label => row.label.clone(), counts => row.counts.clone(), amounts => row.amounts.to_vec() }
+        };
+        let rows: Vec<Value> = said.rows.iter().map(row).collect();
         let with = context! {
             preheader => said.notes.first().unwrap_or(&said.counts).clone(), title => said.title, total => said.total, counts => said.counts, notes, columns => said.columns.to_vec(),
-            rows => said.rows.iter().map(|row| row.to_vec()).collect::<Vec<_>>(), sections,
+            rows, sections,
         };
         let mut letter = self.letter("digest", subject, with, &[])?;
         let first = thread

@@ -27,10 +27,21 @@ pub struct DigestText {
     pub notes: Vec<String>,
     /// The headings of the table.
     pub columns: [&'static str; 4],
-    /// The table: rate, net, VAT, gross; its last row is the total.
-    pub rows: Vec<[String; 4]>,
+    /// The table; its last row is the total.
+    pub rows: Vec<TableRow>,
     /// Everything else, a heading and lines each.
     pub sections: Vec<(String, Vec<String>)>,
+}
+
+/// A row of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRow {
+    /// The rate, or what it is in its place.
+    pub label: String,
+    /// `42 ventes, 1 remboursement`
+    pub counts: String,
+    /// Net, VAT, gross.
+    pub amounts: [String; 3],
 }
 
 /// Puts a summary into words.
@@ -127,7 +138,7 @@ impl Words<'_> {
         }
     }
 
-    fn rows(&self) -> Vec<[String; 4]> {
+    fn rows(&self) -> Vec<TableRow> {
         let figures = &self.digest.figures;
         let mut rows: Vec<_> = figures.rates.iter().map(|sum| self.row(self.rate(sum), &sum.sums)).collect();
         rows.push(self.row(pick(self.locale, "Total", "Total").to_owned(), &figures.total));
@@ -141,9 +152,9 @@ impl Words<'_> {
         }
     }
 
-    fn row(&self, label: String, sums: &Sums) -> [String; 4] {
-        let [net, vat, gross] = [sums.net, sums.vat, sums.gross].map(|amount| self.amount(amount));
-        [label, net, vat, gross]
+    fn row(&self, label: String, sums: &Sums) -> TableRow {
+        let amounts = [sums.net, sums.vat, sums.gross].map(|amount| self.amount(amount));
+        TableRow { label, counts: self.counts(sums.sales, sums.refunds), amounts }
     }
 
     fn amount(&self, amount: Option<Money>) -> String {

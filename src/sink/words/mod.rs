@@ -8,7 +8,7 @@ mod digest;
 use crate::order::{Currency, DeliveryMethod, Event, EventType, Locale, Moment, Money, Number, Order, State, Warning};
 
 pub use alert::{AlertText, alert_text};
-pub use digest::{DigestText, digest_text};
+pub use digest::{DigestText, TableRow, digest_text};
 
 /// Between a number and what it counts: a space that does not break.
 const NO_BREAK: char = '\u{a0}';

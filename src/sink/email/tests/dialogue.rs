@@ -241,7 +241,7 @@ async fn a_check_walks_to_the_door_and_sends_nothing() {
 #[case(At::Mail, Act::Say("550 5.7.60 not as this sender"), "b", "write in `smtp.from` an address")]
 #[case(At::Mail, Act::Say("530 5.7.0 Authentication required"), "", "set `smtp.username` and `smtp.password`")]
 #[case(At::Rcpt(2), Act::Say("550 5.1.1 unknown"), "", "check the addresses in `to`, `cc` and `bcc`")]
-#[case(At::Dot, Act::Say("554 5.7.1 this looks like spam"), "", "docs/en/email.md")]
+#[case(At::Dot, Act::Say("554 5.7.1 this looks like spam"), "", "docs/email.md")]
 #[tokio::test]
 async fn there_is_advice_for_the_step_that_failed(
     #[case] moment: At,
