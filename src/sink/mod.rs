@@ -106,7 +106,7 @@ pub enum Purpose {
     First,
     /// The order changed after the first message (`per_order = "follow"`).
     Change,
-    /// The PDF arrived after a message went out without it.
+    /// The PDF arrived after a message went out without it, or did not go out for lack of it.
     LateInvoice,
     /// Someone has to do something.
     Alert,
