@@ -20,7 +20,7 @@ use crate::{
     deliver::Outbox,
     order::EventType,
     record::Alert,
-    store::StoreError,
+    store::{DATABASE, LARGEST_SHARE, LOW, StoreError},
     upkeep::{self, Backup, BackupError, Nightly},
 };
 
@@ -82,7 +82,22 @@ impl Night {
         if file.exists() || self.outbox.store.is_empty().await.map_err(BackupError::Store)? {
             return Ok(None);
         }
+        if !self.has_room() {
+            return Err(BackupError::Full(self.directory.join(upkeep::FOLDER)));
+        }
         upkeep::make(&self.outbox.store, &self.directory, &file, false, now, &self.stop).await.map(Some)
+    }
+
+    /// Whether there is ample room for a backup: the database twice, the invoices as the last one held them, and what
+    /// selling needs meanwhile. Finding out by filling the disk would refuse calls.
+    fn has_room(&self) -> bool {
+        let Ok(disk) = rustix::fs::statvfs(&self.directory) else { return true };
+        let size = |file: PathBuf| file.metadata().map_or(0, |file| file.len());
+        let folder = std::fs::read_dir(self.directory.join(upkeep::FOLDER)).into_iter().flatten().flatten();
+        let largest = folder.map(|entry| size(entry.path())).max().unwrap_or(0);
+        let spare = LOW.min(disk.f_blocks.saturating_mul(disk.f_frsize) / LARGEST_SHARE);
+        let needed = 2 * size(self.directory.join(DATABASE)) + largest + spare;
+        disk.f_bavail.saturating_mul(disk.f_frsize) >= needed
     }
 
     fn said(&self, made: &Backup) {

@@ -34,11 +34,15 @@ impl Watch {
         let mut failing = false;
         loop {
             releases.borrow_and_update();
-            match self.outbox.store.set_aside(self.reserve) {
-                Ok(space) => {
-                    failing = false;
+            let made = match self.outbox.store.set_aside(self.reserve) {
+                Ok((space, made)) => {
                     self.judge(space).await;
+                    made
                 }
+                Err(error) => Err(error),
+            };
+            match made {
+                Ok(()) => failing = false,
                 // Said once: it would be said every few seconds.
                 Err(error) if !failing => {
                     failing = true;

@@ -176,7 +176,7 @@ fn afterwards(wanted: &Erase, found: &Found, desk: &Desk, out: &mut dyn Write) -
         writeln!(out, "  - files that the sink `{name}` has written")?;
     }
     for backup in backups(desk) {
-        writeln!(out, "  - the backup {backup}")?;
+        writeln!(out, "  - the copy {backup}")?;
     }
     writeln!(out, "  - every other copy of the data directory")?;
     if found.rows.sending > 0 {
@@ -186,9 +186,12 @@ fn afterwards(wanted: &Erase, found: &Found, desk: &Desk, out: &mut dyn Write) -
 }
 
 fn backups(desk: &Desk) -> Vec<String> {
-    let folder = fs::read_dir(desk.config.storage.path.join("backups"));
-    let mut files: Vec<String> =
-        folder.into_iter().flatten().flatten().map(|entry| entry.path().display().to_string()).collect();
+    let data = &desk.config.storage.path;
+    let in_folder = |folder: std::path::PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+    let aside =
+        in_folder(data.clone()).filter(|entry| entry.file_name().to_string_lossy().starts_with("before-restore-"));
+    let all = in_folder(data.join("backups")).chain(aside);
+    let mut files: Vec<String> = all.map(|entry| entry.path().display().to_string()).collect();
     files.sort();
     files
 }

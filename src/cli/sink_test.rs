@@ -31,13 +31,6 @@ pub async fn run(name: &str, config: &Config, clock: &Arc<dyn Clock>, out: &mut 
     let failed = |what: &str, error: &SinkError| failed(what, error, lane.sink.advice(error));
     let found = within(lane.timeout, lane.sink.check()).await.map_err(|error| failed("is not reachable", &error))?;
     writeln!(out, "  reachable  {found}")?;
-    if lane.rule.needs_invoice {
-        writeln!(
-            out,
-            "  sent       nothing: a machine reads this sink's messages, and it gets none without an invoice"
-        )?;
-        return Ok(Exit::Ok);
-    }
     let now = clock.now();
     let outgoing = ping(config, &lane, now);
     let payload = lane.sink.render(&outgoing).map_err(|error| failed("cannot make a message", &error))?;

@@ -81,8 +81,6 @@ async fn room(outbox: &Outbox, lane: &Lane, limit: Limit, zone: &TimeZone, now: 
 /// Begins the time of summaries, until the day is over, and says so.
 async fn begin(outbox: &Outbox, lane: &Lane, limit: Limit, zone: &TimeZone, now: Timestamp) -> Result<(), StoreError> {
     let until = midnight(zone, now, 1);
-    outbox.store.limit_sink(&lane.name, Some((now, until))).await?;
-    tracing::warn!(sink.name = %lane.name, "as many messages as it is to have; the rest of the day comes in one summary");
     let most = |most: Option<u32>, per: &str| most.map(|most| format!("{most}/{per}"));
     let limit = [most(limit.per_hour, "h"), most(limit.per_day, "24 h")].into_iter().flatten().collect::<Vec<_>>();
     let facts = json!({
@@ -90,17 +88,18 @@ async fn begin(outbox: &Outbox, lane: &Lane, limit: Limit, zone: &TimeZone, now:
         "limit": limit.join(", "),
         "until": until.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
     });
-    outbox
-        .recorder
-        .alert(Alert {
-            kind: EventType::SinkLimited,
-            shop: None,
-            about: None,
-            also: Some(lane.name.clone()),
-            facts: facts.as_object().cloned().unwrap_or_default(),
-            marks_told: None,
-        })
-        .await
+    let alert = Alert {
+        kind: EventType::SinkLimited,
+        shop: None,
+        about: None,
+        also: Some(lane.name.clone()),
+        facts: facts.as_object().cloned().unwrap_or_default(),
+        marks_told: None,
+    };
+    let policy = outbox.recorder.policy();
+    outbox.store.limit_sink(&lane.name, (now, until), move || alert.clone().into_changes(&policy, now)).await?;
+    tracing::warn!(sink.name = %lane.name, "as many messages as it is to have; the rest of the day comes in one summary");
+    Ok(())
 }
 
 /// The midnight on the shop's wall that the day began with, or one some days later.

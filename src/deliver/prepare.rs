@@ -70,7 +70,9 @@ fn condition(lane: &Lane, outgoing: &Outgoing) -> Option<&'static str> {
         Purpose::First | Purpose::Change => outgoing.event.order().and_then(|order| lane.rule.only.refuses(order)),
         Purpose::LateInvoice | Purpose::Alert => None,
     };
-    only.or_else(|| (lane.rule.needs_invoice && outgoing.invoice.is_none()).then_some(NO_INVOICE))
+    // An alert goes to a machine only where an operator named it.
+    let is_useless = lane.rule.needs_invoice && outgoing.invoice.is_none() && outgoing.purpose != Purpose::Alert;
+    only.or_else(|| is_useless.then_some(NO_INVOICE))
 }
 
 /// All that a sink makes the message of `candidate` from.

@@ -12,7 +12,7 @@ use crate::{
 /// The file that takes the place of PDFs that were lost since they were counted.
 const LOST: &str = "MANQUANT-MISSING.txt";
 
-/// Makes the file. The same each time, as long as nobody is erased and no invoice is lost.
+/// Makes the file. The same each time, as long as no customer is renamed or erased and no invoice is lost.
 ///
 /// # Errors
 /// What went wrong, for people.
@@ -22,7 +22,9 @@ pub async fn bytes(store: &Store, archive: &Archive, file: &MadeFile) -> Result<
         return originals(archive, file, &lines).await;
     }
     let lines: Vec<Line> = lines.iter().map(Line::from).collect();
-    let made = files::make(file.kind, &lines, file.csv, file.accounting.as_ref()).map_err(|error| error.to_string())?;
+    let (kind, csv, accounting) = (file.kind, file.csv, file.accounting.clone());
+    let made = tokio::task::spawn_blocking(move || files::make(kind, &lines, csv, accounting.as_ref()));
+    let made = made.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     made.map(|made| Bytes::from(made.bytes)).ok_or_else(|| format!("there is nothing to make {} of", file.filename))
 }
 
@@ -42,5 +44,6 @@ async fn originals(archive: &Archive, file: &MadeFile, lines: &[DigestLine]) -> 
     if !lost.is_empty() {
         originals.push((LOST.to_owned(), Bytes::from(lost)));
     }
-    files::zip(originals).map(Bytes::from).map_err(|error| error.to_string())
+    let packed = tokio::task::spawn_blocking(move || files::zip(originals)).await.map_err(|error| error.to_string())?;
+    packed.map(Bytes::from).map_err(|error| error.to_string())
 }

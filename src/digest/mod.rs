@@ -65,7 +65,8 @@ impl From<&DigestLine> for Line {
         Self {
             booking: line.booking.clone(),
             customer: line.customer.clone(),
-            pdf: line.pdf.as_ref().map(|file| file.filename.clone()),
+            // A PDF that came afterwards is told in a correction.
+            pdf: line.pdf.as_ref().filter(|_| line.booking.pdf.sha256.is_some()).map(|file| file.filename.clone()),
         }
     }
 }

@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_hours(1);
 /// How long after a summary a correction of it is made at the earliest, so that several changes are one.
 const SETTLE: Duration = Duration::from_hours(1);
 
+/// How long ago a summary may have been due that is still made.
+const LOOK_BACK: Duration = Duration::from_hours(400 * 24);
+
 /// For how long a summary is corrected.
 const CORRECTED_FOR: i64 = 62;
 
@@ -101,7 +104,7 @@ impl Digests {
         for shop in self.shops.values() {
             Maker { store: &self.store, plan, shop, now }.make_of_untold(&untold).await?;
         }
-        self.store.limit_sink(sink, None).await
+        self.store.end_limit(sink).await
     }
 }
 
@@ -117,7 +120,8 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     async fn due(&self) -> Result<(), StoreError> {
-        let mut due = self.cadence.due(self.since, self.now, &self.shop.timezone);
+        let since = self.since.max(self.now - LOOK_BACK);
+        let mut due = self.cadence.due(since, self.now, &self.shop.timezone);
         due.extend(self.closed().await?);
         let Some(oldest) = due.first() else { return Ok(()) };
         let made = self.made(oldest.period.last).await?;

@@ -75,15 +75,25 @@ impl Traces {
         }
     }
 
-    /// Whether a text names the person.
+    /// Whether a text of the person's own orders names them.
     pub fn are_in(&self, text: &str) -> bool {
+        self.find(text, |_| true, |_| true)
+    }
+
+    /// Whether a text that may be anybody's names the person: not by a single word, which may be a town, nor by a few
+    /// digits, which may be an amount.
+    pub fn are_surely_in(&self, text: &str) -> bool {
+        self.find(text, |name| name.len() > 1, |phone| phone.len() == PHONE_DIGITS)
+    }
+
+    fn find(&self, text: &str, tells: impl Fn(&[String]) -> bool, rings: impl Fn(&str) -> bool) -> bool {
         let text = folded(text);
         let has_words = |name: &Vec<String>| {
             let present: BTreeSet<String> = words(&text);
-            name.iter().all(|word| present.contains(word))
+            tells(name) && name.iter().all(|word| present.contains(word))
         };
         self.phrases.iter().any(|phrase| text.contains(phrase))
-            || self.phones.iter().any(|phone| squeezed(&text).contains(phone))
+            || self.phones.iter().any(|phone| rings(phone) && squeezed(&text).contains(phone))
             || self.names.iter().any(has_words)
             || self.clients.iter().any(|id| has_field(&text, "clientid", id))
     }
@@ -177,6 +187,18 @@ mod tests {
         for text in ["clientID=5120", "orderID=512", "Durandal, Zoé", "Zoé Martin", "12 rue du Lac", "6 55 50 01"] {
             assert!(!traces.are_in(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_single_word_and_a_few_digits_are_somebody_only_in_their_own_orders() {
+        let mut traces = Traces::default();
+        let (name, phone) = (Some("Martin".to_owned()), Some("0000".to_owned()));
+        traces.learn(&Customer { name, phone, ..Customer::default() });
+        for text in ["Gâteau pour Martin", "Total 1000.00"] {
+            assert!(traces.are_in(text) && !traces.are_surely_in(text), "{text}");
+        }
+        traces.learn(&zoe());
+        assert!(traces.are_surely_in("nom=DURAND&prenom=Zoé") && traces.are_surely_in("06 55 50 01 23"));
     }
 
     #[test]

@@ -2,22 +2,18 @@
 //!
 //! **Invariant:** a name that leads nowhere is answered like one that never existed, and no name reaches a log.
 
-use std::sync::Arc;
-
 use axum::{
-    Extension,
     extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::{Document, Door, crowd::Guest};
+use super::{Document, Door};
 
 /// Shows an invoice in the browser, or says that the reader's copy is the same.
 pub(super) async fn show(
     State(door): State<Door>,
     capability: Result<Path<String>, PathRejection>,
-    guest: Option<Extension<Arc<Guest>>>,
     headers: HeaderMap,
 ) -> Response {
     // Only what could be a name is looked up: a guess costs a look into the database.
@@ -27,9 +23,6 @@ pub(super) async fn show(
     let Some(document) = door.accept.invoice(&capability).await else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    if let Some(Extension(guest)) = guest {
-        guest.recognise();
-    }
     let etag = format!("\"{}\"", document.sha256);
     if is_known(&headers, &etag) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();

@@ -147,6 +147,10 @@ impl Announced {
 impl Intake for Announced {
     type Outcome = Acceptance;
 
+    fn is_call(&self) -> bool {
+        true
+    }
+
     fn keys(&self) -> Keys {
         let numbered = match &self.decoded {
             Ok(Notification::Order(notice)) => Some(Numbered {

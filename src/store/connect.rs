@@ -28,7 +28,7 @@ pub const DATABASE: &str = "tillhook.db";
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
 /// How long a statement waits for another process that writes (the command line beside the service).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a reader waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);

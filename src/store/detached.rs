@@ -22,6 +22,15 @@ use crate::order::SinkName;
 const TABLES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'
     AND name <> '_sqlx_migrations' ORDER BY name";
 
+/// Sinks for which deliveries are open, and how many.
+const HELD: &str = "SELECT sink, count(*) FROM delivery WHERE open = 1 GROUP BY sink ORDER BY sink";
+
+/// The same, and those for which summaries are made.
+const HELD_WITH_SUMMARIES: &str = "SELECT sink, sum(open) FROM (
+        SELECT sink, 1 AS open FROM delivery WHERE open = 1
+        UNION ALL SELECT sink, 0 FROM sink_state WHERE digests_since IS NOT NULL)
+    GROUP BY sink ORDER BY sink";
+
 /// A database file of ours, open for as long as it is looked at.
 pub struct Detached {
     conn: SqliteConnection,
@@ -122,8 +131,8 @@ impl Detached {
             .collect()
     }
 
-    /// Pauses every sink for which deliveries are open, and returns them: since the copy was made at `since` these may have
-    /// been sent. A pause that a person made stays theirs. `because` says why, given how many wait. Atomic.
+    /// Pauses every sink for which deliveries are open or summaries are made, and returns them: since the copy was made at
+    /// `since` these may have been sent. A pause that a person made stays theirs. `because` says why, given how many wait. Atomic.
     ///
     /// # Errors
     /// When nothing of it is on disk.
@@ -132,7 +141,13 @@ impl Detached {
         since: Timestamp,
         because: impl Fn(&SinkName, u64) -> String,
     ) -> Result<Vec<HeldBack>, StoreError> {
-        let rows = sqlx::query("SELECT sink, count(*) FROM delivery WHERE open = 1 GROUP BY sink ORDER BY sink");
+        // The copy of an older program knows of no summaries.
+        let has_summaries: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('sink_state') WHERE name = 'digests_since')",
+        )
+        .fetch_one(&mut self.conn)
+        .await?;
+        let rows = sqlx::query(if has_summaries { HELD_WITH_SUMMARIES } else { HELD });
         let rows = rows.fetch_all(&mut self.conn).await?;
         let mut transaction = self.conn.begin_with("BEGIN IMMEDIATE").await?;
         let mut held = Vec::new();

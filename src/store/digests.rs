@@ -226,17 +226,39 @@ impl Store {
         both.map(|(since, until)| Ok((timestamp(since)?, timestamp(until)?))).transpose()
     }
 
-    /// Lets a sink have no single messages for a while, or again (`None`). Atomic.
+    /// Lets a sink have no single messages from one time until another, and tells of it. Atomic.
     ///
     /// # Errors
     /// When it is not on disk.
-    pub async fn limit_sink(&self, sink: &SinkName, span: Option<(Timestamp, Timestamp)>) -> Result<(), StoreError> {
+    pub async fn limit_sink(
+        &self,
+        sink: &SinkName,
+        (since, until): (Timestamp, Timestamp),
+        alert: impl Fn() -> Changes + Send + Sync + 'static,
+    ) -> Result<(), StoreError> {
         const LIMIT: &str = "UPDATE sink_state SET limited_since = $2, limited_until = $3 WHERE sink = $1";
+        let (sink, alert) = (sink.to_string(), Arc::new(alert));
+        self.write(move |conn| {
+            let (sink, alert) = (sink.clone(), alert.clone());
+            Box::pin(async move {
+                let limit = sqlx::query(LIMIT).bind(sink).bind(micros(since)).bind(micros(until));
+                limit.execute(&mut *conn).await?;
+                changes::apply(conn, alert()).await
+            })
+        })
+        .await
+    }
+
+    /// Lets a sink have single messages again. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn end_limit(&self, sink: &SinkName) -> Result<(), StoreError> {
+        const END: &str = "UPDATE sink_state SET limited_since = NULL, limited_until = NULL WHERE sink = $1";
         let sink = sink.to_string();
-        let (since, until) = span.map(|(since, until)| (micros(since), micros(until))).unzip();
         self.write(move |conn| {
             let sink = sink.clone();
-            Box::pin(async move { sqlx::query(LIMIT).bind(sink).bind(since).bind(until).execute(conn).await.map(drop) })
+            Box::pin(async move { sqlx::query(END).bind(sink).execute(conn).await.map(drop) })
         })
         .await
     }

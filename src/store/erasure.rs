@@ -109,13 +109,15 @@ impl Store {
         rows.bind(after).bind(CALLS).fetch_all(self.readers()).await?.iter().map(kept_body).collect()
     }
 
-    /// The next alerts and other events about no order, with what they say.
+    /// The next alerts and other events about no order, with what they say. Summaries and the closings of tills name nobody.
     ///
     /// # Errors
     /// What the database says.
     pub async fn plain_events(&self, after: i64) -> Result<Vec<(i64, String)>, StoreError> {
-        let rows =
-            sqlx::query_as("SELECT seq, data FROM event WHERE seq > $1 AND order_key IS NULL ORDER BY seq LIMIT $2");
+        let rows = sqlx::query_as(
+            "SELECT seq, data FROM event WHERE seq > $1 AND order_key IS NULL
+                     AND type NOT IN ('digest.made', 'cashbox.opened', 'cashbox.closed') ORDER BY seq LIMIT $2",
+        );
         Ok(rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?)
     }
 

@@ -18,6 +18,11 @@ pub trait Intake: Send + 'static {
     /// What has to be known to plan it.
     fn keys(&self) -> Keys;
 
+    /// Whether it is a call of the till, which is refused while only the last part of the reserve is left.
+    fn is_call(&self) -> bool {
+        false
+    }
+
     /// Decides. Called again, on a fresh view, when the commit that it was part of failed.
     fn plan(&self, view: &mut View) -> Self::Outcome;
 }
@@ -48,6 +53,7 @@ pub struct Numbered {
 
 /// An intake on its way through the writer, whatever its outcome is.
 pub(super) trait AnyIntake: Send {
+    fn is_call(&self) -> bool;
     fn keys(&self) -> Keys;
     fn plan(&mut self, view: &mut View);
     fn answer(self: Box<Self>, result: Result<(), StoreError>);
@@ -66,6 +72,10 @@ impl<I: Intake> IntakeJob<I> {
 }
 
 impl<I: Intake> AnyIntake for IntakeJob<I> {
+    fn is_call(&self) -> bool {
+        self.intake.is_call()
+    }
+
     fn keys(&self) -> Keys {
         self.intake.keys()
     }

@@ -5,7 +5,7 @@
 //! fetched, and calls in quarantine.
 //!
 //! **Invariant:** what recognises a repeat is never pruned: an order's identities and fingerprints, closings of the till,
-//! which sinks were told of an order, and that its invoice was fetched.
+//! which sinks were told of an order, of which days a summary was made, and that an invoice was fetched.
 
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
@@ -276,7 +276,6 @@ async fn prune_plain_events(conn: &mut SqliteConnection, window: Window) -> Resu
         "DELETE FROM delivery WHERE order_key IS NULL AND event_id IN (SELECT value FROM json_each($1))",
         "DELETE FROM digest_line WHERE digest IN
             (SELECT g.id FROM digest g WHERE g.event_id IN (SELECT value FROM json_each($1)))",
-        "DELETE FROM digest WHERE event_id IN (SELECT value FROM json_each($1))",
         "DELETE FROM event WHERE id IN (SELECT value FROM json_each($1))",
     ] {
         events = sqlx::query(change).bind(&over).execute(&mut *conn).await?.rows_affected();

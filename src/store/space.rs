@@ -125,24 +125,25 @@ impl Reserve {
     fn resize(&self, size: u64) -> io::Result<()> {
         let file = self.file()?;
         let made = if size > 0 { allocate(&file, size) } else { Ok(()) };
-        // What could only be had in part is no reserve, and stands in the way.
-        let size = if made.is_ok() { size } else { 0 };
+        // What could only be had in part is no reserve, and stands in the way; what was there before is kept.
+        let size = if made.is_ok() { size } else { self.left().min(size) };
         file.set_len(size)?;
         self.state.left.store(size, Relaxed);
         made
     }
 
-    /// Makes the reserve whole where there is room, and says how things are then.
-    fn set_aside(&self, wanted: u64) -> io::Result<Space> {
+    /// Makes the reserve whole where there is room, and says how things are then, also where it could not be made.
+    fn set_aside(&self, wanted: u64) -> io::Result<(Space, io::Result<()>)> {
         let (free, size) = self.look()?;
         let (wanted, low_below) = (wanted.min(size / LARGEST_SHARE), LOW.min(size / LARGEST_SHARE));
         let left = std::fs::metadata(self.path()).map_or(0, |file| file.len());
         self.state.left.store(left, Relaxed);
         self.state.wanted.store(wanted, Relaxed);
+        let mut made = Ok(());
         if left != wanted && free >= wanted.saturating_sub(left) + low_below {
-            self.resize(wanted)?;
+            made = self.resize(wanted);
         }
-        Ok(Space { free: self.look()?.0, low_below, is_reserve_whole: self.left() >= wanted })
+        Ok((Space { free: self.look()?.0, low_below, is_reserve_whole: self.left() >= wanted }, made))
     }
 }
 
@@ -153,11 +154,11 @@ fn allocate(file: &File, size: u64) -> io::Result<()> {
 
 impl Store {
     /// Makes the reserve `wanted` bytes large (or as large as the file system allows) where there is room for it, and
-    /// looks at what is free. Not in any transaction.
+    /// looks at what is free; says beside it whether the reserve could be made. Not in any transaction.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn set_aside(&self, wanted: u64) -> io::Result<Space> {
+    /// When the disk cannot be looked at.
+    pub fn set_aside(&self, wanted: u64) -> io::Result<(Space, io::Result<()>)> {
         self.inner.reserve.set_aside(wanted)
     }
 

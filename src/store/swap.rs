@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use super::{OpenError, connect};
 
-/// Where new data is made ready; what a crash leaves there is swept away by the next.
+/// Where new data is made ready; what a crash leaves there is swept away by whoever takes the lock next.
 const DRAFT: &str = ".restore-";
 
 /// Where complete new data waits for its exchange.
@@ -47,8 +47,6 @@ impl Replacement {
     /// [`OpenError::InUse`] where a service runs on it; otherwise when the directory cannot be used.
     pub fn begin(directory: &Path) -> Result<Self, OpenError> {
         let lock = connect::hold(directory)?;
-        let swept = named(directory, DRAFT).and_then(|drafts| drafts.iter().try_for_each(fs::remove_dir_all));
-        swept.map_err(|cause| OpenError::Directory { path: directory.to_owned(), cause })?;
         Ok(Self { directory: directory.to_owned(), _lock: lock })
     }
 
@@ -97,8 +95,10 @@ pub(super) fn is_pending(directory: &Path) -> bool {
     named(directory, READY).is_ok_and(|ready| !ready.is_empty())
 }
 
-/// Ends an exchange that was begun. Whoever calls holds the lock.
+/// Ends an exchange that was begun, and sweeps away what was made ready for one and never got so far. Whoever calls holds
+/// the lock.
 pub(super) fn finish(directory: &Path) -> io::Result<()> {
+    named(directory, DRAFT)?.iter().try_for_each(fs::remove_dir_all)?;
     for ready in named(directory, READY)? {
         while let Some((from, to)) = next_step(directory, &ready) {
             take(&from, &to)?;

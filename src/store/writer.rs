@@ -177,9 +177,20 @@ impl Group {
         self.jobs.into_iter().for_each(|job| job.answer(result.clone()));
     }
 
+    fn has_calls(&self) -> bool {
+        self.intakes.iter().any(|intake| intake.is_call())
+    }
+
+    fn is_calls_alone(&self) -> bool {
+        self.jobs.is_empty() && self.intakes.iter().all(|intake| intake.is_call())
+    }
+
     /// The disk is too full for calls.
     fn refuse_calls(&mut self) {
-        self.intakes.drain(..).for_each(|intake| intake.answer(Err(StoreError::Full)));
+        let (calls, others) = self.intakes.drain(..).partition(|intake| intake.is_call());
+        self.intakes = others;
+        let calls: Vec<Box<dyn AnyIntake>> = calls;
+        calls.into_iter().for_each(|call| call.answer(Err(StoreError::Full)));
     }
 
     /// The same jobs, one a group.
@@ -238,7 +249,7 @@ impl Worker {
 
     /// Commits a group, or takes it apart.
     async fn settle(&mut self, mut group: Group) {
-        if !group.intakes.is_empty() && !self.reserve.admits_calls() {
+        if group.has_calls() && !self.reserve.admits_calls() {
             group.refuse_calls();
         }
         if group.len() == 0 {
@@ -248,7 +259,7 @@ impl Worker {
         if matches!(result, Err(StoreError::Full)) && self.reserve.release(false) {
             result = self.commit(&mut group).await;
         }
-        if matches!(result, Err(StoreError::Full)) && !group.jobs.is_empty() && self.reserve.release(true) {
+        if matches!(result, Err(StoreError::Full)) && !group.is_calls_alone() && self.reserve.release(true) {
             group.refuse_calls();
             result = self.commit(&mut group).await;
         }
@@ -307,7 +318,13 @@ impl Worker {
     /// Returns whether the log is empty: a reader, or another program's checkpoint, may still need it.
     async fn checkpoint(&mut self) -> Result<bool, StoreError> {
         let mut conn = self.connection().await?;
-        let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut conn).await?;
+        // A reader (a backup, for minutes) would keep it, and every call behind it, for as long as it may wait.
+        sqlx::query("PRAGMA busy_timeout = 100").execute(&mut conn).await?;
+        let busy = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut conn).await;
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA busy_timeout = {}", connect::BUSY_TIMEOUT.as_millis())))
+            .execute(&mut conn)
+            .await?;
+        let busy: i64 = busy?;
         self.conn = Some(conn);
         Ok(busy == 0)
     }

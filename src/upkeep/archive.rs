@@ -233,12 +233,12 @@ impl<R: Read> Read for Hashing<R> {
 }
 
 /// A file that nobody needs to read to its end.
-pub(super) struct Stoppable<'a> {
-    pub inner: File,
+pub(super) struct Stoppable<'a, R> {
+    pub inner: R,
     pub stop: &'a CancellationToken,
 }
 
-impl Read for Stoppable<'_> {
+impl<R: Read> Read for Stoppable<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.stop.is_cancelled() {
             return Err(io::Error::other("stopped"));

@@ -108,7 +108,12 @@ pub async fn make(
     stop: &CancellationToken,
 ) -> Result<Backup, BackupError> {
     let draft = Draft::begin(directory, to, replace)?;
-    store.snapshot(&draft.database()).await.map_err(|error| draft.of_store(error))?;
+    let database = draft.database();
+    // What was begun is finished in the background, on a file that nobody looks at any more.
+    tokio::select! {
+        copied = store.snapshot(&database) => copied.map_err(|error| draft.of_store(error))?,
+        () = stop.cancelled() => return Err(BackupError::Stopped),
+    }
     draft.complete(Some(directory), now, stop).await
 }
 
@@ -155,7 +160,11 @@ impl Draft {
         now: Timestamp,
         stop: &CancellationToken,
     ) -> Result<Backup, BackupError> {
-        let (heading, files) = inspect(&self.database()).await?;
+        let database = self.database();
+        let (heading, files) = tokio::select! {
+            inspected = inspect(&database) => inspected?,
+            () = stop.cancelled() => return Err(BackupError::Stopped),
+        };
         let (invoices, stop) = (invoices.map(Path::to_owned), stop.clone());
         let packed = tokio::task::spawn_blocking(move || {
             let packed = self.pack(heading, files, invoices.as_deref(), now, &stop);
@@ -194,7 +203,7 @@ impl Draft {
             _ => File::open(self.database()),
         };
         archive::write(target, &manifest, stop, open).map_err(failed)?;
-        archive::read(&draft, |_, bytes| io::copy(bytes, &mut io::sink()).map(drop))
+        archive::read(&draft, |_, inner| io::copy(&mut Stoppable { inner, stop }, &mut io::sink()).map(drop))
             .map_err(BackupError::Unverified)?;
         let bytes = draft.metadata().map_err(failed)?.len();
         fs::rename(&draft, &self.to).map_err(failed)?;

@@ -119,7 +119,7 @@ impl Erasure {
             self.store.erase_plain_events(events.to_vec()).await?;
         }
         let names = traces.clone();
-        self.store.erase_sink_errors(move |text| names.are_in(&plain(text.as_bytes()))).await?;
+        self.store.erase_sink_errors(move |text| names.are_surely_in(&plain(text.as_bytes()))).await?;
         let mut batch = Vec::with_capacity(ORDERS);
         for (order, shop) in &found.orders {
             batch.push((
@@ -176,7 +176,7 @@ impl Erasure {
             for call in page.into_iter().filter(|call| self.concerns(&call.shop)) {
                 match call.order {
                     Some(order) => found.rows.receipts += u64::from(found.orders.contains_key(&order)),
-                    None if found.traces.are_in(&plain(&call.bytes)) => {
+                    None if found.traces.are_surely_in(&plain(&call.bytes)) => {
                         found.calls.push(call.seq);
                         found.rows.receipts += 1;
                         found.quarantined.extend(call.quarantined.then_some(call.id));
@@ -194,7 +194,7 @@ impl Erasure {
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = *last;
             for (seq, data) in page {
-                if found.traces.are_in(&plain(data.as_bytes())) {
+                if found.traces.are_surely_in(&plain(data.as_bytes())) {
                     found.events.push((seq, without(&data, &found.traces)));
                 }
             }
@@ -254,7 +254,7 @@ fn removed(id: &ShopId) -> Shop {
 fn without(data: &str, traces: &Traces) -> String {
     fn forget(value: &mut Value, traces: &Traces) {
         match value {
-            Value::String(text) if traces.are_in(&plain(text.as_bytes())) => ERASED.clone_into(text),
+            Value::String(text) if traces.are_surely_in(&plain(text.as_bytes())) => ERASED.clone_into(text),
             Value::Array(list) => list.iter_mut().for_each(|item| forget(item, traces)),
             Value::Object(map) => map.values_mut().for_each(|item| forget(item, traces)),
             _ => {}

@@ -193,6 +193,13 @@ struct Prepared {
 
 /// Why a sink is paused after a restore, and what to do about it.
 fn because(made_at: Timestamp, sink: &SinkName, waiting: u64) -> String {
+    if waiting == 0 {
+        return format!(
+            "restored from a backup of {}: summaries of what came since may have been sent; `tillhook sinks resume {sink}` \
+             sends them again, `tillhook deliveries skip ID` drops one",
+            made_at.strftime("%Y-%m-%d %H:%M UTC")
+        );
+    }
     format!(
         "restored from a backup of {}: {waiting} waiting; `tillhook sinks resume {sink}` sends them, `tillhook deliveries skip ID` drops one",
         made_at.strftime("%Y-%m-%d %H:%M UTC")

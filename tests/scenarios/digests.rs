@@ -12,7 +12,7 @@ use tillhook::{
 use crate::{
     far::smtp::{Act, At, Script},
     harness::{
-        App, form, paris,
+        App, form, name, paris,
         program::{Program, eventually},
     },
 };
@@ -288,6 +288,29 @@ async fn a_summary_can_be_looked_at_before_it_is_due() {
     let refused = tillhook(&app, &["sinks", "recover", "accountant", "--since", "1d"]);
     assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
     app.finish().await;
+}
+
+#[tokio::test]
+async fn after_a_restore_no_summary_is_sent_unasked_for_it_may_have_been_since() {
+    let mut app = App::start(DAILY).await;
+    app.sell(Phase::Validated).await;
+    app.until("the summaries are begun", async || {
+        app.store().digests_since(&name("accountant")).await.expect("the database answers").is_some()
+    })
+    .await;
+    let made = tillhook(&app, &["backup", "before.tar.gz"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    app.advance(6 * AN_HOUR).await;
+    mail(&app, 1).await;
+    app.halt().await;
+    let restored = tillhook(&app, &["restore", "before.tar.gz", "--force"]);
+    let said = String::from_utf8_lossy(&[restored.stdout, restored.stderr].concat()).into_owned();
+    assert!(restored.status.success() && said.contains("accountant"), "{said}");
+    app.boot().await;
+    app.advance(Duration::from_mins(2)).await;
+    app.until("the summary is made again", async || !app.statuses("accountant").await.is_empty()).await;
+    assert_eq!((app.sink_status("accountant").await.as_str(), app.far.mail.count()), ("paused", 1));
+    app.finish_leaving(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -157,6 +157,7 @@ impl Kind for Options {
 
     fn build(&self, _: &SinkName, context: &Context) -> Result<Handle, BuildError> {
         self.refuse_files_of_no_summary()?;
+        self.refuse_summaries_for_machines()?;
         let smtp = context.smtp.as_ref().ok_or_else(|| {
             BuildError::new(
                 "mails need a mail server",
@@ -192,6 +193,16 @@ struct Correspondence {
 }
 
 impl Options {
+    fn refuse_summaries_for_machines(&self) -> Result<(), BuildError> {
+        match self.profile.is_machine() && self.summaries().is_some() {
+            false => Ok(()),
+            true => Err(BuildError::new(
+                format!("`digest` and `limit` are for people, and `profile` is \"{}\"", self.profile.word()),
+                "remove them, or give the digest a sink of its own with `profile = \"human\"`",
+            )),
+        }
+    }
+
     fn refuse_files_of_no_summary(&self) -> Result<(), BuildError> {
         let lost = self.attach.iter().find_map(|file| file.of_summary()).filter(|_| self.summaries().is_none());
         lost.map_or(Ok(()), |file| {
