@@ -16,8 +16,11 @@ CREATE TABLE digest (
     first_day TEXT NOT NULL,
     last_day  TEXT NOT NULL,
     number    INTEGER NOT NULL,
+    why       TEXT NOT NULL,
     event_id  TEXT NOT NULL,
     at        INTEGER NOT NULL,
+    -- The newest event when its orders were read: what is newer is no part of it, whatever the clock said.
+    seen      INTEGER NOT NULL,
     UNIQUE (sink, shop, first_day, last_day, number)
 ) STRICT;
 
@@ -29,9 +32,18 @@ CREATE TABLE digest_line (
     booking   TEXT NOT NULL,
     PRIMARY KEY (digest, order_key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX digest_line_by_order ON digest_line (order_key);
 
--- Since when summaries are made for a sink: none is made of what was due before.
-ALTER TABLE sink_state ADD COLUMN digests_since INTEGER;
+-- Since when summaries of a shop are made for a sink in this cadence: none is made of what was due before.
+CREATE TABLE digest_plan (
+    sink    TEXT NOT NULL,
+    shop    TEXT NOT NULL,
+    cadence TEXT NOT NULL,
+    since   INTEGER NOT NULL,
+    PRIMARY KEY (sink, shop)
+) STRICT, WITHOUT ROWID;
+
 -- Above its limit a sink gets no single messages from then until then, but a summary.
 ALTER TABLE sink_state ADD COLUMN limited_since INTEGER;
 ALTER TABLE sink_state ADD COLUMN limited_until INTEGER;
+CREATE INDEX delivery_untold ON delivery (sink) WHERE skipped_because = 'limit';

@@ -88,10 +88,11 @@ pub fn outbox(config: &Config, store: Store, clock: Arc<dyn Clock>, recorder: Re
     }
 }
 
-/// The summaries that sinks want.
+/// The summaries that sinks want. Every mail sink has a plan: it may have had a limit until now.
 pub fn digests(config: &Config) -> Vec<digest::Plan> {
     let plan = |sink: &crate::config::SinkConfig| {
-        let wanted = sink.options.summaries()?;
+        let nothing = || sink::Summaries { cadence: None, limit: None, files: Vec::new(), csv: None };
+        let wanted = sink.options.summaries().or_else(|| (sink.options.kind() == "email").then(nothing))?;
         Some(digest::Plan {
             rule: sink.rule.clone(),
             cadence: wanted.cadence,

@@ -41,7 +41,7 @@ pub struct Send {
 /// When it gets none.
 pub(super) fn plan(desk: &Desk, sink: &SinkName) -> anyhow::Result<Plan> {
     let plan = assemble::digests(&desk.config).into_iter().find(|plan| plan.rule.sink == *sink);
-    plan.ok_or_else(|| {
+    plan.filter(|plan| plan.cadence.is_some()).ok_or_else(|| {
         let what = format!("the sink `{sink}` gets no summaries");
         Stop::with_fix(Exit::Usage, what, "give it `digest = { every = \"daily 20:00\" }`, or name another sink")
     })

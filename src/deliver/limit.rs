@@ -31,7 +31,7 @@ pub(super) async fn keep(
     let mut room = if limited { 0 } else { room(outbox, lane, limit, &zone, now).await? };
     let (mut kept, mut over) = (Vec::new(), Vec::new());
     for candidate in candidates {
-        match counts(&candidate) {
+        match counts(lane, &candidate) {
             false => kept.push(candidate),
             true if room > 0 => {
                 room -= 1;
@@ -56,9 +56,11 @@ pub(super) async fn keep(
     Ok(kept)
 }
 
-/// Whether it is a new message about an order.
-fn counts(candidate: &Candidate) -> bool {
-    candidate.order_key.is_some() && candidate.purpose != Purpose::Alert && candidate.first_attempt_at.is_none()
+/// Whether it is a new message about an order that the sink wants.
+fn counts(lane: &Lane, candidate: &Candidate) -> bool {
+    let is_wanted = || candidate.current.as_ref().is_none_or(|order| lane.rule.only.refuses(order).is_none());
+    let is_message = candidate.order_key.is_some() && candidate.purpose != Purpose::Alert;
+    is_message && candidate.first_attempt_at.is_none() && is_wanted()
 }
 
 fn zone(outbox: &Outbox, candidate: &Candidate) -> Option<TimeZone> {

@@ -5,7 +5,7 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
 use crate::{
     order::{Booking, CashBoxNotice, Closing, EventData, EventType, Money, Period, day_of},
-    store::StoredEvent,
+    store::{Booked, StoredEvent},
 };
 
 /// An opening or a closing.
@@ -49,20 +49,31 @@ pub(super) fn all_closed(heard: &[Heard]) -> bool {
     open.is_empty() && heard.iter().any(|one| one.kind == EventType::CashBoxClosed)
 }
 
-/// The closings of a period beside what was sold.
-pub(super) fn closings(heard: &[Heard], bookings: &[Booking], period: Period, zone: &TimeZone) -> Vec<Closing> {
-    let closed = heard.iter().filter(|one| one.kind == EventType::CashBoxClosed && period.contains(one.day(zone)));
-    closed.map(|one| closing(&one.notice, bookings)).collect()
+/// The days that the times of these closings touch.
+pub(super) fn days(closed: &[Heard], zone: &TimeZone) -> Option<Period> {
+    let until = |one: &Heard| one.notice.closed.map_or_else(|| day_of(one.at, zone), |closed| closed.civil().date());
+    let first = closed.iter().map(|one| one.day(zone)).min()?;
+    let last = closed.iter().map(until).max()?;
+    Some(Period { first, last })
 }
 
-fn closing(notice: &CashBoxNotice, bookings: &[Booking]) -> Closing {
+/// The closings beside what was sold, by whatever sink it is wanted.
+pub(super) fn closings(closed: &[Heard], booked: &[Booked]) -> Vec<Closing> {
+    closed.iter().map(|one| closing(&one.notice, booked)).collect()
+}
+
+fn closing(notice: &CashBoxNotice, booked: &[Booked]) -> Closing {
     let is_here = |one: &&Booking| notice.cash_box_id.is_none() || one.till.is_none() || one.till == notice.cash_box_id;
     let is_inside = |one: &Booking| {
         let at = one.sold_at.timestamp();
         notice.opened.is_none_or(|opened| opened.timestamp() <= at)
             && notice.closed.is_none_or(|closed| at <= closed.timestamp())
     };
-    let here: Vec<&Booking> = bookings.iter().filter(is_here).collect();
+    let is_that_day = |one: &Booking| {
+        let day = one.sold_at.civil().date();
+        [notice.opened, notice.closed].into_iter().flatten().any(|at| at.civil().date() == day)
+    };
+    let here: Vec<&Booking> = booked.iter().map(|one| &one.booking).filter(is_here).collect();
     let sum = |counts: &dyn Fn(&Booking) -> bool| sum(here.iter().copied().filter(|one| counts(one)));
     let nothing = notice.total.and_then(|total| total.checked_sub(total));
     Closing {
@@ -72,7 +83,7 @@ fn closing(notice: &CashBoxNotice, bookings: &[Booking]) -> Closing {
         till_total: notice.total,
         ours: sum(&|one| one.paid && is_inside(one)).or(nothing),
         unpaid: sum(&|one| !one.paid && is_inside(one)),
-        outside: sum(&|one| !is_inside(one)),
+        outside: sum(&|one| !is_inside(one) && is_that_day(one)),
     }
 }
 

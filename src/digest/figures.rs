@@ -1,23 +1,30 @@
 //! The figures of a period: sums by rate, numbers and the holes between them, and what is still open.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::order::{
-    Booking, Figures, InvoiceStatus, MissingPdf, Number, NumberedAmount, NumberedWarning, OrderNumber, RateSum, Sums,
-    VatLine, holes,
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
 };
 
-/// The widest hole of which every number is asked for; a wider one is a new sequence rather than that many lost orders.
+use crate::order::{
+    Booking, Currency, Figures, InvoiceStatus, MissingPdf, Number, NumberedAmount, NumberedWarning, OrderNumber,
+    RateSum, Sums, VatLine, holes,
+};
+
+/// The widest hole; what is further apart belongs to two sequences.
 pub(super) const WIDEST: u64 = 1_000;
 
-/// What was sold, by rate and in all, with everything that a reader has to know about it. `before` is the last number
-/// before the period; `is_known` says whether a number is with us although it is not among these orders.
-pub(super) fn figures(bookings: &[Booking], before: Option<OrderNumber>, is_known: impl Fn(&str) -> bool) -> Figures {
+/// What was sold in a currency, by rate and in all, with everything that a reader has to know about it but the holes
+/// between the numbers.
+pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
     let mut rates: BTreeMap<Option<Number>, Sums> = BTreeMap::new();
     let mut figures = Figures::default();
     // Where no order has one, the shop does not fetch them.
     let has_pdfs = bookings.iter().any(|one| one.pdf.status != InvoiceStatus::None);
     for booking in bookings {
+        if booking.currency != currency {
+            figures.incomplete.push(booking.number.clone());
+            continue;
+        }
         add_known(&mut figures.total, booking);
         count(&mut figures.total, booking);
         // A till may list a rate twice in an order.
@@ -50,16 +57,13 @@ pub(super) fn figures(bookings: &[Booking], before: Option<OrderNumber>, is_know
     numbers.sort_unstable();
     figures.first_number = numbers.first().map(OrderNumber::to_string);
     figures.last_number = numbers.last().map(OrderNumber::to_string);
-    let before = before.filter(|before| numbers.first().is_some_and(|first| before < first));
-    figures.holes = holes(before.into_iter().chain(numbers), WIDEST, is_known);
     figures
 }
 
-/// Numbers that look missing, for whoever asks whether they are.
-pub(super) fn suspects(bookings: &[Booking], before: Option<OrderNumber>) -> Vec<String> {
-    let numbers = bookings.iter().filter_map(|one| OrderNumber::parse(&one.number));
-    let suspects = std::cell::RefCell::new(Vec::new());
-    holes(before.into_iter().chain(numbers), WIDEST, |number| {
+/// Numbers of a sequence that look missing, for whoever asks whether they are.
+pub(super) fn suspects(numbers: &[OrderNumber]) -> Vec<String> {
+    let suspects = RefCell::new(Vec::new());
+    holes(numbers.iter().copied(), WIDEST, |number| {
         suspects.borrow_mut().push(number.to_owned());
         false
     });

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use jiff::{Timestamp, ToSpan as _, civil::Date};
+use jiff::{
+    Timestamp, ToSpan as _,
+    civil::{Date, Time},
+};
 
 use super::{
     Line, Plan,
@@ -12,12 +15,12 @@ use super::{
 use crate::{
     invoice,
     order::{
-        Booking, Change, ChangeKind, Csv, DeliveryId, Digest, EventData, EventId, EventType, Figures, InvoiceStatus,
-        LeftOut, Locale, MadeFile, OrderKey, OrderNumber, Period, ReportFile, Shop, Why,
+        Booking, Change, ChangeKind, Closing, Csv, DeliveryId, Digest, EventData, EventId, EventType, Hole,
+        InvoiceStatus, LeftOut, Locale, MadeFile, OrderKey, OrderNumber, Period, ReportFile, Shop, Why, holes,
     },
     route,
     sink::Purpose,
-    store::{Booked, MadeDigest, NewDelivery, NewDigest, NewEvent, Store, StoreError},
+    store::{Booked, MadeDigest, NewDelivery, NewDigest, NewEvent, Store, StoreError, StoredEvent},
 };
 
 /// How many bytes of PDFs go with one mail: encoded for the way they grow by 37 %, and many servers take 10 MB.
@@ -58,9 +61,9 @@ impl Maker<'_> {
     /// # Errors
     /// When nothing of it is on disk.
     pub async fn make(&self, period: Period, why: Why) -> Result<bool, StoreError> {
+        let seen = self.store.newest_event().await?;
         let booked = self.store.booked(&self.shop.id, period.first, period.last).await?;
-        let orders = booked.iter().filter(|one| self.plan.rule.only.refuses(&one.order).is_none()).collect();
-        self.make_of(period, why, orders).await
+        self.make_of(period, why, seen, &booked).await
     }
 
     /// Makes a summary of these orders, which the sink was not told of one by one.
@@ -68,20 +71,23 @@ impl Maker<'_> {
     /// # Errors
     /// When nothing of it is on disk.
     pub async fn make_of_untold(&self, untold: &[OrderKey]) -> Result<bool, StoreError> {
+        let seen = self.store.newest_event().await?;
         let booked = self.store.booked_orders(&self.shop.id, untold).await?;
-        let (Some(first), Some(last)) = (booked.first(), booked.last()) else { return Ok(false) };
+        let wanted: Vec<&Booked> = booked.iter().filter(|one| self.wants(one)).collect();
+        let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(false) };
         let period = Period { first: first.booking.date, last: last.booking.date };
-        self.make_of(period, Why::Limit, booked.iter().collect()).await
+        self.make_of(period, Why::Limit, seen, &booked).await
     }
 
-    async fn make_of(&self, period: Period, why: Why, orders: Vec<&Booked>) -> Result<bool, StoreError> {
+    async fn make_of(&self, period: Period, why: Why, seen: i64, booked: &[Booked]) -> Result<bool, StoreError> {
         let earlier = self.earlier(period).await?;
-        let Some(draft) = self.draft_of(period, why, orders, earlier.last()).await? else { return Ok(false) };
-        let thread = match (why, earlier.first()) {
+        let Some(draft) = self.draft_of(period, why, booked, &earlier).await? else { return Ok(false) };
+        let first = earlier.iter().find(|made| made.why == Why::Due);
+        let thread = match (why, first) {
             (Why::Correction, Some(first)) => self.store.delivery_of(&self.plan.rule.sink, first.event).await?,
             _ => None,
         };
-        self.store.make_digest(self.written(draft, thread)).await
+        self.store.make_digest(self.written(draft, thread, seen)).await
     }
 
     /// What the summary of a period would be; nothing is written.
@@ -90,16 +96,20 @@ impl Maker<'_> {
     /// What the database says.
     pub async fn preview(&self, period: Period) -> Result<Digest, StoreError> {
         let booked = self.store.booked(&self.shop.id, period.first, period.last).await?;
-        let orders = booked.iter().filter(|one| self.plan.rule.only.refuses(&one.order).is_none()).collect();
-        let draft = self.draft_of(period, Why::OnPurpose, orders, None).await?;
+        let draft = self.draft_of(period, Why::OnPurpose, &booked, &[]).await?;
         let Some(Draft { whole, parts, .. }) = draft else { return Err(StoreError::Bug) };
         Ok(Digest { files: parts.into_iter().next().unwrap_or_default(), ..whole })
     }
 
-    /// The summaries of the period that were made, in order.
+    /// Whether the sink wants an order as it stands.
+    fn wants(&self, booked: &Booked) -> bool {
+        self.plan.rule.only.refuses(&booked.order).is_none()
+    }
+
+    /// The whole summaries of the period that were made, the oldest first.
     async fn earlier(&self, period: Period) -> Result<Vec<MadeDigest>, StoreError> {
         let made = self.store.digests(&self.plan.rule.sink, &self.shop.id, period.last).await?;
-        Ok(made.into_iter().filter(|made| made.period == period).collect())
+        Ok(made.into_iter().filter(|made| made.period == period && made.why != Why::Limit).collect())
     }
 
     /// The summary as it is to be sent; `None` for a correction of nothing.
@@ -107,22 +117,24 @@ impl Maker<'_> {
         &self,
         period: Period,
         why: Why,
-        orders: Vec<&Booked>,
-        last: Option<&MadeDigest>,
+        booked: &[Booked],
+        earlier: &[MadeDigest],
     ) -> Result<Option<Draft>, StoreError> {
+        let orders: Vec<&Booked> = booked.iter().filter(|one| self.wants(one)).collect();
         let bookings: Vec<Booking> = orders.iter().map(|one| one.booking.clone()).collect();
-        let changes = match (why, last) {
+        let changes = match (why, earlier.last()) {
             (Why::Correction, Some(last)) => self.changes(last, period, &bookings).await?,
             _ => Vec::new(),
         };
         if why == Why::Correction && changes.is_empty() {
             return Ok(None);
         }
-        let mut figures = self.figures(period, &bookings).await?;
-        let mut closings = self.closings(period, &bookings).await?;
-        if why == Why::Limit {
-            // Some orders of the day are not the day.
-            (figures.holes, closings) = (Vec::new(), Vec::new());
+        let mut figures = figures::figures(&bookings, self.shop.currency);
+        let mut closings = Vec::new();
+        // Some orders of a day are not the day.
+        if why != Why::Limit {
+            figures.holes = self.holes(period, booked).await?;
+            closings = self.closings(period, why).await?;
         }
         let id = EventId::new(self.now).to_string().replace("evt_", "dig_");
         let parts = self.files(&id, period, &bookings, originals(&bookings, why, &changes));
@@ -153,7 +165,7 @@ impl Maker<'_> {
     }
 
     /// The rows of a draft: the summary, how it counted each order, and an event and a delivery for each part.
-    fn written(&self, draft: Draft, thread: Option<DeliveryId>) -> NewDigest {
+    fn written(&self, draft: Draft, thread: Option<DeliveryId>, seen: i64) -> NewDigest {
         let Draft { whole, parts, bookings } = draft;
         let says_nothing = bookings.is_empty() && whole.closings.is_empty() && whole.why == Why::Due;
         let mut new = NewDigest {
@@ -161,8 +173,8 @@ impl Maker<'_> {
             sink: self.plan.rule.sink.clone(),
             shop: self.shop.id.clone(),
             period: whole.period,
-            is_due: whole.why == Why::Due,
-            tells_untold: whole.why == Why::Limit,
+            why: whole.why,
+            seen,
             lines: bookings,
             events: Vec::new(),
             deliveries: Vec::new(),
@@ -177,22 +189,46 @@ impl Maker<'_> {
         new
     }
 
-    async fn figures(&self, period: Period, bookings: &[Booking]) -> Result<Figures, StoreError> {
+    /// The numbers that did not reach us, between the last one before the period and the last one in it.
+    async fn holes(&self, period: Period, booked: &[Booked]) -> Result<Vec<Hole>, StoreError> {
         let before = Period { first: earlier(period.first, LOOK_BACK), last: earlier(period.first, 1) };
         let before = self.store.numbers_of(&self.shop.id, before).await?;
         let before = before.iter().filter_map(|number| OrderNumber::parse(number)).max();
-        let suspects = figures::suspects(bookings, before);
+        // Of all the shop's orders, whatever the sink wants of them.
+        let numbers = booked.iter().filter_map(|one| OrderNumber::parse(&one.booking.number));
+        let mut numbers: Vec<OrderNumber> = numbers.collect();
+        let first = numbers.iter().min().copied();
+        numbers.extend(before.filter(|before| first.is_some_and(|first| *before < first)));
+        let suspects = figures::suspects(&numbers);
         let known = self.store.known_numbers(&self.shop.id, &suspects).await?;
-        Ok(figures::figures(bookings, before, |number| known.iter().any(|one| one == number)))
+        Ok(holes(numbers, figures::WIDEST, |number| known.iter().any(|one| one == number)))
     }
 
-    async fn closings(&self, period: Period, bookings: &[Booking]) -> Result<Vec<crate::order::Closing>, StoreError> {
+    /// The closings of tills: those since the last summary that was due, and where somebody asks those of the days.
+    async fn closings(&self, period: Period, why: Why) -> Result<Vec<Closing>, StoreError> {
         let zone = &self.shop.timezone;
-        let midnight = zone.to_ambiguous_timestamp(period.first.to_datetime(jiff::civil::Time::midnight()));
-        let from = midnight.compatible().unwrap_or(Timestamp::MIN);
+        let last = match why {
+            Why::Due => self.last_due(period).await?,
+            _ => None,
+        };
+        let midnight = zone.to_ambiguous_timestamp(period.first.to_datetime(Time::midnight())).compatible();
+        let from = last.as_ref().map_or(midnight.unwrap_or(Timestamp::MIN), |last| last.at);
         let heard = self.store.cash_box_events(&self.shop.id, from, self.now).await?;
-        let heard: Vec<Heard> = heard.iter().filter_map(Heard::new).collect();
-        Ok(closings::closings(&heard, bookings, period, zone))
+        let is_told = |event: &StoredEvent| last.as_ref().is_none_or(|last| event.seq > last.seen);
+        let heard = heard.iter().filter(|event| is_told(event)).filter_map(Heard::new);
+        let closed = heard.filter(|one| one.kind == EventType::CashBoxClosed);
+        let closed: Vec<Heard> = closed.filter(|one| last.is_some() || period.contains(one.day(zone))).collect();
+        let Some(days) = closings::days(&closed, zone) else { return Ok(Vec::new()) };
+        let booked = self.store.booked(&self.shop.id, earlier(days.first, 1), days.last).await?;
+        Ok(closings::closings(&closed, &booked))
+    }
+
+    /// The last summary that was due before the one of this period.
+    async fn last_due(&self, period: Period) -> Result<Option<MadeDigest>, StoreError> {
+        let since = earlier(period.first, LOOK_BACK);
+        let made = self.store.digests(&self.plan.rule.sink, &self.shop.id, since).await?;
+        let due = made.into_iter().filter(|made| made.why == Why::Due && made.period.last < period.first);
+        Ok(due.max_by_key(|made| made.seen))
     }
 
     /// What is new since the last summary of the period.
@@ -213,11 +249,10 @@ impl Maker<'_> {
         let is_gone = |order: &OrderKey| !now.iter().any(|booking| booking.order == *order);
         for (order, booking) in before.iter().filter(|(order, _)| is_gone(order)) {
             let stored = self.store.order(*order).await?;
-            // What was pruned, or is no longer wanted as it stands, is no news.
-            let moved = stored.map(|stored| stored.order.dates.booked().civil().date());
-            if let Some(day) = moved.filter(|day| !period.contains(*day)) {
-                changes.push(Change { day, ..change(booking, ChangeKind::Moved) });
-            }
+            // What was pruned is no news.
+            let Some(day) = stored.map(|stored| stored.order.dates.booked().civil().date()) else { continue };
+            let what = if period.contains(day) { ChangeKind::Unwanted } else { ChangeKind::Moved };
+            changes.push(Change { day, ..change(booking, what) });
         }
         changes.sort_by(|one, other| one.number.cmp(&other.number));
         Ok(changes)

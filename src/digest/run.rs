@@ -1,10 +1,10 @@
 //! When summaries are made: each in its time, once; and corrections, when something changed afterwards.
 //!
-//! What is due is found by the calendar and by what was made, never by a timer: after a restart, an outage of days or a
-//! clock that was set, what is missing is made, and nothing twice.
+//! What is due is found by the calendar and by what was made, never by a timer: after a restart or an outage of days what is
+//! missing is made, and no day is told twice. What changed is found by the order of commits, whatever the clock said.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Maker, Plan, closings, closings::Heard};
 use crate::{
     clock::Clock,
-    order::{Cadence, Due, Period, Shop, ShopId, Why, day_of},
-    store::{MadeDigest, Store, StoreError},
+    order::{Cadence, Due, Period, Shop, ShopId, SinkName, Why, day_of},
+    store::{DigestPlan, MadeDigest, Store, StoreError},
 };
 
 /// How often to look whether something is due: a till that closes is noticed after that.
@@ -43,14 +43,13 @@ pub struct Digests {
     clock: Arc<dyn Clock>,
     plans: Vec<Plan>,
     shops: BTreeMap<ShopId, Shop>,
-    /// Until when a summary is known to need no correction.
-    unchanged: HashMap<String, Timestamp>,
+    news: News,
 }
 
 impl Digests {
     /// Those that these sinks want of these shops.
     pub fn new(store: Store, clock: Arc<dyn Clock>, plans: Vec<Plan>, shops: BTreeMap<ShopId, Shop>) -> Self {
-        Self { store, clock, plans, shops, unchanged: HashMap::new() }
+        Self { store, clock, plans, shops, news: News::default() }
     }
 
     /// Makes what is due until `stop`.
@@ -75,36 +74,89 @@ impl Digests {
     /// When some of it is not on disk; it is made in the next pass.
     pub async fn pass(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let sinks: Vec<_> =
-            self.plans.iter().filter(|plan| plan.cadence.is_some()).map(|plan| plan.rule.sink.clone()).collect();
-        self.store.begin_digests(&sinks, now).await?;
+        self.begin(now).await?;
+        let since = self.store.digest_plans().await?;
         for plan in self.plans.clone() {
             self.untold(&plan, now).await?;
             let Some(cadence) = plan.cadence else { continue };
-            let Some(since) = self.store.digests_since(&plan.rule.sink).await? else { continue };
-            let shops = self.shops.clone().into_values().filter(|shop| plan.rule.admits(Some(&shop.id)));
-            for shop in shops {
-                let turn = Turn { store: &self.store, plan: &plan, cadence, shop: &shop, since, now };
+            for begun in since.iter().filter(|begun| begun.sink == plan.rule.sink) {
+                let Some(shop) = self.shops.get(&begun.shop) else { continue };
+                let turn = Turn { store: &self.store, plan: &plan, cadence, shop, since: begun.since, now };
                 turn.due().await?;
-                turn.corrections(&mut self.unchanged).await?;
+                turn.corrections(&mut self.news).await?;
             }
         }
         Ok(())
     }
-}
 
-impl Digests {
+    /// Remembers since when each summary is made, and says what falls between two ways of telling.
+    async fn begin(&self, now: Timestamp) -> Result<(), StoreError> {
+        let mut wanted = Vec::new();
+        for plan in &self.plans {
+            let Some(cadence) = plan.cadence else { continue };
+            for shop in self.shops.keys().filter(|shop| plan.rule.admits(Some(shop))) {
+                let (sink, cadence) = (plan.rule.sink.clone(), cadence.to_string());
+                wanted.push(DigestPlan { sink, shop: shop.clone(), cadence, since: now });
+            }
+        }
+        for gone in self.store.begin_digests(&wanted, now).await? {
+            tracing::warn!(
+                sink.name = %gone.sink,
+                shop.id = %gone.shop,
+                "the sink gets no summaries of this shop any more; what was sold since the last one it was not told: see \
+                 `tillhook sinks recover`"
+            );
+        }
+        Ok(())
+    }
+
     /// Tells in a summary what a sink was not told one by one, once the day is over.
     async fn untold(&self, plan: &Plan, now: Timestamp) -> Result<(), StoreError> {
         let sink = &plan.rule.sink;
-        let Some((since, _)) = self.store.limited(sink).await?.filter(|(_, until)| *until <= now) else {
+        let Some((_, until)) = self.store.limited(sink).await?.filter(|(_, until)| *until <= now) else {
             return Ok(());
         };
-        let untold = self.store.untold(sink, since).await?;
+        let untold = self.store.untold(sink).await?;
         for shop in self.shops.values() {
             Maker { store: &self.store, plan, shop, now }.make_of_untold(&untold).await?;
         }
-        self.store.end_limit(sink).await
+        self.store.end_limit(sink, until).await
+    }
+}
+
+/// What happened to orders after a summary counted them.
+#[derive(Default)]
+struct News {
+    /// The last event that was looked at, of each sink and shop.
+    heard: HashMap<(SinkName, ShopId), i64>,
+    /// Summaries whose orders changed.
+    of: HashSet<String>,
+}
+
+impl News {
+    /// Looks at the events since the last time, or since these summaries were made.
+    async fn hear(&mut self, turn: &Turn<'_>, newest: &[&MadeDigest]) -> Result<(), StoreError> {
+        let Some(oldest) = newest.iter().map(|made| made.seen).min() else { return Ok(()) };
+        let upto = turn.store.newest_event().await?;
+        let (sink, shop) = (&turn.plan.rule.sink, &turn.shop.id);
+        let of_turn = (sink.clone(), shop.clone());
+        let after = self.heard.get(&of_turn).copied().unwrap_or(oldest);
+        for changed in turn.store.changes_between(sink, shop, after, upto).await? {
+            let concerns = |made: &&&MadeDigest| {
+                changed.seq > made.seen && (made.period.contains(changed.day) || changed.counted_in.contains(&made.id))
+            };
+            self.of.extend(newest.iter().filter(concerns).map(|made| made.id.clone()));
+        }
+        self.heard.insert(of_turn, upto);
+        Ok(())
+    }
+
+    fn is_of(&self, made: &MadeDigest) -> bool {
+        self.of.contains(&made.id)
+    }
+
+    fn forget(&mut self, made: &MadeDigest) {
+        self.of.remove(&made.id);
     }
 }
 
@@ -123,17 +175,23 @@ impl Turn<'_> {
         let since = self.since.max(self.now - LOOK_BACK);
         let mut due = self.cadence.due(since, self.now, &self.shop.timezone);
         due.extend(self.closed().await?);
-        let Some(oldest) = due.first() else { return Ok(()) };
-        let made = self.made(oldest.period.last).await?;
-        due.retain(|due| !made.iter().any(|made| made.number == 0 && made.period == due.period));
         for due in due {
-            let awaited = self.store.pdfs_awaited_until(&self.shop.id, due.period).await?;
+            let Some(period) = self.untold_part(due.period).await? else { continue };
+            let awaited = self.store.pdfs_awaited_until(&self.shop.id, period).await?;
             if awaited.is_some_and(|until| self.now < until.min(due.at + PATIENCE)) {
                 continue;
             }
-            self.make(due.period, Why::Due).await?;
+            self.make(period, Why::Due).await?;
         }
         Ok(())
+    }
+
+    /// The days of a period that no summary that was due has told of yet: after another cadence, those that are left.
+    async fn untold_part(&self, period: Period) -> Result<Option<Period>, StoreError> {
+        let made = self.made(period.first).await?;
+        let told = made.iter().filter(|made| made.why == Why::Due && made.period.first <= period.last);
+        let first = told.map(|made| made.period.last.saturating_add(1.day())).max().unwrap_or(period.first);
+        Ok((first <= period.last).then_some(Period { first: first.max(period.first), ..period }))
     }
 
     /// The day that the tills have closed, where that is what the sink waits for.
@@ -147,22 +205,26 @@ impl Turn<'_> {
         Ok(last.map(|last| Due { at: last.at, period: Period::day(last.day(&self.shop.timezone)) }))
     }
 
-    async fn corrections(&self, unchanged: &mut HashMap<String, Timestamp>) -> Result<(), StoreError> {
+    async fn corrections(&self, news: &mut News) -> Result<(), StoreError> {
         let today = day_of(self.now, &self.shop.timezone);
         let made = self.made(today.saturating_sub(CORRECTED_FOR.days())).await?;
-        // The last one of each period counts; the list is by period and number.
-        let last =
-            made.iter().enumerate().filter(|(at, one)| made.get(at + 1).is_none_or(|next| next.period != one.period));
-        for (_, last) in last {
-            let is_due = made.iter().any(|one| one.period == last.period && one.number == 0);
-            if !is_due || self.now < last.at + SETTLE || self.goes_on(last).await? {
-                continue;
-            }
-            let checked = unchanged.get(&last.id).copied().filter(|at| *at <= self.now).unwrap_or(last.at);
-            if self.store.changed_since(&self.shop.id, last, checked).await? {
+        let made: Vec<MadeDigest> = made.into_iter().filter(|made| made.why != Why::Limit).collect();
+        // The newest one of each period counts; the list is by period and age.
+        let is_newest = |at: usize| made.get(at + 1).is_none_or(|next| next.period != made[at].period);
+        let newest: Vec<&MadeDigest> =
+            made.iter().enumerate().filter(|(at, _)| is_newest(*at)).map(|(_, made)| made).collect();
+        let newest: Vec<&MadeDigest> = newest
+            .into_iter()
+            .filter(|last| made.iter().any(|one| one.period == last.period && one.why == Why::Due))
+            .collect();
+        news.hear(self, &newest).await?;
+        for last in newest {
+            // A summary of tomorrow was made when the clock was ahead.
+            let is_settled = self.now >= last.at + SETTLE || last.at > self.now;
+            if news.is_of(last) && is_settled && !self.goes_on(last).await? {
                 self.make(last.period, Why::Correction).await?;
+                news.forget(last);
             }
-            unchanged.insert(last.id.clone(), self.now);
         }
         Ok(())
     }

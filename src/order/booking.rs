@@ -53,9 +53,19 @@ pub struct BookedPdf {
     pub bytes: Option<u64>,
 }
 
+/// How far the VAT of a line may be from that of its rate: each item may be rounded by itself.
+const ROUNDING: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
+
 impl Booking {
     /// How the books count an order.
     pub fn new(key: OrderKey, order: &Order, pdf: BookedPdf) -> Self {
+        let rates = rates(order);
+        let sum = |amount: fn(&VatLine) -> Option<Money>| {
+            let mut amounts = rates.iter().map(amount);
+            let first = amounts.next()??;
+            amounts.try_fold(first, |sum, amount| sum.checked_add(amount?))
+        };
+        let (net, vat, gross) = (sum(|line| line.net), sum(|line| line.vat), sum(|line| line.gross));
         Self {
             order: key,
             date: order.dates.booked().civil().date(),
@@ -64,10 +74,11 @@ impl Booking {
             is_refund: order.refund(),
             till: order.cash_box_id.clone(),
             currency: order.currency,
-            rates: rates(order),
-            net: order.total_net,
-            vat: order.total_vat,
-            gross: order.total,
+            // What the till did not send follows from the rates, where these are known.
+            net: order.total_net.or(net),
+            vat: order.total_vat.or(vat),
+            gross: order.total.or(gross),
+            rates,
             paid: order.state == State::Paid,
             pdf,
             warnings: order.warnings.clone(),
@@ -99,15 +110,30 @@ fn rates(order: &Order) -> Vec<VatLine> {
     }
     let items = items_by_rate(order, sent);
     let mut rates: Vec<VatLine> = sent.iter().map(|line| completed(line, &items)).collect();
-    if let [only] = &mut rates[..] {
-        // One rate is the whole order.
-        *only = completed(
-            &VatLine { net: only.net.or(net), vat: only.vat.or(vat), gross: only.gross.or(gross), ..only.clone() },
-            &[],
-        );
+    if let [only] = &mut rates[..]
+        && let Some(whole) = whole_order(only, order)
+    {
+        *only = whole;
     }
     rates.sort_by_key(|line| line.rate);
     rates
+}
+
+/// The only line that was sent, completed with the order's totals: where no item has another rate and the VAT is that of
+/// the rate. A line that a till left out, of a deposit without VAT for instance, would be counted at the wrong rate.
+fn whole_order(line: &VatLine, order: &Order) -> Option<VatLine> {
+    let of_order = VatLine {
+        rate: line.rate,
+        net: line.net.or(order.total_net),
+        vat: line.vat.or(order.total_vat),
+        gross: line.gross.or(order.total),
+    };
+    let (rate, net, vat, gross) = (of_order.rate?, of_order.net?, of_order.vat?, of_order.gross?);
+    let items = order.items.as_deref().unwrap_or_default();
+    let is_alone = items.iter().all(|item| item.vat_rate.is_none_or(|other| other == rate));
+    let off = (net.value() * rate.value() / Decimal::ONE_HUNDRED - vat.value()).abs();
+    let rounding = ROUNDING * Decimal::from(items.len().max(4));
+    (is_alone && net.checked_add(vat) == Some(gross) && off <= rounding).then_some(of_order)
 }
 
 /// A line with the amount that follows from the two others. `gross` is what the order's lines say of each rate.
@@ -185,6 +211,22 @@ mod tests {
         assert_eq!(read(one), json!([line("20", Some("15.00"), "3.00", Some("18.00"))]), "one rate is the whole order");
         let none = json!({ "total": "18.00", "total_vat": "3.00" });
         assert_eq!(read(none), json!([{ "rate": null, "net": "15.00", "vat": "3.00", "gross": "18.00" }]));
+        let deposit = json!({ "vat": [line("20", None, "3.00", None)], "total": "28.00", "total_vat": "3.00" });
+        assert_eq!(read(deposit), json!([line("20", None, "3.00", None)]), "something was sold at another rate");
+        let itself = json!({ "vat": [line("20", None, "3.00", Some("18.00"))], "total": "28.00", "total_vat": "3.00" });
+        assert_eq!(
+            read(itself),
+            json!([line("20", Some("15.00"), "3.00", Some("18.00"))]),
+            "the line itself comes first"
+        );
+    }
+
+    #[test]
+    fn a_total_that_was_not_sent_is_that_of_the_rates() {
+        let vat = json!([line("10", Some("23.45"), "2.35", None), line("20", None, "3.00", Some("18.00"))]);
+        let booking = booking(json!({ "vat": vat }));
+        let totals = [booking.net, booking.vat, booking.gross].map(|amount| amount.map(|amount| amount.to_string()));
+        assert_eq!(totals, ["38.45", "5.35", "43.80"].map(|amount| Some(amount.to_owned())));
     }
 
     #[test]

@@ -191,6 +191,21 @@ fn plus(day: Date, span: Span) -> Date {
     day.saturating_add(span)
 }
 
+impl fmt::Display for Cadence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.time().strftime("%H:%M");
+        match self {
+            Self::Daily(_) => write!(f, "daily {at}"),
+            Self::Weekly(weekday, _) => {
+                let name = WEEKDAYS.iter().find(|(_, known)| known == weekday).map_or("", |(name, _)| name);
+                write!(f, "weekly {name} {at}")
+            }
+            Self::Monthly(day, _) => write!(f, "monthly {day} {at}"),
+            Self::Closing(_) => write!(f, "cashbox.closed {at}"),
+        }
+    }
+}
+
 impl FromStr for Cadence {
     type Err = CadenceError;
 
@@ -278,7 +293,9 @@ mod tests {
             "monthly 1 06:00",
             "monthly 30 18:00",
         ] {
+            let written = cadence;
             let cadence: Cadence = cadence.parse().expect("a cadence");
+            assert_eq!(cadence.to_string(), written);
             let mut day = jiff::civil::date(2026, 1, 1);
             for _ in 0..800 {
                 let period = cadence.period_of(day);

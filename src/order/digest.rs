@@ -49,6 +49,18 @@ pub enum Why {
     Limit,
 }
 
+impl Why {
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Correction => "correction",
+            Self::OnPurpose => "on_purpose",
+            Self::Limit => "limit",
+        }
+    }
+}
+
 /// The figures of a period.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
@@ -199,6 +211,8 @@ pub enum ChangeKind {
     Moved,
     /// Its PDF arrived.
     Pdf,
+    /// It is not wanted any more as it stands (`only`).
+    Unwanted,
 }
 
 /// A file that is made of the orders of a summary when the mail is sent.

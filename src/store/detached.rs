@@ -28,7 +28,7 @@ const HELD: &str = "SELECT sink, count(*) FROM delivery WHERE open = 1 GROUP BY 
 /// The same, and those for which summaries are made.
 const HELD_WITH_SUMMARIES: &str = "SELECT sink, sum(open) FROM (
         SELECT sink, 1 AS open FROM delivery WHERE open = 1
-        UNION ALL SELECT sink, 0 FROM sink_state WHERE digests_since IS NOT NULL)
+        UNION ALL SELECT sink, 0 FROM digest_plan)
     GROUP BY sink ORDER BY sink";
 
 /// A database file of ours, open for as long as it is looked at.
@@ -142,11 +142,10 @@ impl Detached {
         because: impl Fn(&SinkName, u64) -> String,
     ) -> Result<Vec<HeldBack>, StoreError> {
         // The copy of an older program knows of no summaries.
-        let has_summaries: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('sink_state') WHERE name = 'digests_since')",
-        )
-        .fetch_one(&mut self.conn)
-        .await?;
+        let has_summaries: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'digest_plan')")
+                .fetch_one(&mut self.conn)
+                .await?;
         let rows = sqlx::query(if has_summaries { HELD_WITH_SUMMARIES } else { HELD });
         let rows = rows.fetch_all(&mut self.conn).await?;
         let mut transaction = self.conn.begin_with("BEGIN IMMEDIATE").await?;

@@ -9,7 +9,7 @@ use super::{
     BookedFile, Changes, NewDelivery, NewEvent, Store, StoreError, StoredEvent, changes, from_json, micros, parse,
     timestamp,
 };
-use crate::order::{Booking, DeliveryId, EventId, OrderKey, Period, ShopId, SinkName};
+use crate::order::{Booking, DeliveryId, EventId, OrderKey, Period, ShopId, SinkName, Why};
 
 const A_DAY: Duration = Duration::from_hours(24);
 
@@ -26,8 +26,10 @@ pub struct MadeDigest {
     pub id: String,
     /// Its days.
     pub period: Period,
-    /// 0 for the one that was due; corrections and what was asked for have higher numbers.
-    pub number: u32,
+    /// Why it was made.
+    pub why: Why,
+    /// The newest event when its orders were read.
+    pub seen: i64,
     /// The event of its first part.
     pub event: EventId,
     /// When it was made.
@@ -45,10 +47,10 @@ pub struct NewDigest {
     pub shop: ShopId,
     /// Its days.
     pub period: Period,
-    /// Whether it is the one that is due: made once, whoever asks again.
-    pub is_due: bool,
-    /// Whether it tells what the sink was not told one by one, because of its limit.
-    pub tells_untold: bool,
+    /// Why it is made. One that is due is made once, whoever asks again.
+    pub why: Why,
+    /// The newest event when its orders were read.
+    pub seen: i64,
     /// How each order was counted.
     pub lines: Vec<Booking>,
     /// An event for each part, the first part's first.
@@ -57,6 +59,30 @@ pub struct NewDigest {
     pub deliveries: Vec<NewDelivery>,
     /// When.
     pub at: Timestamp,
+}
+
+/// The summaries of a shop for a sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DigestPlan {
+    /// The sink.
+    pub sink: SinkName,
+    /// The shop.
+    pub shop: ShopId,
+    /// When they are made, in words that change when it does.
+    pub cadence: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// An order that something happened to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedOrder {
+    /// The event.
+    pub seq: i64,
+    /// The day that the order counts for.
+    pub day: Date,
+    /// The summaries that counted it.
+    pub counted_in: Vec<String>,
 }
 
 /// An order as the files of a summary show it: as it was counted, with the names of today.
@@ -71,45 +97,70 @@ pub struct DigestLine {
 }
 
 impl Store {
-    /// The summaries of a shop's days for a sink whose last day is this one or later, oldest first.
+    /// The summaries of a shop's days for a sink whose last day is this one or later: by period, and of a period the oldest
+    /// first.
     ///
     /// # Errors
     /// What the database says.
     pub async fn digests(&self, sink: &SinkName, shop: &ShopId, since: Date) -> Result<Vec<MadeDigest>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, first_day, last_day, number, event_id, at FROM digest
-             WHERE sink = $1 AND shop = $2 AND last_day >= $3 ORDER BY first_day, last_day, number",
+            "SELECT id, first_day, last_day, why, event_id, at, seen FROM digest
+             WHERE sink = $1 AND shop = $2 AND last_day >= $3 ORDER BY first_day, last_day, seen, number",
         );
         let rows = rows.bind(sink.as_str()).bind(shop.as_str()).bind(since.to_string());
         rows.fetch_all(self.readers()).await?.iter().map(made).collect()
     }
 
-    /// Remembers since when summaries are made for these sinks, and forgets it of all others. Atomic.
+    /// Remembers since when each of these summaries is made, and forgets all others. One whose cadence changed, or that was
+    /// begun when the clock was ahead, begins now. Returns those that were forgotten. Atomic.
     ///
     /// # Errors
     /// When it is not on disk.
-    pub async fn begin_digests(&self, sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError> {
-        const BEGIN: &str = "UPDATE sink_state
-            SET digests_since = iif(sink IN (SELECT value FROM json_each($1)), coalesce(digests_since, $2), NULL)
-            WHERE digests_since IS NOT NULL OR sink IN (SELECT value FROM json_each($1))";
-        let sinks = serde_json::json!(sinks).to_string();
+    pub async fn begin_digests(&self, wanted: &[DigestPlan], now: Timestamp) -> Result<Vec<DigestPlan>, StoreError> {
+        let known = self.digest_plans().await?;
+        let is_same = |one: &DigestPlan, other: &DigestPlan| (&one.sink, &one.shop) == (&other.sink, &other.shop);
+        let gone: Vec<DigestPlan> =
+            known.iter().filter(|known| !wanted.iter().any(|one| is_same(one, known))).cloned().collect();
+        let is_well = |one: &&DigestPlan| {
+            known.iter().any(|known| is_same(one, known) && one.cadence == known.cadence && known.since <= now)
+        };
+        let fresh: Vec<DigestPlan> = wanted.iter().filter(|one| !is_well(one)).cloned().collect();
+        if gone.is_empty() && fresh.is_empty() {
+            return Ok(gone);
+        }
+        let changes = Arc::new((gone.clone(), fresh));
         self.write(move |conn| {
-            let sinks = sinks.clone();
-            Box::pin(async move { sqlx::query(BEGIN).bind(sinks).bind(micros(now)).execute(conn).await.map(drop) })
+            let changes = changes.clone();
+            Box::pin(async move { write_plans(conn, &changes.0, &changes.1, now).await })
         })
-        .await
+        .await?;
+        Ok(gone)
     }
 
-    /// Since when summaries are made for a sink.
+    /// The summaries that are made.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn digests_since(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError> {
-        let since: Option<Option<i64>> = sqlx::query_scalar("SELECT digests_since FROM sink_state WHERE sink = $1")
-            .bind(sink.as_str())
-            .fetch_optional(self.readers())
-            .await?;
-        since.flatten().map(timestamp).transpose()
+    pub async fn digest_plans(&self) -> Result<Vec<DigestPlan>, StoreError> {
+        let rows = sqlx::query("SELECT sink, shop, cadence, since FROM digest_plan ORDER BY sink, shop");
+        let plan = |row: &SqliteRow| {
+            Ok(DigestPlan {
+                sink: parse(row.try_get(0)?)?,
+                shop: parse(row.try_get(1)?)?,
+                cadence: row.try_get(2)?,
+                since: timestamp(row.try_get(3)?)?,
+            })
+        };
+        rows.fetch_all(self.readers()).await?.iter().map(plan).collect()
+    }
+
+    /// The newest event there is.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn newest_event(&self) -> Result<i64, StoreError> {
+        let newest = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM event");
+        Ok(newest.fetch_one(self.readers()).await?)
     }
 
     /// How a summary counted each order, by day and in order of arrival.
@@ -126,26 +177,33 @@ impl Store {
         rows.bind(digest).fetch_all(self.readers()).await?.iter().map(line).collect()
     }
 
-    /// Whether an order of these days, or of a summary of them, changed after `at`, or a PDF of one arrived.
+    /// What the events after one, up to another, are about: orders of a shop, and the summaries of a sink that counted them.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn changed_since(&self, shop: &ShopId, made: &MadeDigest, at: Timestamp) -> Result<bool, StoreError> {
-        let changed: i64 = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM customer_order o LEFT JOIN invoice i ON i.order_key = o.key
-                            WHERE o.shop = $1 AND o.booked_on BETWEEN $2 AND $3 AND o.test = 0
-                              AND (o.updated_at >= $5 OR i.stored_at >= $5))
-                 OR EXISTS (SELECT 1 FROM digest_line l CROSS JOIN customer_order o ON o.key = l.order_key
-                            WHERE l.digest = $4 AND o.updated_at >= $5)",
-        )
-        .bind(shop.as_str())
-        .bind(made.period.first.to_string())
-        .bind(made.period.last.to_string())
-        .bind(&made.id)
-        .bind(micros(at))
-        .fetch_one(self.readers())
-        .await?;
-        Ok(changed == 1)
+    pub async fn changes_between(
+        &self,
+        sink: &SinkName,
+        shop: &ShopId,
+        after: i64,
+        upto: i64,
+    ) -> Result<Vec<ChangedOrder>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT e.seq, o.booked_on,
+                    (SELECT json_group_array(DISTINCT l.digest) FROM digest_line l CROSS JOIN digest g ON g.id = l.digest
+                     WHERE l.order_key = e.order_key AND g.sink = $1)
+             FROM event e CROSS JOIN customer_order o ON o.key = e.order_key
+             WHERE e.seq > $3 AND e.seq <= $4 AND e.shop = $2 AND o.test = 0 AND o.booked_on IS NOT NULL ORDER BY e.seq",
+        );
+        let rows = rows.bind(sink.as_str()).bind(shop.as_str()).bind(after).bind(upto);
+        let changed = |row: &SqliteRow| {
+            Ok(ChangedOrder {
+                seq: row.try_get(0)?,
+                day: parse(row.try_get(1)?)?,
+                counted_in: from_json(row.try_get(2)?)?,
+            })
+        };
+        rows.fetch_all(self.readers()).await?.iter().map(changed).collect()
     }
 
     /// Until when the PDFs of these days are to be waited for; `None` where none is on its way.
@@ -249,21 +307,22 @@ impl Store {
         .await
     }
 
-    /// Lets a sink have single messages again. Atomic.
+    /// Lets a sink have single messages again, unless another limit was begun since. Atomic.
     ///
     /// # Errors
     /// When it is not on disk.
-    pub async fn end_limit(&self, sink: &SinkName) -> Result<(), StoreError> {
-        const END: &str = "UPDATE sink_state SET limited_since = NULL, limited_until = NULL WHERE sink = $1";
+    pub async fn end_limit(&self, sink: &SinkName, until: Timestamp) -> Result<(), StoreError> {
+        const END: &str = "UPDATE sink_state SET limited_since = NULL, limited_until = NULL
+            WHERE sink = $1 AND limited_until = $2";
         let sink = sink.to_string();
         self.write(move |conn| {
             let sink = sink.clone();
-            Box::pin(async move { sqlx::query(END).bind(sink).execute(conn).await.map(drop) })
+            Box::pin(async move { sqlx::query(END).bind(sink).bind(micros(until)).execute(conn).await.map(drop) })
         })
         .await
     }
 
-    /// How many messages about orders a sink was sent since a time, at most two days ago.
+    /// How many messages about orders a sink was sent since a time, of those enqueued in the week before it or later.
     ///
     /// # Errors
     /// What the database says.
@@ -272,8 +331,8 @@ impl Store {
             "SELECT count(*) FROM delivery
              WHERE id >= $2 AND sink = $1 AND first_attempt_at >= $3 AND order_key IS NOT NULL AND purpose <> 'alert'",
         );
-        // An id begins with the millisecond in which the delivery was enqueued.
-        let earliest = format!("dlv_{:012x}", (since - 2 * A_DAY).as_millisecond().max(0));
+        // An id begins with the millisecond in which the delivery was enqueued; what waited for longer is not counted.
+        let earliest = format!("dlv_{:012x}", (since - 8 * A_DAY).as_millisecond().max(0));
         Ok(sent.bind(sink.as_str()).bind(earliest).bind(micros(since)).fetch_one(self.readers()).await?)
     }
 
@@ -281,13 +340,14 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn untold(&self, sink: &SinkName, since: Timestamp) -> Result<Vec<OrderKey>, StoreError> {
+    pub async fn untold(&self, sink: &SinkName) -> Result<Vec<OrderKey>, StoreError> {
         let untold = sqlx::query_scalar(
-            "SELECT DISTINCT order_key FROM delivery
-             WHERE id >= $2 AND sink = $1 AND skipped_because = $3 AND order_key IS NOT NULL",
+            "SELECT DISTINCT d.order_key FROM delivery d
+             WHERE d.sink = $1 AND d.skipped_because = 'limit' AND d.order_key IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM delivery t
+                               WHERE t.order_key = d.order_key AND t.sink = d.sink AND t.status = 'delivered')",
         );
-        let earliest = format!("dlv_{:012x}", (since - 30 * A_DAY).as_millisecond().max(0));
-        let keys: Vec<String> = untold.bind(sink.as_str()).bind(earliest).bind(LIMIT).fetch_all(self.readers()).await?;
+        let keys: Vec<String> = untold.bind(sink.as_str()).fetch_all(self.readers()).await?;
         keys.iter().map(|key| parse(key)).collect()
     }
 
@@ -305,13 +365,35 @@ impl Store {
     }
 }
 
+async fn write_plans(
+    conn: &mut SqliteConnection,
+    gone: &[DigestPlan],
+    fresh: &[DigestPlan],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    for plan in gone {
+        let forget = sqlx::query("DELETE FROM digest_plan WHERE sink = $1 AND shop = $2");
+        forget.bind(plan.sink.as_str()).bind(plan.shop.as_str()).execute(&mut *conn).await?;
+    }
+    for plan in fresh {
+        sqlx::query("INSERT OR REPLACE INTO digest_plan (sink, shop, cadence, since) VALUES ($1, $2, $3, $4)")
+            .bind(plan.sink.as_str())
+            .bind(plan.shop.as_str())
+            .bind(&plan.cadence)
+            .bind(micros(now))
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
 async fn make(conn: &mut SqliteConnection, new: &NewDigest) -> Result<bool, StoreError> {
     let Some(first) = new.events.first() else { return Ok(false) };
     let made = sqlx::query(
-        "INSERT INTO digest (id, sink, shop, first_day, last_day, number, event_id, at)
+        "INSERT INTO digest (id, sink, shop, first_day, last_day, number, why, event_id, at, seen)
          SELECT $1, $2, $3, $4, $5,
-                iif($6, 0, (SELECT coalesce(max(number), 0) + 1 FROM digest
-                            WHERE sink = $2 AND shop = $3 AND first_day = $4 AND last_day = $5)), $7, $8
+                iif($6 = 'due', 0, (SELECT coalesce(max(number), 0) + 1 FROM digest
+                                    WHERE sink = $2 AND shop = $3 AND first_day = $4 AND last_day = $5)), $6, $7, $8, $9
          WHERE true ON CONFLICT (sink, shop, first_day, last_day, number) DO NOTHING",
     )
     .bind(&new.id)
@@ -319,24 +401,25 @@ async fn make(conn: &mut SqliteConnection, new: &NewDigest) -> Result<bool, Stor
     .bind(new.shop.as_str())
     .bind(new.period.first.to_string())
     .bind(new.period.last.to_string())
-    .bind(new.is_due)
+    .bind(new.why.as_str())
     .bind(first.id.to_string())
     .bind(micros(new.at))
+    .bind(new.seen)
     .execute(&mut *conn)
     .await?;
     if made.rows_affected() == 0 {
         return Ok(false);
     }
-    for booking in &new.lines {
-        let json = serde_json::to_string(booking).map_err(|error| super::corrupt(&error))?;
-        sqlx::query("INSERT INTO digest_line (digest, order_key, booking) VALUES ($1, $2, $3)")
-            .bind(&new.id)
-            .bind(booking.order.to_string())
-            .bind(json)
-            .execute(&mut *conn)
-            .await?;
-    }
-    if new.tells_untold {
+    // One statement: calls of the till wait for this commit.
+    let lines = serde_json::to_string(&new.lines).map_err(|error| super::corrupt(&error))?;
+    sqlx::query(
+        "INSERT INTO digest_line (digest, order_key, booking) SELECT $1, value ->> '$.order', value FROM json_each($2)",
+    )
+    .bind(&new.id)
+    .bind(lines)
+    .execute(&mut *conn)
+    .await?;
+    if new.why == Why::Limit {
         let orders: Vec<_> = new.lines.iter().map(|booking| booking.order).collect();
         sqlx::query(
             "UPDATE delivery SET skipped_because = $3, version = version + 1
@@ -358,7 +441,8 @@ fn made(row: &SqliteRow) -> Result<MadeDigest, StoreError> {
     Ok(MadeDigest {
         id: row.try_get(0)?,
         period: Period { first: parse(row.try_get(1)?)?, last: parse(row.try_get(2)?)? },
-        number: row.try_get(3)?,
+        why: from_json(&format!("\"{}\"", row.try_get::<&str, _>(3)?))?,
+        seen: row.try_get(6)?,
         event: parse(row.try_get(4)?)?,
         at: timestamp(row.try_get(5)?)?,
     })

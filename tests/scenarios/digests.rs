@@ -12,7 +12,7 @@ use tillhook::{
 use crate::{
     far::smtp::{Act, At, Script},
     harness::{
-        App, form, name, paris,
+        App, form, paris,
         program::{Program, eventually},
     },
 };
@@ -216,6 +216,58 @@ async fn a_day_ends_when_the_till_closes_and_its_total_stands_beside_ours() {
 }
 
 #[tokio::test]
+async fn another_cadence_tells_no_day_twice_and_leaves_none_out() {
+    let mut app = App::start(DAILY).await;
+    app.sell(Phase::Validated).await;
+    app.advance(6 * AN_HOUR).await;
+    assert!(mail(&app, 1).await.subject.starts_with("Ventes du 21/11/2026 – "));
+    app.reconfigure(&DAILY.replace("daily 20:00", "weekly mon 07:00")).await;
+    app.advance(13 * AN_HOUR).await;
+    app.sell(Phase::Validated).await;
+    app.advance(22 * AN_HOUR + Duration::from_mins(2)).await;
+    let rest = mail(&app, 2).await;
+    assert!(rest.subject.starts_with("Ventes du 22/11/2026 – "), "{}", rest.subject);
+    assert!(text(&rest).contains("1 vente"));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_sold_after_the_clock_was_ahead_is_told_all_the_same() {
+    let mut app = App::start(DAILY).await;
+    app.until("it has begun", async || !app.store().digest_plans().await.expect("plans").is_empty()).await;
+    app.clock.set("2026-11-24T20:00:00Z".parse().expect("a time"));
+    app.until("four empty days", async || app.statuses("accountant").await.len() == 4).await;
+    // A clock in a test does not let anybody sleep on when it is set back.
+    app.halt().await;
+    app.clock.set("2026-11-21T13:00:00Z".parse().expect("a time"));
+    app.boot().await;
+    let order = app.sell(Phase::Validated).await;
+    app.advance(11 * AN_HOUR).await;
+    app.advance(Duration::from_mins(2)).await;
+    let told = mail(&app, 1).await;
+    assert!(told.subject.starts_with("Correction – Ventes du 21/11/2026 – "), "{}", told.subject);
+    assert!(text(&told).contains(&format!("{}\u{a0}: arrivée depuis", order.order_id)));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_till_that_closes_after_the_summary_is_told_in_the_next() {
+    let app = App::start(DAILY).await;
+    let order = app.sell(Phase::Validated).await;
+    app.announce_and_settle(&order, Phase::Terminated).await;
+    app.advance(6 * AN_HOUR).await;
+    assert!(!text(&mail(&app, 1).await).contains("Clôtures de caisse"));
+    let total = order.total().to_string();
+    let closed = [("opened", "2026-11-21 08:00:00"), ("closed", "2026-11-21 20:15:00"), ("Total", &total)];
+    app.say(&[&[("type", "cashBox_close")], &closed[..]].concat()).await;
+    app.advance(24 * AN_HOUR).await;
+    let next = mail(&app, 2).await;
+    assert!(next.subject.starts_with("Ventes du 22/11/2026 – "), "{}", next.subject);
+    assert!(text(&next).contains("aucun écart"), "{}", text(&next));
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn above_its_limit_a_sink_gets_the_rest_of_the_day_in_one_summary_and_says_so() {
     let app = App::start(
         "[sink.accountant]\nMAIL\non = [\"order.validated\"]\nattach = [\"invoice\"]\nlimit = { per_hour = 2 }\n",
@@ -244,7 +296,7 @@ async fn above_its_limit_a_sink_gets_the_rest_of_the_day_in_one_summary_and_says
     app.finish().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_pdfs_than_a_mail_takes_come_in_several_in_one_thread_and_test_orders_in_none() {
     let sinks = DAILY.replace("\"vat.csv\", \"invoices.csv\", \"invoices.xlsx\", ", "\"vat.csv\", ");
     let app = App::start(&sinks).await;
@@ -276,7 +328,7 @@ fn tillhook(app: &App, words: &[&str]) -> std::process::Output {
     command.args(words).output().expect("the program")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_summary_can_be_looked_at_before_it_is_due() {
     let app = App::start(DAILY).await;
     let order = app.sell(Phase::Validated).await;
@@ -290,12 +342,12 @@ async fn a_summary_can_be_looked_at_before_it_is_due() {
     app.finish().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_restore_no_summary_is_sent_unasked_for_it_may_have_been_since() {
     let mut app = App::start(DAILY).await;
     app.sell(Phase::Validated).await;
     app.until("the summaries are begun", async || {
-        app.store().digests_since(&name("accountant")).await.expect("the database answers").is_some()
+        !app.store().digest_plans().await.expect("the database answers").is_empty()
     })
     .await;
     let made = tillhook(&app, &["backup", "before.tar.gz"]);

@@ -53,7 +53,7 @@ pub fn digest_text(digest: &Digest, locale: Locale) -> DigestText {
         total: words.with_vat(gross),
         counts: words.counts(sales, refunds),
         notes: words.notes(),
-        columns: pick(locale, ["TVA", "HT", "TVA", "TTC"], ["VAT", "Net", "VAT", "Gross"]),
+        columns: pick(locale, ["Taux", "HT", "TVA", "TTC"], ["Rate", "Net", "VAT", "Gross"]),
         rows: words.rows(),
         sections: words.sections(),
     }
@@ -207,7 +207,7 @@ impl Words<'_> {
         let range = self.say(format!("De {first} à {last}"), format!("From {first} to {last}"));
         let whole = match (self.digest.why, figures.holes.is_empty()) {
             (Why::Limit, _) => String::new(),
-            (_, true) => self.say(", aucun numéro ne manque", ", no number is missing"),
+            (_, true) => self.say(", aucun numéro ne manque entre eux", ", no number between them is missing"),
             (_, false) => {
                 let count: u64 = figures.holes.iter().map(|hole| hole.count).sum();
                 self.say(format!(", manquants\u{a0}: {count}"), format!(", missing: {count}"))
@@ -236,6 +236,10 @@ impl Words<'_> {
                     format!("{number}: now counts for {day}"),
                 )
             }
+            ChangeKind::Unwanted => self.say(
+                format!("{number}\u{a0}: ne fait plus partie de cet envoi"),
+                format!("{number}: no longer part of this"),
+            ),
             ChangeKind::Pdf => {
                 self.say(format!("{number}\u{a0}: son PDF est arrivé"), format!("{number}: its PDF has arrived"))
             }
