@@ -180,14 +180,14 @@ async fn a_test_says_that_the_password_is_wrong_and_a_right_one_gets_through() {
     assert!(said.contains("fix: check `smtp.username`") && !said.contains("a-slip-of-the-pen"), "{said}");
 
     let scene = Scene::set(Begins::AfterStartTls, "LOGIN", "password-of-the-tests").await;
-    for (sink, expected) in [("books", "sent       nothing"), ("accountant", "the far side took it (250: 2.0.0 kept)")]
-    {
+    for sink in ["books", "accountant"] {
         let tried = scene.program.output(&format!("sinks test {sink}")).await;
         let said = String::from_utf8_lossy(&tried.stdout).into_owned();
         assert_eq!(tried.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&tried.stderr));
-        assert!(said.contains("encrypted, and takes the password") && said.contains(expected), "{said}");
+        let expected = ["encrypted, and takes the password", "the far side took it (250: 2.0.0 kept)"];
+        assert!(expected.iter().all(|words| said.contains(words)), "{said}");
     }
-    let mails = scene.server.mails(1).await;
+    let mails = scene.server.mails(2).await;
     assert!(
         mails[0].read["headers"]["subject"].as_str().is_some_and(|subject| subject.starts_with("[TEST]")),
         "{mails:?}"
