@@ -47,3 +47,8 @@ CREATE TABLE digest_plan (
 ALTER TABLE sink_state ADD COLUMN limited_since INTEGER;
 ALTER TABLE sink_state ADD COLUMN limited_until INTEGER;
 CREATE INDEX delivery_untold ON delivery (sink) WHERE skipped_because = 'limit';
+
+-- Its one row is there from the first row that an erasure empties until the file is rewritten without it.
+CREATE TABLE erasure_under_way (
+    id INTEGER PRIMARY KEY CHECK (id = 1)
+) STRICT;

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     order::{Person, ShopId},
-    store::is_served,
-    upkeep::{Erasure, Found},
+    store::{StoreError, is_served},
+    upkeep::{EraseError, Erasure, Found},
 };
 
 /// The largest database that is rewritten beside a running service, in bytes: the till waits meanwhile, and a call that is
@@ -139,7 +139,13 @@ fn not_in_the_way(wanted: &Erase, desk: &Desk) -> anyhow::Result<()> {
 async fn compact(erasure: &Erasure) -> anyhow::Result<()> {
     erasure.compact().await.map_err(|error| {
         let what = format!("the rows are erased, but the file is not rewritten yet: {error}");
-        Stop::with_fix(Exit::Failed, what, "free as much space as the database takes, and run the same command again")
+        let fix = match error {
+            EraseError::Store(StoreError::Full) => {
+                "free as much space as the database takes, and run the same command again"
+            }
+            _ => "run the same command again when no backup and no other command is at work",
+        };
+        Stop::with_fix(Exit::Failed, what, fix)
     })
 }
 

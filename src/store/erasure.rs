@@ -163,6 +163,7 @@ impl Store {
         self.write_alone(move |conn| {
             let (orders, traces) = (orders.clone(), traces.clone());
             Box::pin(async move {
+                begin(conn).await?;
                 for (order, filename) in orders.iter() {
                     erase_order(conn, *order, filename.as_deref(), &traces).await?;
                 }
@@ -184,9 +185,10 @@ impl Store {
         let receipts = serde_json::json!(receipts).to_string();
         self.write_alone(move |conn| {
             let receipts = receipts.clone();
-            Box::pin(
-                async move { sqlx::query(ERASE).bind(receipts).bind(super::micros(now)).execute(conn).await.map(drop) },
-            )
+            Box::pin(async move {
+                begin(conn).await?;
+                sqlx::query(ERASE).bind(receipts).bind(super::micros(now)).execute(conn).await.map(drop)
+            })
         })
         .await
     }
@@ -200,6 +202,7 @@ impl Store {
         self.write_alone(move |conn| {
             let events = events.clone();
             Box::pin(async move {
+                begin(conn).await?;
                 for (seq, data) in events.iter() {
                     for change in [
                         "UPDATE event SET data = $2 WHERE seq = $1",
@@ -255,9 +258,8 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn erasure_is_unfinished(&self) -> Result<bool, StoreError> {
-        let unfinished: i64 = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM customer_order WHERE erased = 1)")
-            .fetch_one(self.readers())
-            .await?;
+        let unfinished: i64 =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM erasure_under_way)").fetch_one(self.readers()).await?;
         Ok(unfinished == 1)
     }
 
@@ -268,11 +270,17 @@ impl Store {
     pub async fn erasure_finished(&self) -> Result<(), StoreError> {
         self.write_alone(|conn| {
             Box::pin(async move {
-                sqlx::query("UPDATE customer_order SET erased = 2 WHERE erased = 1").execute(conn).await.map(drop)
+                sqlx::query("UPDATE customer_order SET erased = 2 WHERE erased = 1").execute(&mut *conn).await?;
+                sqlx::query("DELETE FROM erasure_under_way").execute(conn).await.map(drop)
             })
         })
         .await
     }
+}
+
+/// Remembers that the file has to be rewritten.
+async fn begin(conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT OR IGNORE INTO erasure_under_way VALUES (1)").execute(conn).await.map(drop)
 }
 
 async fn erase_order(

@@ -33,6 +33,7 @@ const SAMPLES: &[(i64, &str)] = &[
 ),
 (2, "INSERT INTO digest VALUES ('dig_1', 'accountant', 'dupont', '2026-11-21', '2026-11-21', 0, 'due', 'evt_1', 1, 1);
      INSERT INTO digest_plan VALUES ('accountant', 'dupont', 'daily', 1);
+     INSERT INTO erasure_under_way VALUES (1);
      INSERT INTO digest_line VALUES ('dig_1', 'ord_1', '{}');"),
 ];
 
