@@ -1,10 +1,10 @@
-//! Orders as the books count them, by the day they count for.
+//! Orders as the books count them, by the day they count for, and the closings of tills.
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{Store, StoreError, from_json, parse, view::invoice_status};
-use crate::order::{BookedPdf, Booking, InvoiceStatus, Order, OrderKey, ShopId};
+use super::{Store, StoreError, StoredEvent, from_json, parse, view::invoice_status};
+use crate::order::{BookedPdf, Booking, InvoiceStatus, Order, OrderKey, Period, ShopId};
 
 /// An order in the books, with what names its customer.
 #[derive(Clone, Debug)]
@@ -75,6 +75,39 @@ impl Store {
         );
         let days = days.bind(shop.as_str()).bind(first.to_string()).bind(last.to_string());
         days.fetch_all(self.readers()).await?.iter().map(|day| parse(day)).collect()
+    }
+
+    /// The accounting numbers of a shop's orders of these days.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn numbers_of(&self, shop: &ShopId, period: Period) -> Result<Vec<String>, StoreError> {
+        let numbers = sqlx::query_scalar(
+            "SELECT order_id FROM customer_order
+             WHERE shop = $1 AND booked_on BETWEEN $2 AND $3 AND test = 0 AND order_id IS NOT NULL",
+        );
+        let numbers = numbers.bind(shop.as_str()).bind(period.first.to_string()).bind(period.last.to_string());
+        Ok(numbers.fetch_all(self.readers()).await?)
+    }
+
+    /// The openings and closings of a shop's tills that were recorded from one time up to another, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn cash_box_events(
+        &self,
+        shop: &ShopId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
+             WHERE id >= $2 AND id < $3 AND shop = $1 AND type IN ('cashbox.opened', 'cashbox.closed') ORDER BY seq",
+        );
+        // An id begins with its millisecond.
+        let id = |at: Timestamp, more: i64| format!("evt_{:012x}", at.as_millisecond().max(0) + more);
+        let rows = rows.bind(shop.as_str()).bind(id(from, 0)).bind(id(to, 1)).fetch_all(self.readers()).await?;
+        rows.iter().map(|row| super::reading::event(row, 0)).collect()
     }
 
     /// Of these order numbers of a shop those that are with us, whatever their day.

@@ -1,23 +1,14 @@
 //! Summaries that were made: of which days, for which sink, and how each order was counted.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jiff::{Timestamp, civil::Date};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    BookedFile, Changes, NewDelivery, NewEvent, Store, StoreError, StoredEvent, changes, from_json, micros, parse,
-    timestamp,
+    BookedFile, Changes, NewDelivery, NewEvent, Store, StoreError, changes, from_json, micros, parse, timestamp,
 };
-use crate::order::{Booking, DeliveryId, EventId, OrderKey, Period, ShopId, SinkName, Why};
-
-const A_DAY: Duration = Duration::from_hours(24);
-
-/// Why a delivery was skipped: its sink has had as many messages as it is to have.
-pub const LIMIT: &str = "limit";
-
-/// The same, once a summary told of it.
-const TOLD_IN_SUMMARY: &str = "limit, told in a summary";
+use crate::order::{Booking, DeliveryId, EventId, Period, ShopId, SinkName, Why};
 
 /// A summary that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,26 +214,6 @@ impl Store {
         until.map(timestamp).transpose()
     }
 
-    /// The openings and closings of a shop's tills that were recorded from one time up to another, oldest first.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn cash_box_events(
-        &self,
-        shop: &ShopId,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
-             WHERE id >= $2 AND id < $3 AND shop = $1 AND type IN ('cashbox.opened', 'cashbox.closed') ORDER BY seq",
-        );
-        // An id begins with its millisecond.
-        let id = |at: Timestamp, more: i64| format!("evt_{:012x}", at.as_millisecond().max(0) + more);
-        let rows = rows.bind(shop.as_str()).bind(id(from, 0)).bind(id(to, 1)).fetch_all(self.readers()).await?;
-        rows.iter().map(|row| super::reading::event(row, 0)).collect()
-    }
-
     /// The delivery that told a sink of this event about no order.
     ///
     /// # Errors
@@ -255,100 +226,6 @@ impl Store {
                 .fetch_optional(self.readers())
                 .await?;
         id.as_deref().map(parse).transpose()
-    }
-
-    /// The accounting numbers of a shop's orders of these days.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn numbers_of(&self, shop: &ShopId, period: Period) -> Result<Vec<String>, StoreError> {
-        let numbers = sqlx::query_scalar(
-            "SELECT order_id FROM customer_order
-             WHERE shop = $1 AND booked_on BETWEEN $2 AND $3 AND test = 0 AND order_id IS NOT NULL",
-        );
-        let numbers = numbers.bind(shop.as_str()).bind(period.first.to_string()).bind(period.last.to_string());
-        Ok(numbers.fetch_all(self.readers()).await?)
-    }
-
-    /// From when until when a sink gets no single messages.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn limited(&self, sink: &SinkName) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
-        let row: Option<(Option<i64>, Option<i64>)> =
-            sqlx::query_as("SELECT limited_since, limited_until FROM sink_state WHERE sink = $1")
-                .bind(sink.as_str())
-                .fetch_optional(self.readers())
-                .await?;
-        let both = row.and_then(|(since, until)| since.zip(until));
-        both.map(|(since, until)| Ok((timestamp(since)?, timestamp(until)?))).transpose()
-    }
-
-    /// Lets a sink have no single messages from one time until another, and tells of it. Atomic.
-    ///
-    /// # Errors
-    /// When it is not on disk.
-    pub async fn limit_sink(
-        &self,
-        sink: &SinkName,
-        (since, until): (Timestamp, Timestamp),
-        alert: impl Fn() -> Changes + Send + Sync + 'static,
-    ) -> Result<(), StoreError> {
-        const LIMIT: &str = "UPDATE sink_state SET limited_since = $2, limited_until = $3 WHERE sink = $1";
-        let (sink, alert) = (sink.to_string(), Arc::new(alert));
-        self.write(move |conn| {
-            let (sink, alert) = (sink.clone(), alert.clone());
-            Box::pin(async move {
-                let limit = sqlx::query(LIMIT).bind(sink).bind(micros(since)).bind(micros(until));
-                limit.execute(&mut *conn).await?;
-                changes::apply(conn, alert()).await
-            })
-        })
-        .await
-    }
-
-    /// Lets a sink have single messages again, unless another limit was begun since. Atomic.
-    ///
-    /// # Errors
-    /// When it is not on disk.
-    pub async fn end_limit(&self, sink: &SinkName, until: Timestamp) -> Result<(), StoreError> {
-        const END: &str = "UPDATE sink_state SET limited_since = NULL, limited_until = NULL
-            WHERE sink = $1 AND limited_until = $2";
-        let sink = sink.to_string();
-        self.write(move |conn| {
-            let sink = sink.clone();
-            Box::pin(async move { sqlx::query(END).bind(sink).bind(micros(until)).execute(conn).await.map(drop) })
-        })
-        .await
-    }
-
-    /// How many messages about orders a sink was sent since a time, of those enqueued in the week before it or later.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn sent_since(&self, sink: &SinkName, since: Timestamp) -> Result<u32, StoreError> {
-        let sent = sqlx::query_scalar(
-            "SELECT count(*) FROM delivery
-             WHERE id >= $2 AND sink = $1 AND first_attempt_at >= $3 AND order_key IS NOT NULL AND purpose <> 'alert'",
-        );
-        // An id begins with the millisecond in which the delivery was enqueued; what waited for longer is not counted.
-        let earliest = format!("dlv_{:012x}", (since - 8 * A_DAY).as_millisecond().max(0));
-        Ok(sent.bind(sink.as_str()).bind(earliest).bind(micros(since)).fetch_one(self.readers()).await?)
-    }
-
-    /// The orders of which a sink was told in no message, because of its limit.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn untold(&self, sink: &SinkName) -> Result<Vec<OrderKey>, StoreError> {
-        let untold = sqlx::query_scalar(
-            "SELECT DISTINCT d.order_key FROM delivery d
-             WHERE d.sink = $1 AND d.skipped_because = 'limit' AND d.order_key IS NOT NULL
-               AND NOT EXISTS (SELECT 1 FROM delivery t
-                               WHERE t.order_key = d.order_key AND t.sink = d.sink AND t.status = 'delivered')",
-        );
-        let keys: Vec<String> = untold.bind(sink.as_str()).fetch_all(self.readers()).await?;
-        keys.iter().map(|key| parse(key)).collect()
     }
 
     /// Writes a summary down and enqueues it. Returns whether it did: one that is due is made once. Atomic.
@@ -420,17 +297,7 @@ async fn make(conn: &mut SqliteConnection, new: &NewDigest) -> Result<bool, Stor
     .execute(&mut *conn)
     .await?;
     if new.why == Why::Limit {
-        let orders: Vec<_> = new.lines.iter().map(|booking| booking.order).collect();
-        sqlx::query(
-            "UPDATE delivery SET skipped_because = $3, version = version + 1
-             WHERE order_key IN (SELECT value FROM json_each($2)) AND sink = $1 AND skipped_because = $4",
-        )
-        .bind(new.sink.as_str())
-        .bind(serde_json::json!(orders).to_string())
-        .bind(TOLD_IN_SUMMARY)
-        .bind(LIMIT)
-        .execute(&mut *conn)
-        .await?;
+        super::limits::told(conn, new).await?;
     }
     let (events, deliveries) = (new.events.clone(), new.deliveries.clone());
     changes::apply(conn, Changes { events, deliveries, ..Changes::default() }).await?;

@@ -2,7 +2,8 @@
 //!
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
-//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks, invoices, what people list
+//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks and their limits, invoices, the books and
+//! the summaries of them (`books.rs`, `digests.rs`), what people list
 //! (`listing.rs`) or mean (`finding.rs`), and what goes (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and
 //! `swap.rs` are about whole files: migrations, copies, and putting a copy in the database's place; `space.rs` is about the disk below.
 //!
@@ -18,6 +19,7 @@ mod erasure;
 mod finding;
 mod intake;
 mod invoices;
+mod limits;
 mod listing;
 mod outbox;
 mod quarantine;
@@ -42,11 +44,12 @@ pub use books::{Booked, BookedFile};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw, SavedOrder};
 pub use connect::{Access, DATABASE, OpenError, is_served};
 pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
-pub use digests::{ChangedOrder, DigestLine, DigestPlan, LIMIT, MadeDigest, NewDigest};
+pub use digests::{ChangedOrder, DigestLine, DigestPlan, MadeDigest, NewDigest};
 pub use erasure::{CustomerLine, ErasedRows, KeptBody};
 pub use finding::Called;
 pub use intake::{Intake, Keys, Numbered};
 pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
+pub use limits::LIMIT;
 pub use listing::{
     DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, QuarantineLine, ReceiptOutcome, SinkLine,
 };
