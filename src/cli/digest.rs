@@ -9,7 +9,7 @@ use super::{Exit, Stop, desk::Desk, find};
 use crate::{
     app::assemble,
     digest::{Maker, Plan},
-    order::{Period, SinkName, Why},
+    order::{Period, SinkName, Why, day_of},
 };
 
 /// The commands.
@@ -62,6 +62,11 @@ pub async fn run(command: &Digest, desk: &Desk, out: &mut dyn Write) -> anyhow::
     let shop = wanted.shop.as_deref().map(|name| find::shop(&desk.config, name)).transpose()?;
     let plan = plan(desk, &sink)?;
     let period = period(&plan, wanted.day);
+    let today = day_of(desk.now(), &desk.zone(wanted.shop.as_deref()));
+    if period.first > today {
+        let what = format!("{period} is yet to come");
+        return Err(Stop::with_fix(Exit::Usage, what, "name a day with `--day` that has begun"));
+    }
     let admitted = desk.config.shops.values().filter(|one| plan.rule.admits(Some(&one.shop.id)));
     let mut made = 0;
     for one in admitted.filter(|one| shop.as_ref().is_none_or(|id| *id == one.shop.id)) {
