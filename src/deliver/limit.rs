@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, ToSpan as _, civil::Time, tz::TimeZone};
+use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use serde_json::json;
 
 use super::{Lane, Outbox};
 use crate::{
-    order::EventType,
+    order::{EventType, day_of, midnight},
     record::Alert,
     sink::{Limit, Purpose},
     store::{Candidate, LIMIT, Started, StoreError},
@@ -71,7 +71,7 @@ fn zone(outbox: &Outbox, candidate: &Candidate) -> Option<TimeZone> {
 /// How many more messages the sink may have now.
 async fn room(outbox: &Outbox, lane: &Lane, limit: Limit, zone: &TimeZone, now: Timestamp) -> Result<u32, StoreError> {
     let mut room = u32::MAX;
-    for (most, since) in [(limit.per_hour, now - AN_HOUR), (limit.per_day, midnight(zone, now, 0))] {
+    for (most, since) in [(limit.per_hour, now - AN_HOUR), (limit.per_day, midnight(day_of(now, zone), zone))] {
         if let Some(most) = most {
             let sent = outbox.store.sent_since(&lane.name, since).await?;
             room = room.min(most.saturating_sub(sent));
@@ -82,7 +82,7 @@ async fn room(outbox: &Outbox, lane: &Lane, limit: Limit, zone: &TimeZone, now: 
 
 /// Begins the time of summaries, until the day is over, and says so.
 async fn begin(outbox: &Outbox, lane: &Lane, limit: Limit, zone: &TimeZone, now: Timestamp) -> Result<(), StoreError> {
-    let until = midnight(zone, now, 1);
+    let until = midnight(day_of(now, zone).saturating_add(1.day()), zone);
     let most = |most: Option<u32>, per: &str| most.map(|most| format!("{most}/{per}"));
     let limit = [most(limit.per_hour, "h"), most(limit.per_day, "24 h")].into_iter().flatten().collect::<Vec<_>>();
     let facts = json!({
@@ -102,10 +102,4 @@ async fn begin(outbox: &Outbox, lane: &Lane, limit: Limit, zone: &TimeZone, now:
     outbox.store.limit_sink(&lane.name, (now, until), move || alert.clone().into_changes(&policy, now)).await?;
     tracing::warn!(sink.name = %lane.name, "as many messages as it is to have; the rest of the day comes in one summary");
     Ok(())
-}
-
-/// The midnight on the shop's wall that the day began with, or one some days later.
-fn midnight(zone: &TimeZone, now: Timestamp, days: i64) -> Timestamp {
-    let day = zone.to_datetime(now).date().saturating_add(days.days());
-    zone.to_ambiguous_timestamp(day.to_datetime(Time::midnight())).compatible().unwrap_or(now)
 }

@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use jiff::{
-    Timestamp, ToSpan as _,
-    civil::{Date, Time},
-};
+use jiff::{Timestamp, ToSpan as _, civil::Date};
 
 use super::{
     Line, Plan,
@@ -16,7 +13,7 @@ use crate::{
     invoice,
     order::{
         Booking, Change, ChangeKind, Closing, Csv, DeliveryId, Digest, EventData, EventId, EventType, Hole,
-        InvoiceStatus, LeftOut, Locale, MadeFile, OrderKey, OrderNumber, Period, ReportFile, Shop, Why, holes,
+        InvoiceStatus, LeftOut, MadeFile, OrderKey, OrderNumber, Period, ReportFile, Shop, Why, holes, midnight,
     },
     route,
     sink::Purpose,
@@ -211,8 +208,7 @@ impl Maker<'_> {
             Why::Due => self.last_due(period).await?,
             _ => None,
         };
-        let midnight = zone.to_ambiguous_timestamp(period.first.to_datetime(Time::midnight())).compatible();
-        let from = last.as_ref().map_or(midnight.unwrap_or(Timestamp::MIN), |last| last.at);
+        let from = last.as_ref().map_or_else(|| midnight(period.first, zone), |last| last.at);
         let heard = self.store.cash_box_events(&self.shop.id, from, self.now).await?;
         let is_told = |event: &StoredEvent| last.as_ref().is_none_or(|last| event.seq > last.seen);
         let heard = heard.iter().filter(|event| is_told(event)).filter_map(Heard::new);
@@ -294,10 +290,7 @@ impl Maker<'_> {
     }
 
     fn csv(&self) -> Csv {
-        self.plan.csv.unwrap_or(match self.shop.locale {
-            Locale::Fr => Csv::Fr,
-            Locale::En => Csv::Iso,
-        })
+        self.plan.csv.unwrap_or(self.shop.locale.into())
     }
 
     /// `20261121_Boulangerie-Dupont_vat.csv`

@@ -211,12 +211,9 @@ impl Turn<'_> {
         let made: Vec<MadeDigest> = made.into_iter().filter(|made| made.why != Why::Limit).collect();
         // The newest one of each period counts; the list is by period and age.
         let is_newest = |at: usize| made.get(at + 1).is_none_or(|next| next.period != made[at].period);
-        let newest: Vec<&MadeDigest> =
-            made.iter().enumerate().filter(|(at, _)| is_newest(*at)).map(|(_, made)| made).collect();
-        let newest: Vec<&MadeDigest> = newest
-            .into_iter()
-            .filter(|last| made.iter().any(|one| one.period == last.period && one.why == Why::Due))
-            .collect();
+        let was_due = |last: &MadeDigest| made.iter().any(|one| one.period == last.period && one.why == Why::Due);
+        let newest = made.iter().enumerate().filter(|(at, last)| is_newest(*at) && was_due(last));
+        let newest: Vec<&MadeDigest> = newest.map(|(_, last)| last).collect();
         news.hear(self, &newest).await?;
         for last in newest {
             // A summary of tomorrow was made when the clock was ahead.

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::snapshot::ROUNDING_PER_LINE;
 use super::{Currency, InvoiceStatus, Item, Moment, Money, Number, Order, OrderKey, State, VatLine, Warning};
 
 /// An order in the books. It holds nothing personal, so it may outlive its customer's wish to be forgotten.
@@ -52,9 +53,6 @@ pub struct BookedPdf {
     /// Its size in bytes.
     pub bytes: Option<u64>,
 }
-
-/// How far the VAT of a line may be from that of its rate: each item may be rounded by itself.
-const ROUNDING: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
 
 impl Booking {
     /// How the books count an order.
@@ -132,7 +130,8 @@ fn whole_order(line: &VatLine, order: &Order) -> Option<VatLine> {
     let items = order.items.as_deref().unwrap_or_default();
     let is_alone = items.iter().all(|item| item.vat_rate.is_none_or(|other| other == rate));
     let off = (net.value() * rate.value() / Decimal::ONE_HUNDRED - vat.value()).abs();
-    let rounding = ROUNDING * Decimal::from(items.len().max(4));
+    // Each item may be rounded by itself.
+    let rounding = ROUNDING_PER_LINE * Decimal::from(items.len().max(4));
     (is_alone && net.checked_add(vat) == Some(gross) && off <= rounding).then_some(of_order)
 }
 

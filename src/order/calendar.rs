@@ -131,8 +131,8 @@ impl Cadence {
     pub fn due(self, after: Timestamp, until: Timestamp, zone: &TimeZone) -> Vec<Due> {
         let mut due = Vec::new();
         // Two months before is before whatever may be due.
-        let mut period = self.period_of(plus(civil(after, zone), -62.days()));
-        let today = civil(until, zone);
+        let mut period = self.period_of(plus(day_of(after, zone), -62.days()));
+        let today = day_of(until, zone);
         while period.first <= today {
             let at = self.due_at(period, zone);
             if at > until {
@@ -148,7 +148,7 @@ impl Cadence {
 
     /// What is due next after `after`.
     pub fn next(self, after: Timestamp, zone: &TimeZone) -> Due {
-        let mut period = self.period_of(plus(civil(after, zone), -62.days()));
+        let mut period = self.period_of(plus(day_of(after, zone), -62.days()));
         loop {
             let at = self.due_at(period, zone);
             if at > after {
@@ -173,13 +173,14 @@ fn after(last: Date, at: Time) -> Date {
     if at < NOON { plus(last, 1.day()) } else { last }
 }
 
-fn civil(at: Timestamp, zone: &TimeZone) -> Date {
+/// The day on the shop's wall.
+pub fn day_of(at: Timestamp, zone: &TimeZone) -> Date {
     zone.to_datetime(at).date()
 }
 
-/// The day on the shop's wall.
-pub fn day_of(at: Timestamp, zone: &TimeZone) -> Date {
-    civil(at, zone)
+/// When a day begins on the shop's wall.
+pub fn midnight(day: Date, zone: &TimeZone) -> Timestamp {
+    instant(day, Time::midnight(), zone)
 }
 
 fn instant(day: Date, at: Time, zone: &TimeZone) -> Timestamp {

@@ -21,7 +21,7 @@ mod snapshot;
 mod timeline;
 
 pub use booking::{BookedPdf, Booking};
-pub use calendar::{Cadence, CadenceError, Due, Period, clock_time, day_of};
+pub use calendar::{Cadence, CadenceError, Due, Period, clock_time, day_of, midnight};
 pub use digest::{
     Change, ChangeKind, Closing, Digest, Explanation, Figures, MadeFile, MissingPdf, NumberedAmount, NumberedWarning,
     RateSum, Sums, Why,

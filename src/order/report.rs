@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Number;
+use super::{Locale, Number};
 
 /// How tables are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +16,16 @@ pub enum Csv {
     Fr,
     /// As programs read it: UTF-8, commas, decimal points, 2026-11-21.
     Iso,
+}
+
+impl From<Locale> for Csv {
+    /// As readers of a language have their tables.
+    fn from(locale: Locale) -> Self {
+        match locale {
+            Locale::Fr => Self::Fr,
+            Locale::En => Self::Iso,
+        }
+    }
 }
 
 /// A file that is made of the orders of a period.

@@ -145,7 +145,7 @@ pub struct Order {
 }
 
 /// How far sums of rounded amounts may be apart: half a cent for each line, and at least a cent.
-const ROUNDING_PER_LINE: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
+pub(super) const ROUNDING_PER_LINE: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
 
 impl Order {
     /// The order that a timeline tells, as it stands when `received` an announcement arrived.

@@ -23,7 +23,7 @@ use crate::{
         Line,
         files::{Separated, invoices},
     },
-    order::{Csv, InvoiceStatus, Locale, ShopId},
+    order::{Csv, InvoiceStatus, ShopId},
     store::{Booked, StoreError},
 };
 
@@ -151,9 +151,10 @@ fn shops(wanted: &Export, config: &Config) -> anyhow::Result<Vec<ShopId>> {
 }
 
 fn style(wanted: &Export, desk: &Desk, shop: &ShopId) -> Csv {
-    match (wanted.csv, desk.config.shops[shop].shop.locale) {
-        (Some(Style::Fr), _) | (None, Locale::Fr) => Csv::Fr,
-        (Some(Style::Iso), _) | (None, Locale::En) => Csv::Iso,
+    match wanted.csv {
+        Some(Style::Fr) => Csv::Fr,
+        Some(Style::Iso) => Csv::Iso,
+        None => desk.config.shops[shop].shop.locale.into(),
     }
 }
 
