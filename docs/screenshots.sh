@@ -56,13 +56,13 @@ attach = ["invoice"]
 type = "email"
 to = ["compta@cabinet-martin.example"]
 locale = "fr"
-digest = { every = "monthly 31 23:55" }
+digest = { every = "daily 23:55" }
 attach = ["vat.csv", "invoices.xlsx", "invoices.zip"]
 [sink.digest-en]
 type = "email"
 to = ["compta@cabinet-martin.example"]
 locale = "en"
-digest = { every = "monthly 31 23:55" }
+digest = { every = "daily 23:55" }
 attach = ["vat.csv", "invoices.xlsx", "invoices.zip"]
 TOML
 "$tillhook" serve 2>serve.log &
