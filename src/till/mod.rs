@@ -8,6 +8,7 @@
 //! the two agree only by what the till documents.
 
 pub mod announce;
+pub mod api;
 pub mod call;
 pub mod dice;
 mod fields;
