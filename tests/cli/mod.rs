@@ -1,5 +1,7 @@
 //! The program as it is started: signals, exit codes, and what comes out where.
 
+mod pos;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read},

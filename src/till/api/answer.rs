@@ -84,13 +84,23 @@ fn is_words(text: &str) -> bool {
     text.chars().count() <= QUOTED && !text.contains(['\n', '\t', ';', '@', '|'])
 }
 
+/// What a web page, or a complaint of PHP, begins with; an audit file in XML begins with something else.
+const PAGE: &[&str] =
+    &["html", "head", "body", "title", "meta", "br", "b", "div", "p", "h1", "table", "center", "script"];
+
 fn is_page(text: &str) -> bool {
-    // Letters alone are folded; what stands before them may be a comment or a declaration.
-    let head: String = text.chars().take(1024).collect::<String>().to_ascii_lowercase();
-    text.starts_with('<')
-        && ["<!doctype", "<html", "<head", "<body", "<br", "<div", "<p", "<h1", "<table", "<script"]
-            .iter()
-            .any(|tag| head.contains(tag))
+    let mut rest = text.trim_start();
+    for (opening, closing) in [("<?", "?>"), ("<!--", "-->")] {
+        while let Some((_, behind)) = rest.strip_prefix(opening).and_then(|within| within.split_once(closing)) {
+            rest = behind.trim_start();
+        }
+    }
+    let word =
+        |text: &str| text.chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    match rest.strip_prefix("<!") {
+        Some(declared) => declared.split_whitespace().nth(1).is_some_and(|kind| word(kind) == "html"),
+        None => rest.strip_prefix('<').is_some_and(|tag| PAGE.contains(&word(tag).as_str())),
+    }
 }
 
 /// What the till says where it refuses: `{"success":false,"result":…}`, `{"result":"ERROR","message":…}` or an `error`.

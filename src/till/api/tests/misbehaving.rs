@@ -225,6 +225,9 @@ async fn documents_are_handed_on_byte_for_byte_unless_they_are_none() {
         till.answers(200, &[], page);
         assert_eq!(till.client().report(None, format).await.is_ok(), is_one, "{format:?}");
     }
+    let audit = "<?xml version=\"1.0\"?>\n<!-- made by hand -->\n<AuditFile><Products><p>1</p></Products></AuditFile>";
+    till.answers(200, &[("content-type", "text/html")], audit);
+    assert_eq!(till.client().report(None, ReportFormat::Saft).await.unwrap().bytes, audit);
     till.answers(200, &[], r#"{"success":false,"result":"no such day"}"#);
     let refused = till.client().list_raw(List::Customers, ListFormat::Json).await.unwrap_err();
     assert_eq!(refused, ApiError::Refused("no such day".to_owned()));
