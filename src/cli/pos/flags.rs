@@ -12,6 +12,9 @@ use crate::{
     till::api::{Buyer, CustomerField, Line, Payment, Sale, SaleError},
 };
 
+/// What stands above the flags of a new customer in the help.
+const NEW_CUSTOMER: &str = "A new customer, in place of --customer";
+
 /// What is said about a sale.
 #[derive(Debug, Args)]
 pub struct SaleFlags {
@@ -68,9 +71,12 @@ macro_rules! new_customer {
     ($($(#[$doc:meta])* $flag:ident, $long:literal => $field:ident;)*) => {
         /// A customer whom the till is to remember, under the till's own names.
         #[derive(Debug, Args)]
-        #[command(next_help_heading = "A new customer, in place of --customer")]
         struct NewCustomer {
-            $($(#[$doc])* #[arg(long = $long, value_name = "TEXT", conflicts_with = "customer")] $flag: Option<String>,)*
+            $(
+                $(#[$doc])*
+                #[arg(long = $long, value_name = "TEXT", conflicts_with = "customer", help_heading = NEW_CUSTOMER)]
+                $flag: Option<String>,
+            )*
         }
 
         impl NewCustomer {

@@ -11,6 +11,7 @@
 mod answer;
 mod client;
 mod error;
+mod line;
 mod lists;
 mod orders;
 mod polite;
@@ -24,11 +25,12 @@ mod tests;
 
 pub use client::{Client, Document};
 pub use error::ApiError;
+pub use line::{Line, SaleError};
 pub use lists::{Entry, List, ListFormat, Listing};
 pub use orders::{OrdersAnswer, OrdersQuery};
 pub use records::Unread;
 pub use report::ReportFormat;
-pub use sale::{Buyer, CustomerField, Line, Payment, Sale, SaleError};
+pub use sale::{Buyer, CustomerField, Payment, Sale};
 pub use sale_answer::{Recorded, SaleAnswer};
 pub use sign_in::sign_in;
 
