@@ -186,6 +186,7 @@ impl Running {
         let shops = config.shops.iter().map(|(id, settings)| (id.clone(), settings.shop.clone())).collect();
         let Outbox { store, clock, .. } = self.outbox.clone();
         tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops).run(stop.clone()));
+        tasks.spawn(assemble::watch(config, &self.outbox).run(stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 

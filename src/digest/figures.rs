@@ -7,11 +7,8 @@ use std::{
 
 use crate::order::{
     Booking, Currency, Figures, InvoiceStatus, MissingPdf, Money, Number, NumberedAmount, NumberedWarning, OrderNumber,
-    RateSum, Sums, VatLine, holes, ranges,
+    RateSum, Sums, VatLine, WIDEST, holes, ranges,
 };
-
-/// The widest hole; what is further apart belongs to two sequences.
-pub(super) const WIDEST: u64 = 1_000;
 
 /// What was sold in a currency, by rate and in all, with everything that a reader has to know about it but the holes
 /// between the numbers.

@@ -13,8 +13,8 @@ use crate::{
     invoice,
     order::{
         Booking, Change, ChangeKind, Closing, Csv, DeliveryId, Digest, EventData, EventId, EventType, Hole,
-        InvoiceStatus, LeftOut, MadeFile, Moment, OrderKey, OrderNumber, Period, ReportFile, Shop, Why, day_of, holes,
-        midnight,
+        InvoiceStatus, LeftOut, MadeFile, Moment, OrderKey, OrderNumber, Period, ReportFile, Shop, WIDEST, Why, day_of,
+        holes, midnight,
     },
     route,
     sink::Purpose,
@@ -217,7 +217,7 @@ impl Maker<'_> {
         numbers.extend(before.filter(|before| first.is_some_and(|first| *before < first)));
         let suspects = figures::suspects(&numbers);
         let known = self.store.known_numbers(&self.shop.id, &suspects).await?;
-        Ok(holes(numbers, figures::WIDEST, |number| known.iter().any(|one| one == number)))
+        Ok(holes(numbers, WIDEST, |number| known.iter().any(|one| one == number)))
     }
 
     /// The closings of tills: those since the last summary that was due, and where somebody asks those of the days.

@@ -16,6 +16,7 @@ pub mod order;
 pub mod sandbox;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use announce::{Announcement, Charset, Encoding, Voice, encode};
 pub use call::{Answer, CallError, post};

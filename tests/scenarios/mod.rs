@@ -15,6 +15,7 @@ mod foreign_server;
 mod forty_orders;
 mod hostile;
 pub mod migrations;
+mod missing;
 mod nightly;
 mod outage;
 mod poison;

@@ -147,23 +147,13 @@ impl Words<'_> {
             ));
         }
         if !holes.is_empty() {
-            let missing = list(holes.iter().map(|hole| self.hole(hole)));
+            let missing = list(holes.iter().map(|one| hole(one, self.locale)));
             notes.push(self.say(
                 format!("Numéros qui ne nous sont pas parvenus\u{a0}: {missing}. Cherchez-les dans la caisse."),
                 format!("Numbers that did not reach us: {missing}. Look for them in the till."),
             ));
         }
         notes
-    }
-
-    fn hole(&self, hole: &Hole) -> String {
-        match hole.count {
-            1 => hole.first.clone(),
-            count => self.say(
-                format!("{} à {} ({count})", hole.first, hole.last),
-                format!("{} to {} ({count})", hole.first, hole.last),
-            ),
-        }
     }
 
     fn rows(&self) -> Vec<TableRow> {
@@ -368,6 +358,15 @@ fn not_entered(why: NotEntered, locale: Locale) -> String {
             let rate = percent(rate);
             pick(locale, format!("aucun compte de TVA pour {rate}"), format!("no VAT account for {rate}"))
         }
+    }
+}
+
+/// Numbers that follow each other: `17`, `20 to 23 (4)`.
+pub(super) fn hole(hole: &Hole, locale: Locale) -> String {
+    let Hole { first, last, count } = hole;
+    match count {
+        1 => first.clone(),
+        _ => pick(locale, format!("{first} à {last} ({count})"), format!("{first} to {last} ({count})")),
     }
 }
 
