@@ -103,6 +103,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
     store.declare_sinks(lanes.keys().cloned().collect(), clock.now()).await?;
     let recorder = Recorder::new(store.clone(), clock.clone(), assemble::policy(config));
     let outbox = assemble::outbox(config, store.clone(), clock.clone(), recorder.clone());
+    assemble::watch(config, &outbox).begin().await?;
 
     let mut running = Running {
         addr: listener.local_addr()?,

@@ -16,13 +16,6 @@ const SILENCE: &str = "silent_after = \"2h\"\nfetch_invoices = false";
 const A_MINUTE: Duration = Duration::from_mins(1);
 const AN_HOUR: Duration = Duration::from_hours(1);
 
-/// A service that looked before the first order came.
-async fn watched() -> App {
-    let app = App::start_with(GAPS, OPS).await;
-    app.looked().await;
-    app
-}
-
 /// Turns the clock, and lets the watch look.
 async fn wait(app: &App, time: Duration) {
     app.advance(time).await;
@@ -38,7 +31,7 @@ async fn missing(app: &App) -> Vec<String> {
 
 #[tokio::test]
 async fn a_number_that_stays_open_is_told_once_after_ten_minutes_and_the_list_is_empty_when_it_arrives() {
-    let mut app = watched().await;
+    let mut app = App::start_with(GAPS, OPS).await;
     app.sell(Phase::Validated).await;
     let (lost, late) = (app.till.sell(), app.till.sell());
     app.sell(Phase::Validated).await;
@@ -67,7 +60,7 @@ async fn a_number_that_stays_open_is_told_once_after_ten_minutes_and_the_list_is
 
 #[tokio::test]
 async fn what_is_no_hole_raises_nothing() {
-    let app = watched().await;
+    let app = App::start_with(GAPS, OPS).await;
     let first = app.sell(Phase::Validated).await;
     let number = |add: u32| (first.order_id.parse::<u64>().expect("a number") + u64::from(add)).to_string();
     let order = |internal: &str, id: Option<String>| {
@@ -107,7 +100,7 @@ async fn a_database_that_was_there_before_is_not_judged_and_what_comes_next_is()
 
 /// A day of a shop whose calls are lost, said twice and in disorder now and then.
 async fn a_day_in(encoding: Encoding) {
-    let app = watched().await;
+    let app = App::start_with(GAPS, OPS).await;
     let orders: Vec<TillOrder> = (0..500).map(|_| app.till.sell()).collect();
     let mut lost = BTreeSet::new();
     let mut held: Option<(TillOrder, Voice)> = None;
@@ -148,7 +141,7 @@ async fn of_a_day_of_five_hundred_orders_exactly_the_lost_ones_are_reported_in_e
 
 #[tokio::test]
 async fn a_large_loss_is_counted_and_named_in_part() {
-    let app = watched().await;
+    let app = App::start_with(GAPS, OPS).await;
     app.sell(Phase::Validated).await;
     for _ in 0..250 {
         app.till.sell();

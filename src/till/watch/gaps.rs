@@ -60,15 +60,7 @@ fn facts(missing: &[MissingOrder]) -> Value {
 
 async fn catch_up(watch: &Watch, shop: &Shop, now: Timestamp) -> Result<(), StoreError> {
     let store = &watch.store;
-    let mut known = match store.number_watch(&shop.id).await? {
-        Some(known) => known,
-        None => {
-            let known = begin(watch, shop, now).await?;
-            let heard = Heard { shop: shop.id.clone(), watch: known.clone(), open: Vec::new(), arrived: Vec::new() };
-            store.hear_numbers(heard).await?;
-            known
-        }
-    };
+    let mut known = begin(watch, shop, now).await?;
     loop {
         let fresh = store.numbers_after(&shop.id, known.seen, STEP).await?;
         let Some(newest) = fresh.last() else { return Ok(()) };
@@ -87,8 +79,12 @@ async fn catch_up(watch: &Watch, shop: &Shop, now: Timestamp) -> Result<(), Stor
     }
 }
 
-/// The first look: the sequences as they stand, without a word about what is missing in them.
-async fn begin(watch: &Watch, shop: &Shop, now: Timestamp) -> Result<NumberWatch, StoreError> {
+/// How far the shop's numbers were looked at. At the first look these are the sequences as they stand, without a word about
+/// what is missing in them.
+pub(super) async fn begin(watch: &Watch, shop: &Shop, now: Timestamp) -> Result<NumberWatch, StoreError> {
+    if let Some(known) = watch.store.number_watch(&shop.id).await? {
+        return Ok(known);
+    }
     // Asked for first: what comes meanwhile is looked at twice rather than never.
     let seen = watch.store.newest_event().await?;
     let today: Date = day_of(now, &shop.timezone);
@@ -101,7 +97,10 @@ async fn begin(watch: &Watch, shop: &Shop, now: Timestamp) -> Result<NumberWatch
         hear(&mut sequences, number, WIDEST);
     }
     forget(&mut sequences);
-    Ok(NumberWatch { seen, sequences })
+    let known = NumberWatch { seen, sequences };
+    let heard = Heard { shop: shop.id.clone(), watch: known.clone(), open: Vec::new(), arrived: Vec::new() };
+    watch.store.hear_numbers(heard).await?;
+    Ok(known)
 }
 
 /// Keeps the sequences that were begun last.

@@ -46,6 +46,17 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Remembers where the numbers of each shop stand, before the first call is taken: what comes from then on is judged.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn begin(&self) -> Result<(), StoreError> {
+        for watched in self.shops.iter().filter(|watched| watched.gap_after.is_some()) {
+            gaps::begin(self, &watched.shop, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
     /// Watches until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
