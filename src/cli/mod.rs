@@ -21,6 +21,7 @@ pub mod init;
 mod invoices;
 mod order_sheet;
 mod orders;
+mod pos;
 mod print;
 mod quarantine;
 mod recover;
@@ -32,6 +33,7 @@ mod send_test;
 mod serve;
 mod sink_test;
 mod sinks;
+mod target;
 #[cfg(test)]
 mod tests;
 pub mod url;
