@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, ShopConfig},
     deliver::{HostsOf, Lane, Outbox},
     digest,
     invoice::Archive,
@@ -16,6 +16,7 @@ use crate::{
     record::{Policy, Recorder, ShopPolicy},
     sink::{self, BuildError},
     store::Store,
+    till::watch::{Watch, Watched},
     upkeep::{Keep, Nightly},
 };
 
@@ -31,7 +32,7 @@ pub struct UnusableSink {
 
 /// What recording has to know.
 pub fn policy(config: &Config) -> Policy {
-    let shop = |shop: &crate::config::ShopConfig| ShopPolicy {
+    let shop = |shop: &ShopConfig| ShopPolicy {
         shop: shop.shop.clone(),
         fetch_invoices: shop.fetch_invoices,
         invoice_wait: shop.invoice_wait,
@@ -102,6 +103,17 @@ pub fn digests(config: &Config) -> Vec<digest::Plan> {
         })
     };
     config.sinks.values().filter_map(plan).collect()
+}
+
+/// What watches the tills.
+pub fn watch(config: &Config, outbox: &Outbox) -> Watch {
+    let watched = |settings: &ShopConfig| Watched {
+        shop: settings.shop.clone(),
+        gap_after: settings.gap_after,
+        silent_after: settings.silent_after,
+    };
+    let Outbox { store, clock, recorder, .. } = outbox.clone();
+    Watch { store, clock, recorder, shops: config.shops.values().map(watched).collect() }
 }
 
 /// When backups are made by themselves; `None` where they are switched off.

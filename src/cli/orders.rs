@@ -22,6 +22,11 @@ pub enum Orders {
     /// Show everything about an order: amounts, what happened, who was told
     #[command(after_help = "Example: tillhook orders show 20261121042")]
     Show(Show),
+    /// List the orders that the till made and that did not reach us
+    #[command(after_help = "Example: tillhook orders missing\n\n\
+                            Order numbers follow each other without holes, so one that is left open is an order whose calls \
+                            were lost. It is listed until the order arrives, or for 62 days after somebody was told.")]
+    Missing(List),
 }
 
 /// Which orders to list, and how.
@@ -52,6 +57,7 @@ pub struct Show {
 pub async fn run(command: &Orders, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     match command {
         Orders::List(wanted) => list(wanted, desk, out).await,
+        Orders::Missing(wanted) => missing(wanted, desk, out).await,
         Orders::Show(wanted) => {
             let order = find::order(desk, &wanted.order).await?;
             order_sheet::show(desk, order, wanted.json, out).await
@@ -81,6 +87,32 @@ async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result
             ]);
         }
         table.write("", out)?;
+    }
+    Ok(Exit::Ok)
+}
+
+async fn missing(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let shop = wanted.shop.as_deref().map(|shop| find::shop(&desk.config, shop)).transpose()?;
+    let mut missing = desk.store.missing_orders(shop.as_ref()).await?;
+    let all = missing.len();
+    missing.truncate(wanted.listing.limit as usize);
+    if wanted.listing.json {
+        print::page(&missing, out)?;
+        return Ok(Exit::Ok);
+    }
+    if missing.is_empty() {
+        writeln!(out, "no order is missing, as far as the numbers tell")?;
+        return Ok(Exit::Ok);
+    }
+    let mut table = Table::new(&["NOTICED", "SHOP", "ORDER", "TOLD"]);
+    for order in &missing {
+        let time = |at| desk.time(at, Some(order.shop.as_str()));
+        let told = order.told_at.map_or_else(|| "not yet".to_owned(), time);
+        table.row([time(order.since), order.shop.to_string(), order.number.clone(), told]);
+    }
+    table.write("", out)?;
+    if all > missing.len() {
+        writeln!(out, "and {} more: --limit {all} lists them all", all - missing.len())?;
     }
     Ok(Exit::Ok)
 }

@@ -178,6 +178,8 @@ fn read_shop(id: &ShopId, section: &mut Section<'_>, report: &mut Report) -> Opt
         previous_token: table.previous_token,
         fetch_invoices: table.fetch_invoices,
         invoice_wait: table.invoice_wait,
+        gap_after: table.gap_after,
+        silent_after: table.silent_after,
         till_hosts: table.till_hosts,
         api: api.ok()?,
     })

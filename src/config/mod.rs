@@ -142,6 +142,10 @@ pub struct ShopConfig {
     pub fetch_invoices: bool,
     /// How long a delivery waits for the PDF that it attaches.
     pub invoice_wait: Duration,
+    /// After what time a missing order number is told; `None` where it is not.
+    pub gap_after: Option<Duration>,
+    /// After what time a silent till is told; `None` where it is not.
+    pub silent_after: Option<Duration>,
     /// Hosts that invoices may be fetched from.
     pub till_hosts: Vec<TillHost>,
     /// The till's own API, where the shop has it.

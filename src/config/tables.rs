@@ -47,6 +47,14 @@ pub(super) struct ShopTable {
     #[serde(deserialize_with = "values::interval")]
     #[schemars(with = "Interval")]
     pub(super) invoice_wait: Duration,
+    /// After what time a missing order number is told, or "off".
+    #[serde(deserialize_with = "values::interval_or_off")]
+    #[schemars(with = "Interval")]
+    pub(super) gap_after: Option<Duration>,
+    /// After what time it is told that a till is silent which is open or usually sells then, or "off".
+    #[serde(deserialize_with = "values::interval_or_off")]
+    #[schemars(with = "Interval")]
+    pub(super) silent_after: Option<Duration>,
     /// Hosts that invoices may be fetched from: host names (https, with subdomains), or exact origins.
     #[schemars(with = "Vec<String>")]
     pub(super) till_hosts: Vec<TillHost>,

@@ -95,6 +95,14 @@ pub(super) fn interval<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
     Interval::deserialize(from).map(|interval| interval.0)
 }
 
+/// A [`Duration`], or never.
+pub(super) fn interval_or_off<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    match String::deserialize(from)?.as_str() {
+        "off" => Ok(None),
+        text => Interval::try_from(text.to_owned()).map(|interval| Some(interval.0)).map_err(D::Error::custom),
+    }
+}
+
 /// A list of [`Duration`]s.
 pub(super) fn intervals<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Duration>, D::Error> {
     Ok(Vec::<Interval>::deserialize(from)?.into_iter().map(|interval| interval.0).collect())

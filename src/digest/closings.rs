@@ -38,6 +38,16 @@ const SMALL_HOURS: i64 = 5;
 /// Whether every till that was opened is closed again, and one was. Not every call says which till it is about: a closing
 /// that does not closes them all, and an opening that does not is closed by any.
 pub(super) fn all_closed(heard: &[Heard]) -> bool {
+    open_tills(heard).is_empty() && heard.iter().any(|one| one.kind == EventType::CashBoxClosed)
+}
+
+/// Whether a till is open, by what was heard of openings and closings, oldest first.
+pub fn is_open(events: &[StoredEvent]) -> bool {
+    let heard: Vec<Heard> = events.iter().filter_map(Heard::new).collect();
+    !open_tills(&heard).is_empty()
+}
+
+fn open_tills(heard: &[Heard]) -> Vec<Option<&str>> {
     let mut open: Vec<Option<&str>> = Vec::new();
     for one in heard {
         let till = one.notice.cash_box_id.as_deref();
@@ -46,7 +56,7 @@ pub(super) fn all_closed(heard: &[Heard]) -> bool {
             _ => open.retain(|known| till.is_some() && known.is_some() && *known != till),
         }
     }
-    open.is_empty() && heard.iter().any(|one| one.kind == EventType::CashBoxClosed)
+    open
 }
 
 /// The days that the times of these closings touch.

@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub use attach::bytes;
+pub use closings::is_open;
 pub use make::Maker;
 pub use run::Digests;
 

@@ -15,6 +15,9 @@ const DATE: usize = 8;
 /// The longest number that is understood: with more digits it would not fit.
 const LONGEST: usize = 18;
 
+/// The widest hole; what is further apart belongs to two sequences.
+pub const WIDEST: u64 = 1_000;
+
 /// A number that a sequence goes on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OrderNumber {
@@ -112,6 +115,57 @@ pub fn holes(
     holes
 }
 
+/// Takes a number into the sequences that were seen so far, and says which numbers it leaves open before it, or behind it
+/// where it comes late: none of a sequence that begins with it. What is further apart than `widest` begins another one.
+pub fn hear(seen: &mut Vec<NumberRange>, number: OrderNumber, widest: u64) -> Vec<String> {
+    let near = seen.iter().enumerate().filter_map(|(at, range)| {
+        let (first, last) = (OrderNumber::parse(&range.first)?, OrderNumber::parse(&range.last)?);
+        let away = first.place.saturating_sub(number.place).max(number.place.saturating_sub(last.place));
+        (first.day == number.day && away <= widest + 1).then_some((away, at, first, last))
+    });
+    let Some((_, at, first, last)) = near.min_by_key(|(away, ..)| *away) else {
+        seen.push(NumberRange { first: number.to_string(), last: number.to_string() });
+        return Vec::new();
+    };
+    // The sequence that goes on stands last: those that nothing is heard of any more come to the front.
+    let mut range = seen.remove(at);
+    let open = if number.place > last.place {
+        range.last = number.to_string();
+        last.between(number)
+    } else if number.place < first.place {
+        range.first = number.to_string();
+        number.between(first)
+    } else {
+        None
+    };
+    seen.push(range);
+    open.into_iter().flatten().map(|place| number.at(place).to_string()).collect()
+}
+
+/// These numbers, and beside them the last one before each of their sequences, where it is among `earlier`.
+pub fn with_those_before(mut numbers: Vec<OrderNumber>, earlier: &[OrderNumber], widest: u64) -> Vec<OrderNumber> {
+    numbers.sort_unstable();
+    let goes_on = |one: &OrderNumber, next: &OrderNumber| {
+        one.day == next.day && next.place.saturating_sub(one.place) <= widest + 1
+    };
+    let before = |first: &OrderNumber| earlier.iter().filter(|one| *one < first && goes_on(one, first)).max().copied();
+    let before: Vec<OrderNumber> = numbers.chunk_by(goes_on).filter_map(|sequence| before(sequence.first()?)).collect();
+    numbers.extend(before);
+    numbers
+}
+
+/// Numbers as people list them, ascending: those that follow each other as one.
+pub fn runs(numbers: impl IntoIterator<Item = OrderNumber>) -> Vec<Hole> {
+    let mut numbers: Vec<OrderNumber> = numbers.into_iter().collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let follows = |one: &OrderNumber, next: &OrderNumber| one.day == next.day && one.place + 1 == next.place;
+    let hole = |run: &[OrderNumber]| {
+        Some(Hole { first: run.first()?.to_string(), last: run.last()?.to_string(), count: run.len() as u64 })
+    };
+    numbers.chunk_by(follows).filter_map(hole).collect()
+}
+
 /// The numbers by sequence, ascending: what is further apart than `widest` is two; those of days that follow are one.
 pub fn ranges(numbers: impl IntoIterator<Item = OrderNumber>, widest: u64) -> Vec<NumberRange> {
     let mut numbers: Vec<OrderNumber> = numbers.into_iter().collect();
@@ -162,6 +216,41 @@ mod tests {
             ["5-7", "9000-9000", "20261120001-20261121003"]
         );
         assert!(told(&["abc"]).is_empty());
+    }
+
+    #[test]
+    fn a_number_leaves_open_what_is_between_it_and_its_sequence() {
+        let mut seen = Vec::new();
+        let mut open = |text: &str| hear(&mut seen, OrderNumber::parse(text).unwrap(), 1_000);
+        assert!(open("42").is_empty(), "nothing is said of what may be before the first");
+        assert!(open("43").is_empty() && open("43").is_empty());
+        assert_eq!(open("46"), ["44", "45"]);
+        assert!(open("44").is_empty(), "it was open before");
+        assert_eq!(open("39"), ["40", "41"], "a late one");
+        assert!(open("9000").is_empty(), "another sequence");
+        assert_eq!(open("9002"), ["9001"]);
+        assert_eq!(open("48"), ["47"], "the first goes on");
+        assert!(open("20261121003").is_empty() && open("20261122001").is_empty(), "each day begins anew");
+        assert_eq!(open("20261121005"), ["20261121004"]);
+        assert_eq!(seen.len(), 4);
+    }
+
+    #[test]
+    fn each_sequence_goes_on_from_its_own_last_number() {
+        let parsed = |numbers: &[&str]| -> Vec<OrderNumber> {
+            numbers.iter().filter_map(|text| OrderNumber::parse(text)).collect()
+        };
+        let earlier = parsed(&["8996", "8997", "20261126009", "20261127001", "3"]);
+        let numbers = with_those_before(parsed(&["9001", "9002", "20261127003"]), &earlier, 1_000);
+        let found = holes(numbers, 1_000, |_| false).into_iter().map(|hole| format!("{}-{}", hole.first, hole.last));
+        assert_eq!(found.collect::<Vec<_>>(), ["8998-9000", "20261127002-20261127002"]);
+    }
+
+    #[test]
+    fn numbers_that_follow_each_other_are_one_run() {
+        let numbers = ["20261121004", "7", "20261121005", "9", "8", "8"].map(|text| OrderNumber::parse(text).unwrap());
+        let runs = runs(numbers).into_iter().map(|run| format!("{}-{}:{}", run.first, run.last, run.count));
+        assert_eq!(runs.collect::<Vec<_>>(), ["7-9:3", "20261121004-20261121005:2"]);
     }
 
     #[test]

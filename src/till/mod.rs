@@ -18,6 +18,7 @@ pub mod order;
 pub mod sandbox;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use announce::{Announcement, Charset, Encoding, Voice, encode, encode_cash_box};
 pub use call::{Answer, CallError, post};

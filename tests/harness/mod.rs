@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tillhook::{
     app::{
-        self, Running, StartError,
+        self, Running, StartError, assemble,
         demo::far_sides::{FarSides, loopback},
     },
     clock::{Clock, ManualClock},
@@ -116,6 +116,9 @@ impl App {
     fn head(directory: &TempDir, till: &Sandbox, far: &FarSides, setup: Setup<'_>) -> String {
         let Setup { shop, delivery, storage, till_host, smtp, backup, .. } = setup;
         let (smtp_addr, smtp_keys) = smtp.unwrap_or((far.mail_addr, ""));
+        // Most tests leave numbers out and turn the clock by hours.
+        let off = |key| if shop.contains(key) { String::new() } else { format!("{key} = \"off\"\n") };
+        let watch = ["gap_after", "silent_after"].map(off).concat();
         let till_hosts: Vec<_> = [Some(till.origin()), till_host].into_iter().flatten().collect();
         format!(
             r#"
@@ -136,6 +139,7 @@ impl App {
             name = "Boulangerie Dupont"
             token = "{TOKEN}"
             till_hosts = {till_hosts:?}
+            {watch}
             {shop}
             [delivery]
             {delivery}
@@ -169,8 +173,22 @@ impl App {
     pub async fn move_to(&mut self, public_url: &str, sinks: &str) {
         let line = |url: &str| format!("public_url = \"{url}\"");
         let old = self.config.server.public_url.as_ref().expect("an address").as_str().trim_end_matches('/');
-        self.head = self.head.replace(&line(old), &line(public_url));
+        let old = line(old);
+        self.rewrite(&old, &line(public_url), sinks).await;
+    }
+
+    /// The same with something changed in what stands before the sinks.
+    pub async fn rewrite(&mut self, old: &str, new: &str, sinks: &str) {
+        assert!(self.head.contains(old), "{old} is in the configuration");
+        self.head = self.head.replace(old, new);
         self.reconfigure(sinks).await;
+    }
+
+    /// Looks whether orders are missing, as the service does every half minute.
+    pub async fn looked(&self) {
+        let watch = assemble::watch(&self.config, &self.service().outbox);
+        watch.pass(self.now()).await.expect("the database answers");
+        self.settle().await;
     }
 
     /// Starts the service on its directory.

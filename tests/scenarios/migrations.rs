@@ -35,6 +35,9 @@ const SAMPLES: &[(i64, &str)] = &[
      INSERT INTO digest_plan VALUES ('accountant', 'dupont', 'daily', 1);
      INSERT INTO erasure_under_way VALUES (1);
      INSERT INTO digest_line VALUES ('dig_1', 'ord_1', '{}');"),
+(3, "INSERT INTO number_watch VALUES ('dupont', 1, '[]');
+     INSERT INTO missing_order VALUES ('dupont', '20261121041', 'numbers', 1, NULL);
+     INSERT INTO till_word VALUES ('dupont', 1, 1, NULL);"),
 ];
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{date_time, money, order_name, pick};
-use crate::order::{CashBoxNotice, Event, EventData, EventType, Locale, Moment, Shop};
+use super::{date_time, digest::hole, money, order_name, pick};
+use crate::order::{CashBoxNotice, Event, EventData, EventType, Locale, Moment, OrderNumber, Shop, runs};
 
 /// What a far side or the decoder said, as it said it: mostly in English.
 const TECHNICAL_DETAIL: (&str, &str, &str) = ("Détail technique (en anglais)", "Technical detail", "reason");
@@ -103,10 +103,10 @@ impl Facts<'_> {
             ),
             EventType::TillOrderMissing => self.text(
                 say("Des factures de la caisse ne sont pas arrivées".into(), "Invoices of the till did not arrive".into()),
-                self.lines(&[("Numéros", "Numbers", "order_ids"), ("Depuis", "Since", "since")]),
+                [vec![self.missing_numbers()], self.lines(&[("Depuis", "Since", "since")])].concat(),
                 say(
-                    "Cherchez-les dans la caisse, et vérifiez-y l'adresse d'appel : `tillhook url` l'affiche.".into(),
-                    "Look for them in the till, and check the address that it calls: `tillhook url` prints it.".into(),
+                    "Cherchez-les dans la caisse, et vérifiez-y l'adresse d'appel : `tillhook url` l'affiche. Celles qui manquent encore : `tillhook orders missing`.".into(),
+                    "Look for them in the till, and check the address that it calls: `tillhook url` prints it. Those that are missing still: `tillhook orders missing`.".into(),
                 ),
             ),
             EventType::TillSilent => self.text(
@@ -181,6 +181,26 @@ impl Facts<'_> {
             when("Fermeture", "Closed", notice.closed),
         ];
         AlertText { title, lines: lines.into_iter().flatten().collect(), what_to_do: None }
+    }
+
+    /// The numbers of orders that are missing; those that follow each other as one.
+    fn missing_numbers(&self) -> String {
+        let EventData::Facts(facts) = &self.event.data else { return String::new() };
+        let listed = facts.get("order_ids").and_then(Value::as_array).into_iter().flatten();
+        let listed: Vec<&str> = listed.filter_map(Value::as_str).collect();
+        let mut said: Vec<String> = runs(listed.iter().filter_map(|number| OrderNumber::parse(number)))
+            .iter()
+            .map(|run| hole(run, self.locale))
+            .collect();
+        said.extend(
+            listed.iter().filter(|number| OrderNumber::parse(number).is_none()).map(|&number| number.to_owned()),
+        );
+        let count = facts.get("count").and_then(Value::as_u64).unwrap_or(0);
+        let more = count.saturating_sub(listed.len() as u64);
+        if more > 0 {
+            said.push(pick(self.locale, format!("et {more} autres"), format!("and {more} more")));
+        }
+        self.line("Numéros", "Numbers", &said.join(", "))
     }
 
     fn text(&self, title: String, lines: Vec<String>, what_to_do: String) -> AlertText {
@@ -290,8 +310,11 @@ mod tests {
 
     #[test]
     fn missing_orders_are_listed() {
-        let facts = json!({ "order_ids": ["20261121041", "20261121043"], "since": null });
-        let text = alert_text(&event(EventType::TillOrderMissing, facts), None, Locale::Fr);
-        assert_eq!(text.lines, ["Numéros\u{a0}: 20261121041, 20261121043"]);
+        let facts =
+            json!({ "order_ids": ["20261121043", "20261121041", "20261121042", "A7"], "count": 6, "since": null });
+        let [french, english] = [Locale::Fr, Locale::En]
+            .map(|locale| alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, locale).lines);
+        assert_eq!(french, ["Numéros\u{a0}: 20261121041 à 20261121043 (3), A7, et 2 autres"]);
+        assert_eq!(english, ["Numbers: 20261121041 to 20261121043 (3), A7, and 2 more"]);
     }
 }

@@ -1,0 +1,110 @@
+//! Numbers that are missing between others: orders of the till that did not reach us.
+//!
+//! The till numbers its invoices without holes, so a number that stays open is an order whose calls were lost. Orders are
+//! looked at in the order of their commits, each once, and of each shop it is remembered how far and up to which numbers: a
+//! look costs the same with a million orders. What came before the first look is not judged.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, ToSpan as _, civil::Date};
+use serde_json::{Value, json};
+
+use super::{Watch, alert};
+use crate::{
+    order::{EventType, NumberRange, OrderNumber, Period, Shop, WIDEST, day_of, hear},
+    store::{Heard, MissingOrder, NumberWatch, NumberedEvent, StoreError},
+};
+
+/// How many events are looked at in one step.
+const STEP: u32 = 1_000;
+
+/// How far back the sequences begin that are known at the first look, in days.
+const BEFORE: i64 = 31;
+
+/// How many sequences of a shop are remembered: a till that numbers by day has one a day.
+const SEQUENCES: usize = 64;
+
+/// For how long a number stays listed that somebody was told of: as long as summaries are corrected.
+const KEPT: Duration = Duration::from_hours(24 * 62);
+
+/// How many numbers an alert names; the others are counted.
+const NAMED: usize = 100;
+
+/// Looks at what came since the last time, and tells of what is missing for too long.
+pub(super) async fn look(watch: &Watch, shop: &Shop, after: Duration, now: Timestamp) -> Result<(), StoreError> {
+    catch_up(watch, shop, now).await?;
+    watch.store.forget_missing(&shop.id, now - KEPT).await?;
+    let missing = watch.store.missing_orders(Some(&shop.id)).await?;
+    // What was noticed in the future was noticed when the clock was ahead.
+    let is_late = |order: &&MissingOrder| order.since + after <= now || order.since > now;
+    let untold: Vec<MissingOrder> =
+        missing.iter().filter(|order| order.told_at.is_none()).filter(is_late).cloned().collect();
+    if untold.is_empty() {
+        return Ok(());
+    }
+    let (recorder, of_shop) = (watch.recorder.clone(), shop.id.clone());
+    let words = move |told: &[MissingOrder]| alert(&recorder, EventType::TillOrderMissing, &of_shop, &facts(told), now);
+    let told = watch.store.tell_of_missing(&untold, now, words).await?;
+    if told > 0 {
+        tracing::warn!(shop.id = %shop.id, orders = told, "orders of the till did not reach us; see `tillhook orders missing`");
+    }
+    Ok(())
+}
+
+/// The facts of an alert, with the keys of contract §6.
+fn facts(missing: &[MissingOrder]) -> Value {
+    let numbers: Vec<&str> = missing.iter().take(NAMED).map(|order| order.number.as_str()).collect();
+    let since = missing.iter().map(|order| order.since).min();
+    json!({ "order_ids": numbers, "count": missing.len(), "since": since, "source": "numbers" })
+}
+
+async fn catch_up(watch: &Watch, shop: &Shop, now: Timestamp) -> Result<(), StoreError> {
+    let store = &watch.store;
+    let mut known = begin(watch, shop, now).await?;
+    loop {
+        let fresh = store.numbers_after(&shop.id, known.seen, STEP).await?;
+        let Some(newest) = fresh.last() else { return Ok(()) };
+        known.seen = newest.seq;
+        let (mut open, mut arrived) = (Vec::new(), Vec::new());
+        for NumberedEvent { at, number, .. } in fresh {
+            let Some(number) = number else { continue };
+            if let Some(number) = OrderNumber::parse(&number) {
+                open.extend(hear(&mut known.sequences, number, WIDEST).into_iter().map(|open| (open, at)));
+            }
+            arrived.push(number);
+        }
+        forget(&mut known.sequences);
+        let heard = Heard { shop: shop.id.clone(), watch: known.clone(), open, arrived };
+        store.hear_numbers(heard).await?;
+    }
+}
+
+/// How far the shop's numbers were looked at. At the first look these are the sequences as they stand, without a word about
+/// what is missing in them.
+pub(super) async fn begin(watch: &Watch, shop: &Shop, now: Timestamp) -> Result<NumberWatch, StoreError> {
+    if let Some(known) = watch.store.number_watch(&shop.id).await? {
+        return Ok(known);
+    }
+    // Asked for first: what comes meanwhile is looked at twice rather than never.
+    let seen = watch.store.newest_event().await?;
+    let today: Date = day_of(now, &shop.timezone);
+    let lately = Period { first: today.saturating_sub(BEFORE.days()), last: today.saturating_add(1.day()) };
+    let numbers = watch.store.numbers_of(&shop.id, lately).await?;
+    let mut numbers: Vec<OrderNumber> = numbers.iter().filter_map(|number| OrderNumber::parse(number)).collect();
+    numbers.sort_unstable();
+    let mut sequences = Vec::new();
+    for number in numbers {
+        hear(&mut sequences, number, WIDEST);
+    }
+    forget(&mut sequences);
+    let known = NumberWatch { seen, sequences };
+    let heard = Heard { shop: shop.id.clone(), watch: known.clone(), open: Vec::new(), arrived: Vec::new() };
+    watch.store.hear_numbers(heard).await?;
+    Ok(known)
+}
+
+/// Keeps the sequences that were begun last.
+fn forget(sequences: &mut Vec<NumberRange>) {
+    let too_many = sequences.len().saturating_sub(SEQUENCES);
+    sequences.drain(..too_many);
+}

@@ -1,0 +1,98 @@
+//! Notices without the till's API what the till should have said: an order that its own numbers betray, and a till that
+//! has fallen silent.
+//!
+//! **Invariant:** nothing is said twice, whatever restarts and whatever the clock does, and nothing of what came meanwhile.
+
+mod gaps;
+mod silence;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    order::{EventType, Shop, ShopId},
+    record::{Alert, Recorder},
+    store::{Changes, Store, StoreError},
+};
+
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// A shop that is watched.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// The shop.
+    pub shop: Shop,
+    /// After what time a number that is missing is told; `None` where none is.
+    pub gap_after: Option<Duration>,
+    /// After what time a silent till is told; `None` where it is not.
+    pub silent_after: Option<Duration>,
+}
+
+/// Watches the tills of all shops.
+pub struct Watch {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who is told of alerts.
+    pub recorder: Recorder,
+    /// The shops.
+    pub shops: Vec<Watched>,
+}
+
+impl Watch {
+    /// Remembers where the numbers of each shop stand, before the first call is taken: what comes from then on is judged.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn begin(&self) -> Result<(), StoreError> {
+        for watched in self.shops.iter().filter(|watched| watched.gap_after.is_some()) {
+            gaps::begin(self, &watched.shop, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Watches until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let began = self.clock.now();
+            if let Err(error) = self.pass(began).await {
+                tracing::error!(error = %error, "whether orders are missing could not be looked up; trying again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                // The clock may be set ahead while we work, and back while we sleep.
+                () = self.clock.sleep_until(began + EVERY) => {}
+                () = self.clock.sleep(EVERY) => {}
+            }
+        }
+    }
+
+    /// Looks once, at this time.
+    ///
+    /// # Errors
+    /// When the database does not answer, or something of what was found is not on disk.
+    pub async fn pass(&self, now: Timestamp) -> Result<(), StoreError> {
+        for watched in &self.shops {
+            if let Some(gap_after) = watched.gap_after {
+                gaps::look(self, &watched.shop, gap_after, now).await?;
+            }
+            if let Some(silent_after) = watched.silent_after {
+                silence::look(self, &watched.shop, silent_after, now).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An alert about a shop, to be written with what it is about.
+fn alert(recorder: &Recorder, kind: EventType, shop: &ShopId, facts: &Value, now: Timestamp) -> Changes {
+    let facts = facts.as_object().cloned().unwrap_or_default();
+    let alert = Alert { kind, shop: Some(shop.clone()), about: None, also: None, facts, marks_told: None };
+    alert.into_changes(&recorder.policy(), now)
+}

@@ -1,0 +1,204 @@
+//! Orders that the till made and that did not reach us, found by their numbers alone; and a till that has fallen silent.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::Value;
+use tillhook::{
+    order::{Locale, Phase},
+    till::{Charset, Encoding, TillOrder, Voice},
+};
+
+use crate::harness::App;
+
+const OPS: &str = "alerts = [\"ops\"]\n[sink.ops]\nHTTP\non = []\n";
+const GAPS: &str = "gap_after = \"10m\"\nfetch_invoices = false";
+const SILENCE: &str = "silent_after = \"2h\"\nfetch_invoices = false";
+const A_MINUTE: Duration = Duration::from_mins(1);
+const AN_HOUR: Duration = Duration::from_hours(1);
+
+/// Turns the clock, and lets the watch look.
+async fn wait(app: &App, time: Duration) {
+    app.advance(time).await;
+    app.looked().await;
+}
+
+/// The numbers of all alerts so far.
+async fn missing(app: &App) -> Vec<String> {
+    let alerts = app.data_of("till.order_missing").await;
+    let ids = alerts.iter().flat_map(|data| data["order_ids"].as_array().expect("a list").clone());
+    ids.map(|id| id.as_str().expect("a number").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_number_that_stays_open_is_told_once_after_ten_minutes_and_the_list_is_empty_when_it_arrives() {
+    let mut app = App::start_with(GAPS, OPS).await;
+    app.sell(Phase::Validated).await;
+    let (lost, late) = (app.till.sell(), app.till.sell());
+    app.sell(Phase::Validated).await;
+    wait(&app, 9 * A_MINUTE).await;
+    assert_eq!(missing(&app).await, Vec::<String>::new(), "it may be on its way");
+    app.announce_and_settle(&late, Phase::Validated).await;
+    app.halt().await;
+    app.boot().await;
+    wait(&app, 2 * A_MINUTE).await;
+    assert_eq!(missing(&app).await, [lost.order_id.as_str()]);
+    let alert = app.data_of("till.order_missing").await.remove(0);
+    assert_eq!((&alert["count"], &alert["source"]), (&1.into(), &"numbers".into()));
+    wait(&app, AN_HOUR).await;
+    app.halt().await;
+    app.boot().await;
+    wait(&app, AN_HOUR).await;
+    assert_eq!(missing(&app).await.len(), 1, "once");
+    let listed = app.store().missing_orders(None).await.expect("the database answers");
+    assert_eq!((listed.len(), listed[0].number.as_str()), (1, lost.order_id.as_str()));
+
+    app.announce_and_settle(&lost, Phase::Validated).await;
+    wait(&app, A_MINUTE).await;
+    assert!(app.store().missing_orders(None).await.expect("the database answers").is_empty(), "it is closed");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_no_hole_raises_nothing() {
+    let app = App::start_with(GAPS, OPS).await;
+    let first = app.sell(Phase::Validated).await;
+    let number = |add: u32| (first.order_id.parse::<u64>().expect("a number") + u64::from(add)).to_string();
+    let order = |internal: &str, id: Option<String>| {
+        let mut order = TillOrder { internal_id: internal.to_owned(), ..first.clone() };
+        order.order_id = id.unwrap_or_default();
+        order
+    };
+    // A number that comes with the second announcement; a test; another sequence; letters; a repeat.
+    let without = order("71", None);
+    app.announce_and_settle(&without, Phase::Validated).await;
+    app.announce_and_settle(&order("72", Some(number(2))), Phase::Validated).await;
+    app.announce_and_settle(&order("71", Some(number(1))), Phase::Terminated).await;
+    let test = TillOrder { test: true, ..order("73", Some(number(9))) };
+    app.announce_and_settle(&test, Phase::Validated).await;
+    app.announce_and_settle(&order("74", Some("17724460".to_owned())), Phase::Validated).await;
+    app.announce_and_settle(&order("75", Some("A-12".to_owned())), Phase::Validated).await;
+    app.announce_and_settle(&first, Phase::Validated).await;
+    wait(&app, AN_HOUR).await;
+    assert_eq!(missing(&app).await, Vec::<String>::new());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_database_that_was_there_before_is_not_judged_and_what_comes_next_is() {
+    let mut app = App::start_with("fetch_invoices = false", OPS).await;
+    app.sell(Phase::Validated).await;
+    app.till.sell();
+    app.sell(Phase::Validated).await;
+    app.rewrite("gap_after = \"off\"", "gap_after = \"10m\"", OPS).await;
+    app.looked().await;
+    let lost = app.till.sell();
+    app.sell(Phase::Validated).await;
+    wait(&app, 11 * A_MINUTE).await;
+    assert_eq!(missing(&app).await, [lost.order_id]);
+    app.finish().await;
+}
+
+/// A day of a shop whose calls are lost, said twice and in disorder now and then.
+async fn a_day_in(encoding: Encoding) {
+    let app = App::start_with(GAPS, OPS).await;
+    let orders: Vec<TillOrder> = (0..500).map(|_| app.till.sell()).collect();
+    let mut lost = BTreeSet::new();
+    let mut held: Option<(TillOrder, Voice)> = None;
+    for (index, order) in orders.iter().enumerate() {
+        let charset = Charset::ALL[index % Charset::ALL.len()];
+        let language = if index % 2 == 0 { Locale::Fr } else { Locale::En };
+        let voice = Voice { encoding, charset, language };
+        // What is before the first number and after the last is not known of.
+        if index % 20 == 7 {
+            lost.insert(order.order_id.clone());
+            continue;
+        }
+        if index % 20 == 13 {
+            held = Some((order.clone(), voice));
+            continue;
+        }
+        app.announce_as(order, Phase::Validated, voice).await;
+        if index % 20 == 3 {
+            app.announce_as(order, Phase::Validated, voice).await;
+        }
+        if let Some((order, voice)) = held.take() {
+            app.announce_as(&order, Phase::Validated, voice).await;
+        }
+    }
+    wait(&app, 11 * A_MINUTE).await;
+    let told = missing(&app).await;
+    assert_eq!(told.iter().cloned().collect::<BTreeSet<_>>(), lost, "{encoding}: exactly what was lost");
+    assert_eq!(told.len(), lost.len(), "{encoding}: each once");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn of_a_day_of_five_hundred_orders_exactly_the_lost_ones_are_reported_in_every_encoding() {
+    for encoding in Encoding::ALL {
+        a_day_in(*encoding).await;
+    }
+}
+
+#[tokio::test]
+async fn a_large_loss_is_counted_and_named_in_part() {
+    let app = App::start_with(GAPS, OPS).await;
+    app.sell(Phase::Validated).await;
+    for _ in 0..250 {
+        app.till.sell();
+    }
+    app.sell(Phase::Validated).await;
+    wait(&app, 11 * A_MINUTE).await;
+    let alert = app.data_of("till.order_missing").await.remove(0);
+    assert_eq!((alert["order_ids"].as_array().map(Vec::len), &alert["count"]), (Some(100), &Value::from(250)));
+    app.finish().await;
+}
+
+async fn silences(app: &App) -> usize {
+    app.data_of("till.silent").await.len()
+}
+
+#[tokio::test]
+async fn an_open_till_that_says_nothing_is_told_once_and_a_closed_one_is_not() {
+    let mut app = App::start_with(SILENCE, OPS).await;
+    app.say(&[("type", "cashBox_open"), ("cashBoxID", "1")]).await;
+    let order = app.sell(Phase::Validated).await;
+    wait(&app, AN_HOUR + 59 * A_MINUTE).await;
+    assert_eq!(silences(&app).await, 0);
+    wait(&app, 2 * A_MINUTE).await;
+    assert_eq!(silences(&app).await, 1);
+    app.halt().await;
+    app.boot().await;
+    wait(&app, 3 * AN_HOUR).await;
+    assert_eq!(silences(&app).await, 1, "once");
+
+    app.announce_and_settle(&order, Phase::Terminated).await;
+    wait(&app, 2 * AN_HOUR + A_MINUTE).await;
+    assert_eq!(silences(&app).await, 2, "another silence");
+    app.say(&[("type", "cashBox_close"), ("cashBoxID", "1"), ("Total", "5.00")]).await;
+    wait(&app, 9 * AN_HOUR).await;
+    assert_eq!(silences(&app).await, 2, "the night is none");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_till_that_does_not_say_when_it_is_open_is_silent_at_the_hours_at_which_it_usually_sells() {
+    let app = App::start_with(SILENCE, OPS).await;
+    // Three Saturdays from 14 to 18 in Paris, and nights and weeks between them.
+    for week in 0..3 {
+        for _ in 0..5 {
+            app.sell(Phase::Validated).await;
+            wait(&app, AN_HOUR).await;
+        }
+        assert_eq!(silences(&app).await, 0, "week {week}: nothing is usual yet");
+        wait(&app, 7 * 24 * AN_HOUR - 5 * AN_HOUR).await;
+    }
+    assert_eq!(silences(&app).await, 0, "no night and no other day");
+    app.sell(Phase::Validated).await;
+    wait(&app, AN_HOUR + 59 * A_MINUTE).await;
+    assert_eq!(silences(&app).await, 0);
+    wait(&app, 2 * A_MINUTE).await;
+    assert_eq!(silences(&app).await, 1, "at four in the afternoon it usually sells");
+    wait(&app, 20 * AN_HOUR).await;
+    assert_eq!(silences(&app).await, 1);
+    app.finish().await;
+}
