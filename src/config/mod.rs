@@ -7,6 +7,7 @@
 //! **Invariant:** a [`Config`] exists only when nothing is wrong with it, and neither it nor a problem shows a secret.
 
 mod advice;
+mod api;
 mod build;
 mod check;
 mod de;
@@ -37,6 +38,7 @@ use serde::Deserialize;
 use url::Url;
 
 pub use advice::advice;
+pub use api::{ApiCredentials, key_host};
 pub use environment::Environment;
 pub use load::{Loaded, Source, load};
 pub use problem::{Place, Problem, Problems, unreadable_file};
@@ -146,6 +148,8 @@ pub struct ShopConfig {
     pub silent_after: Option<Duration>,
     /// Hosts that invoices may be fetched from.
     pub till_hosts: Vec<TillHost>,
+    /// The till's own API, where the shop has it.
+    pub api: Option<ApiCredentials>,
 }
 
 /// What every sink starts from (`[delivery]`).

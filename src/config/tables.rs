@@ -9,7 +9,10 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::values::{self, Interval};
+use super::{
+    ApiCredentials,
+    values::{self, Interval},
+};
 use crate::{
     order::{Currency, Locale, Pattern},
     route::{Only, PerOrder, ShopPattern},
@@ -55,6 +58,10 @@ pub(super) struct ShopTable {
     /// Hosts that invoices may be fetched from: host names (https, with subdomains), or exact origins.
     #[schemars(with = "Vec<String>")]
     pub(super) till_hosts: Vec<TillHost>,
+    /// The till's own API: with it orders that were never announced are found, and `tillhook pos` works.
+    #[serde(rename = "api", default, deserialize_with = "values::read_elsewhere")]
+    #[schemars(with = "ApiCredentials")]
+    pub(super) _api: (),
 }
 
 /// The keys that every sink has.
