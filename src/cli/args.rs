@@ -73,7 +73,7 @@ pub enum Command {
     Restore(Restore),
     /// The till's own API, and a stand-in for the till
     #[command(subcommand)]
-    Pos(Pos),
+    Pos(Box<Pos>),
     #[command(flatten)]
     AtDesk(AtDesk),
 }

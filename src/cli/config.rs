@@ -142,7 +142,7 @@ mod tests {
         let told = |rest: &str| checked(&format!("[shop.a]\ntoken = \"0123456789abcdef\"\n{smtp}{sink}{rest}")).1;
         let advice = told("on = [\"order.validated\"]\n[storage]\nkeep_events = \"40d\"\npath = \"/dev/null/data\"\n");
         for expected in [
-            "advice: there is no `delivery.alerts`, so `x` gets every alert as well as the invoices",
+            "advice: there is no `delivery.alerts`, so `x` gets every alert as well as the summaries",
             "advice: `sink.x.on` names orders, and a sink with a `digest` gets no mail about a single one",
             "advice: `storage.keep_events` is shorter than the 62 days for which a digest is corrected",
             "advice: `storage.path` is /dev/null/data, which this user cannot write to",

@@ -22,6 +22,9 @@ use crate::{
 /// kept waiting for longer than five seconds is answered 503.
 const BESIDE_A_SERVICE: u64 = 128 << 20;
 
+/// What is no customer's.
+const KEPT: &str = "Kept: order numbers, dates, amounts, VAT and articles, and what recognises a repeat.";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Customers {
@@ -73,7 +76,7 @@ pub async fn run(command: &Customers, desk: &Desk, out: &mut dyn Write) -> anyho
     one_shop(wanted, &found)?;
     table(&found, out)?;
     if wanted.dry_run {
-        writeln!(out, "\nKept are order numbers, dates, amounts, VAT and articles, and what recognises a repeat.")?;
+        writeln!(out, "\n{KEPT}")?;
         afterwards(wanted, &found, desk, out)?;
         writeln!(out, "\nnothing was changed (--dry-run)")?;
         return Ok(Exit::Ok);
@@ -81,7 +84,7 @@ pub async fn run(command: &Customers, desk: &Desk, out: &mut dyn Write) -> anyho
     not_in_the_way(wanted, desk)?;
     erasure.erase(&found, |shop| desk.recorder.shop(shop).map(|policy| policy.shop)).await?;
     compact(&erasure).await?;
-    writeln!(out, "\nErased. Kept: order numbers, dates, amounts, VAT and articles, and what recognises a repeat.")?;
+    writeln!(out, "\nErased. {KEPT}")?;
     afterwards(wanted, &found, desk, out)?;
     Ok(Exit::Ok)
 }

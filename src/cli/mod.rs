@@ -33,6 +33,7 @@ mod send_test;
 mod serve;
 mod sink_test;
 mod sinks;
+mod target;
 #[cfg(test)]
 mod tests;
 pub mod url;

@@ -60,11 +60,14 @@ fn tell(restored: &Restored, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
         writeln!(out, "the backup is of the database alone: the invoices that were there stay")?;
     }
     for held in &restored.held {
-        let waiting = counted(held.waiting, "delivery was", "deliveries were");
-        match held.waiting {
-            0 => writeln!(out, "{} is paused: its summaries may have been made since", held.sink)?,
-            _ => writeln!(out, "{} is paused: {waiting} still open, and may have been made since", held.sink)?,
-        }
+        let why = match held.waiting {
+            0 => "its summaries may have been made since".to_owned(),
+            _ => {
+                let waiting = counted(held.waiting, "delivery was", "deliveries were");
+                format!("{waiting} still open, and may have been made since")
+            }
+        };
+        writeln!(out, "{} is paused: {why}", held.sink)?;
     }
     if !restored.held.is_empty() {
         writeln!(

@@ -67,7 +67,10 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Restore(wanted) => {
             restore::run(&wanted, &load(&source, &environment)?, &clock, out, &mut io::stderr()).await
         }
-        Command::Pos(command) => pos::run(&command, &clock, out).await,
+        Command::Pos(command) => {
+            let config = || Ok(loaded(&source, &environment)?.config);
+            pos::run(&command, config, &clock, out).await
+        }
         Command::AtDesk(AtDesk::Sinks(Sinks::Test(sink))) => {
             sink_test::run(&sink.name, &loaded(&source, &environment)?.config, &clock, out).await
         }

@@ -66,7 +66,8 @@ fn alerts_for_an_accountant(loaded: &Loaded) -> Option<Problem> {
     if config.delivery.alerts.is_some() {
         return None;
     }
-    let what = format!("there is no `delivery.alerts`, so `{name}` gets every alert as well as the invoices");
+    let books = if config.sinks[name].rule.digests { "summaries" } else { "invoices" };
+    let what = format!("there is no `delivery.alerts`, so `{name}` gets every alert as well as the {books}");
     let fix =
         "name in it the sinks of those who look after the till and this service; one with `on = []` gets alerts alone";
     Some(Problem::new(what, loaded.origin_of(&format!("sink.{name}.type")).cloned(), fix))
@@ -75,7 +76,8 @@ fn alerts_for_an_accountant(loaded: &Loaded) -> Option<Problem> {
 /// A data directory that is not there, and that this user cannot make.
 fn no_folder(loaded: &Loaded) -> Option<Problem> {
     let path = &loaded.config.storage.path;
-    let nearest = path.ancestors().find(|folder| fs::symlink_metadata(folder).is_ok())?;
+    let absolute = std::path::absolute(path).ok()?;
+    let nearest = absolute.ancestors().find(|folder| fs::symlink_metadata(folder).is_ok())?;
     if rustix::fs::access(nearest, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
         return None;
     }
@@ -99,7 +101,8 @@ fn beside_a_digest(loaded: &Loaded, name: &SinkName, sink: &SinkConfig) -> Vec<P
     let keep = loaded.config.storage.keep_events;
     let day = Date::constant(2026, 1, 1);
     if day.checked_add(keep).is_ok_and(|kept| kept < day.saturating_add(CORRECTED_FOR.days())) {
-        let what = "`storage.keep_events` is shorter than the 62 days for which a digest is corrected";
+        let what =
+            format!("`storage.keep_events` is shorter than the {CORRECTED_FOR} days for which a digest is corrected");
         advice.push(Problem::new(what, loaded.origin_of("storage.keep_events").cloned(), "keep events for longer"));
     }
     advice

@@ -13,26 +13,28 @@ use crate::order::{
 /// What was sold in a currency, by rate and in all, with everything that a reader has to know about it but the holes
 /// between the numbers.
 pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
-    let mut rates: BTreeMap<Option<Number>, Sums> = BTreeMap::new();
+    let mut rates: BTreeMap<(Option<Number>, bool), Sums> = BTreeMap::new();
     let (mut figures, mut known) = (Figures::default(), Sums::default());
     // Where no order has one, the shop does not fetch them.
     let has_pdfs = bookings.iter().any(|one| one.pdf.status != InvoiceStatus::None);
     for booking in bookings {
         if booking.currency != currency {
-            figures.incomplete.push(booking.number.clone());
+            figures.foreign.push(booking.number.clone());
             continue;
         }
         let whole = VatLine { rate: None, net: booking.net, vat: booking.vat, gross: booking.gross };
         add(&mut figures.total, &whole);
         count(&mut figures.total, booking);
-        if [whole.net, whole.vat, whole.gross].iter().all(Option::is_some) {
+        if booking.is_whole() {
             add(&mut known, &whole);
             count(&mut known, booking);
+        } else {
+            figures.lacking.push(booking.number.clone());
         }
         // A till may list a rate twice in an order.
         let mut counted = BTreeSet::new();
         for line in booking.by_rate() {
-            let sums = rates.entry(line.rate).or_default();
+            let sums = rates.entry((line.rate, !booking.is_whole())).or_default();
             add(sums, &line);
             if counted.insert(line.rate) {
                 count(sums, booking);
@@ -52,9 +54,10 @@ pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
         let warning = |warning: &_| NumberedWarning { number: number(), warning: *warning };
         figures.warnings.extend(booking.warnings.iter().map(warning));
     }
-    figures.rates = rates.into_iter().map(|(rate, sums)| RateSum { rate, sums }).collect();
+    let rate = |((rate, is_lacking), sums)| RateSum { rate, is_lacking, sums };
+    figures.rates = rates.into_iter().map(rate).collect();
     // What cannot be told by rate stands last.
-    figures.rates.sort_by_key(|sum| (sum.rate.is_none(), sum.rate));
+    figures.rates.sort_by_key(|sum| (sum.rate.is_none(), sum.is_lacking, sum.rate));
     let numbers = bookings.iter().filter_map(|one| OrderNumber::parse(&one.number));
     figures.numbers = ranges(numbers, WIDEST);
     let total = &mut figures.total;
@@ -63,7 +66,7 @@ pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
             let nothing = Some(Money::new(0.into(), currency.minor_digits()));
             (total.net, total.vat, total.gross) = (nothing, nothing, nothing);
         }
-        all => figures.known = Some(known).filter(|known| known.sales + known.refunds < all),
+        _ => figures.known = Some(known).filter(|_| !figures.lacking.is_empty()),
     }
     figures
 }

@@ -14,7 +14,7 @@ use crate::{
     order::{
         Booking, Change, ChangeKind, Closing, Csv, DeliveryId, Digest, EventData, EventId, EventType, Hole,
         InvoiceStatus, LeftOut, MadeFile, Moment, OrderKey, OrderNumber, Period, ReportFile, Shop, WIDEST, Why, day_of,
-        holes, midnight,
+        holes, midnight, with_those_before,
     },
     route,
     sink::Purpose,
@@ -183,7 +183,9 @@ impl Maker<'_> {
     /// The rows of a draft: the summary, how it counted each order, and an event and a delivery for each part.
     fn written(&self, draft: Draft, thread: Option<DeliveryId>, seen: i64) -> NewDigest {
         let Draft { whole, parts, bookings } = draft;
-        let says_nothing = bookings.is_empty() && whole.closings.is_empty() && whole.why == Why::Due;
+        // Where something was told before, that there is nothing any more is news.
+        let is_news = !bookings.is_empty() || !whole.closings.is_empty() || whole.replaces.is_some();
+        let says_nothing = whole.why == Why::Due && !is_news;
         let mut new = NewDigest {
             id: whole.id.clone(),
             sink: self.plan.rule.sink.clone(),
@@ -209,12 +211,10 @@ impl Maker<'_> {
     async fn holes(&self, period: Period, booked: &[Booked]) -> Result<Vec<Hole>, StoreError> {
         let before = Period { first: earlier(period.first, LOOK_BACK), last: earlier(period.first, 1) };
         let before = self.store.numbers_of(&self.shop.id, before).await?;
-        let before = before.iter().filter_map(|number| OrderNumber::parse(number)).max();
+        let before: Vec<OrderNumber> = before.iter().filter_map(|number| OrderNumber::parse(number)).collect();
         // Of all the shop's orders, whatever the sink wants of them.
-        let numbers = booked.iter().filter_map(|one| OrderNumber::parse(&one.booking.number));
-        let mut numbers: Vec<OrderNumber> = numbers.collect();
-        let first = numbers.iter().min().copied();
-        numbers.extend(before.filter(|before| first.is_some_and(|first| *before < first)));
+        let numbers = booked.iter().filter_map(|one| OrderNumber::parse(&one.booking.number)).collect();
+        let numbers = with_those_before(numbers, &before, WIDEST);
         let suspects = figures::suspects(&numbers);
         let known = self.store.known_numbers(&self.shop.id, &suspects).await?;
         Ok(holes(numbers, WIDEST, |number| known.iter().any(|one| one == number)))
@@ -256,6 +256,7 @@ impl Maker<'_> {
             what,
             day: booking.date,
             gross: booking.gross,
+            before: before.get(&booking.order).and_then(|before| before.gross),
         };
         let mut changes: Vec<Change> = now
             .iter()

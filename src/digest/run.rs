@@ -208,8 +208,11 @@ impl Turn<'_> {
         let made: Vec<MadeDigest> = made.into_iter().filter(|made| made.why != Why::Limit).collect();
         // The newest one of each period counts; the list is by period and age.
         let is_newest = |at: usize| made.get(at + 1).is_none_or(|next| next.period != made[at].period);
+        // One that somebody asked for is corrected too, where none is due any more.
         let was_due = |last: &MadeDigest| made.iter().any(|one| one.period == last.period && one.why == Why::Due);
-        let newest = made.iter().enumerate().filter(|(at, last)| is_newest(*at) && was_due(last));
+        let is_past = |last: &MadeDigest| self.cadence.due_at(last.period, &self.shop.timezone) <= self.now;
+        let is_final = |last: &MadeDigest| was_due(last) || (last.is_told && is_past(last));
+        let newest = made.iter().enumerate().filter(|(at, last)| is_newest(*at) && is_final(last));
         let newest: Vec<&MadeDigest> = newest.map(|(_, last)| last).collect();
         news.hear(self, &newest).await?;
         for last in newest {

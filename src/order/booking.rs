@@ -92,6 +92,11 @@ impl Booking {
         vec![VatLine { rate: None, net: self.net, vat: self.vat, gross: self.gross }]
     }
 
+    /// Whether its three amounts are known.
+    pub fn is_whole(&self) -> bool {
+        self.net.is_some() && self.vat.is_some() && self.gross.is_some()
+    }
+
     /// Whether every amount of every rate is known.
     pub fn is_complete(&self) -> bool {
         self.rates

@@ -85,6 +85,12 @@ pub struct Figures {
     /// Where a sum of the total is none: the orders whose three amounts are known.
     #[serde(default)]
     pub known: Option<Sums>,
+    /// The orders that lack one of the three.
+    #[serde(default)]
+    pub lacking: Vec<String>,
+    /// The orders in another currency, which are in no sum.
+    #[serde(default)]
+    pub foreign: Vec<String>,
     /// Its numbers, by sequence.
     #[serde(default)]
     pub numbers: Vec<NumberRange>,
@@ -120,6 +126,9 @@ pub struct Sums {
 pub struct RateSum {
     /// Percent; `None` for orders that cannot be told by rate.
     pub rate: Option<Number>,
+    /// Of those, the orders that lack an amount.
+    #[serde(default)]
+    pub is_lacking: bool,
     /// The sums.
     pub sums: Sums,
 }
@@ -213,6 +222,9 @@ pub struct Change {
     pub day: Date,
     /// With VAT, as it stands.
     pub gross: Option<Money>,
+    /// The same as it was told before.
+    #[serde(default)]
+    pub before: Option<Money>,
 }
 
 /// What changed about an order.

@@ -34,7 +34,7 @@ pub use notification::{
     Address, CashBoxNotice, Customer, DeliveryMethod, Fingerprint, Item, Notification, OrderContent, OrderNotice,
     Phase, SentDates, UnknownNotice, VatLine,
 };
-pub use numbering::{Hole, NumberRange, OrderNumber, WIDEST, hear, holes, ranges, runs};
+pub use numbering::{Hole, NumberRange, OrderNumber, WIDEST, hear, holes, ranges, runs, with_those_before};
 pub use person::{Person, Traces};
 pub use report::{Accounting, Accounts, Csv, LeftOut, NotEntered, ReportFile};
 pub use shop::{Currency, Locale, Shop};

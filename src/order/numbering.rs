@@ -142,6 +142,18 @@ pub fn hear(seen: &mut Vec<NumberRange>, number: OrderNumber, widest: u64) -> Ve
     open.into_iter().flatten().map(|place| number.at(place).to_string()).collect()
 }
 
+/// These numbers, and beside them the last one before each of their sequences, where it is among `earlier`.
+pub fn with_those_before(mut numbers: Vec<OrderNumber>, earlier: &[OrderNumber], widest: u64) -> Vec<OrderNumber> {
+    numbers.sort_unstable();
+    let goes_on = |one: &OrderNumber, next: &OrderNumber| {
+        one.day == next.day && next.place.saturating_sub(one.place) <= widest + 1
+    };
+    let before = |first: &OrderNumber| earlier.iter().filter(|one| *one < first && goes_on(one, first)).max().copied();
+    let before: Vec<OrderNumber> = numbers.chunk_by(goes_on).filter_map(|sequence| before(sequence.first()?)).collect();
+    numbers.extend(before);
+    numbers
+}
+
 /// Numbers as people list them, ascending: those that follow each other as one.
 pub fn runs(numbers: impl IntoIterator<Item = OrderNumber>) -> Vec<Hole> {
     let mut numbers: Vec<OrderNumber> = numbers.into_iter().collect();
@@ -221,6 +233,17 @@ mod tests {
         assert!(open("20261121003").is_empty() && open("20261122001").is_empty(), "each day begins anew");
         assert_eq!(open("20261121005"), ["20261121004"]);
         assert_eq!(seen.len(), 4);
+    }
+
+    #[test]
+    fn each_sequence_goes_on_from_its_own_last_number() {
+        let parsed = |numbers: &[&str]| -> Vec<OrderNumber> {
+            numbers.iter().filter_map(|text| OrderNumber::parse(text)).collect()
+        };
+        let earlier = parsed(&["8996", "8997", "20261126009", "20261127001", "3"]);
+        let numbers = with_those_before(parsed(&["9001", "9002", "20261127003"]), &earlier, 1_000);
+        let found = holes(numbers, 1_000, |_| false).into_iter().map(|hole| format!("{}-{}", hole.first, hole.last));
+        assert_eq!(found.collect::<Vec<_>>(), ["8998-9000", "20261127002-20261127002"]);
     }
 
     #[test]

@@ -113,8 +113,10 @@ pub struct LeftOut {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotEntered {
-    /// The till did not send every amount of every rate, or not the total.
+    /// The till did not send all of its amounts.
     Incomplete,
+    /// The till sent its amounts, and not by rate.
+    NotByRate,
     /// A refund with a positive total, or a sale with a negative one.
     Sign,
     /// Its rates do not add up to its total.

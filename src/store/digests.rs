@@ -28,7 +28,7 @@ pub struct MadeDigest {
     pub event: EventId,
     /// When it was made.
     pub at: Timestamp,
-    /// Whether the sink was told; it is not where there was nothing to tell.
+    /// Whether the sink was told, or is about to be: it is not where there was nothing to tell, or the mail was given up.
     pub is_told: bool,
 }
 
@@ -100,12 +100,12 @@ impl Store {
     /// What the database says.
     pub async fn digests(&self, sink: &SinkName, shop: &ShopId, since: Date) -> Result<Vec<MadeDigest>, StoreError> {
         let rows = sqlx::query(
-            "SELECT g.id, g.first_day, g.last_day, g.why, g.event_id, g.at, g.seen, d.skipped_because IS NOT $4
+            "SELECT g.id, g.first_day, g.last_day, g.why, g.event_id, g.at, g.seen, d.status IS NULL OR d.status NOT IN ('skipped', 'dead')
              FROM digest g LEFT JOIN delivery d ON d.event_id = g.event_id AND d.order_key IS NULL AND d.sink = g.sink
              WHERE g.sink = $1 AND g.shop = $2 AND g.last_day >= $3
              ORDER BY g.first_day, g.last_day, g.seen, g.number",
         );
-        let rows = rows.bind(sink.as_str()).bind(shop.as_str()).bind(since.to_string()).bind(NOTHING_TO_TELL);
+        let rows = rows.bind(sink.as_str()).bind(shop.as_str()).bind(since.to_string());
         rows.fetch_all(self.readers()).await?.iter().map(made).collect()
     }
 

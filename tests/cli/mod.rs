@@ -1,5 +1,7 @@
 //! The program as it is started: signals, exit codes, and what comes out where.
 
+mod sandbox;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read},

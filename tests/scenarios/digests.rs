@@ -17,7 +17,7 @@ use tillhook::{
 use crate::{
     far::smtp::{Act, At, Script},
     harness::{
-        App, form, paris,
+        App, Setup, form, paris,
         program::{Program, eventually},
     },
 };
@@ -385,6 +385,7 @@ async fn a_summary_that_is_asked_for_says_what_it_replaces_in_the_same_thread_an
     let again = mail(&app, 3).await;
     assert!(again.subject.starts_with("Ventes du 21/11/2026 – "), "{}", again.subject);
     assert!(!text(&again).contains("Ce qui a changé") && !text(&again).contains("terminée"), "{}", text(&again));
+    assert!(text(&again).contains("Rien n’a changé depuis."));
     let third = app.sell(Phase::Validated).await;
     ask(&app).await;
     let changed = mail(&app, 4).await;
@@ -396,6 +397,39 @@ async fn a_summary_that_is_asked_for_says_what_it_replaces_in_the_same_thread_an
         let id = first.lines().find_map(|line| line.strip_prefix("Message-ID: ")).expect("an id");
         assert!(source.contains(&format!("In-Reply-To: {id}")), "{source}");
     }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_day_of_which_something_was_told_and_nothing_is_left_is_told_too() {
+    let app = App::start(DAILY).await;
+    let order = app.sell(Phase::Validated).await;
+    ask(&app).await;
+    assert!(text(&mail(&app, 1).await).contains("1 vente"));
+    let tomorrow = order.value.as_ref().map(|day| day.checked_add(jiff::Span::new().days(1)).expect("a day"));
+    app.announce_and_settle(&TillOrder { value: tomorrow, ..order }, Phase::Terminated).await;
+    app.advance(6 * AN_HOUR).await;
+    let due = mail(&app, 2).await;
+    assert!(due.subject.starts_with("Ventes du 21/11/2026 – 0,00"), "{}", due.subject);
+    assert!(text(&due).contains("Ces chiffres remplacent"), "{}", text(&due));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_was_asked_for_is_corrected_where_no_summary_is_due_any_more() {
+    let mut app = App::prepare(Setup { sinks: DAILY, ..Setup::default() }).await;
+    // The summary of the day was due an hour before the first start.
+    app.clock.set("2026-11-21T20:00:00Z".parse().expect("a time"));
+    app.boot().await;
+    app.sell(Phase::Validated).await;
+    ask(&app).await;
+    mail(&app, 1).await;
+    let late = app.sell(Phase::Validated).await;
+    app.advance(4 * AN_HOUR).await;
+    app.advance(Duration::from_mins(2)).await;
+    let correction = mail(&app, 2).await;
+    assert!(correction.subject.starts_with("Correction – Ventes du 21/11/2026"), "{}", correction.subject);
+    assert!(text(&correction).contains(&format!("{}\u{a0}: arrivée depuis", late.order_id)));
     app.finish().await;
 }
 

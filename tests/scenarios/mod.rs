@@ -4,6 +4,7 @@ mod abuse;
 mod answers;
 mod backup;
 mod books;
+mod conversations;
 mod dialogues;
 mod digests;
 mod door;

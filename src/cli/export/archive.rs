@@ -4,9 +4,9 @@
 
 use std::io::{BufReader, BufWriter, Seek as _, Write};
 
-use super::{Period, Report, target::Target};
+use super::{Period, Report};
 use crate::{
-    cli::print,
+    cli::{print, target::Target},
     digest::{
         Line,
         files::{Separated, Zip, invoices, vat},

@@ -4,7 +4,6 @@
 //! open. An order that is moved to another day meanwhile may be missed or met twice; of days that are over, few are.
 
 mod archive;
-mod target;
 
 use std::{
     io::{BufWriter, Write},
@@ -14,8 +13,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 
-use self::target::Target;
-use super::{Exit, Stop, day::Day, desk::Desk, find, print::counted};
+use super::{Exit, Stop, day::Day, desk::Desk, find, print::counted, target::Target};
 use crate::{
     config::Config,
     deliver,

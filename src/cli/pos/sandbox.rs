@@ -153,14 +153,14 @@ pub async fn run(wanted: &Sandbox, clock: &Arc<dyn Clock>, out: &mut dyn Write) 
     })?;
     let options = Options { seed: wanted.seed, zone: zone.clone(), clock: Arc::clone(clock) };
     let till = Till::start_as(wanted.account(), listener, options)?;
-    writeln!(out, "{}", header(&till, place.as_deref(), wanted.voice()))?;
-    out.flush()?;
-
     let (_unheard, silence) = mpsc::unbounded_channel();
     let mut calls = wanted.webhook().map_or(silence, |webhook| till.call(webhook));
     if let Some(id) = wanted.cash_box {
         till.open_cash_box(id).map_err(|refusal| Stop::new(Exit::Usage, format!("--cash-box: {refusal}")))?;
     }
+    writeln!(out, "{}", header(&till, place.as_deref(), wanted.voice()))?;
+    out.flush()?;
+
     let stop = CancellationToken::new();
     let seller = till.seller(wanted.seed).0.run_through_webhook(stop.clone());
     let selling = wanted.sell.then(|| tokio::spawn(seller));

@@ -57,7 +57,11 @@ struct Entry<'a> {
 
 /// The entries of an order. None is of zero: accounting programs refuse them.
 fn entries<'a>(booking: &Booking, accounting: &'a Accounting) -> Result<Vec<Entry<'a>>, NotEntered> {
-    let gross = booking.gross.filter(|_| booking.is_complete()).ok_or(NotEntered::Incomplete)?;
+    let gross = match booking.gross {
+        Some(gross) if booking.is_complete() => gross,
+        _ if booking.is_whole() => return Err(NotEntered::NotByRate),
+        _ => return Err(NotEntered::Incomplete),
+    };
     if booking.warnings.contains(&Warning::RefundSignMismatch) {
         return Err(NotEntered::Sign);
     }

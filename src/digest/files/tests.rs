@@ -195,10 +195,12 @@ fn an_order_that_cannot_be_entered_whole_is_left_out_and_named() {
     let mut sign = line("7", "11.00", vec![full("20")]);
     sign.booking.is_refund = true;
     sign.booking.warnings = vec![Warning::RefundSignMismatch];
+    let mut not_by_rate = line("3", "11.00", vec![rate("", ["10.00", "1.00", "11.00"])]);
+    (not_by_rate.booking.net, not_by_rate.booking.vat) = (money("10.00"), money("1.00"));
     let lines = [
         line("1", "11.00", vec![rate("20", ["", "1.00", ""])]),
         line("2", "", vec![full("20")]),
-        line("3", "11.00", vec![rate("", ["10.00", "1.00", "11.00"])]),
+        not_by_rate,
         line("4", "11.01", vec![full("20")]),
         line("5", "22.00", vec![full("20"), full("8.5")]),
         line("6", "11.00", vec![full("5.5")]),
@@ -211,7 +213,7 @@ fn an_order_that_cannot_be_entered_whole_is_left_out_and_named() {
     let expected = [
         ("1", NotEntered::Incomplete),
         ("2", NotEntered::Incomplete),
-        ("3", NotEntered::Incomplete),
+        ("3", NotEntered::NotByRate),
         ("4", NotEntered::Unbalanced),
         ("5", NotEntered::NoAccounts(eight)),
         ("6", NotEntered::NoVatAccount(five)),

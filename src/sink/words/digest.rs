@@ -53,10 +53,14 @@ pub fn digest_text(digest: &Digest, locale: Locale) -> DigestText {
         total: words.with_vat(gross),
         counts: words.counts(sales, refunds),
         notes: words.notes(),
-        columns: pick(locale, ["Taux", "HT", "TVA", "TTC"], ["Rate", "Net", "VAT", "Gross"]),
+        columns: columns(locale),
         rows: words.rows(),
         sections: words.sections(),
     }
+}
+
+fn columns(locale: Locale) -> [&'static str; 4] {
+    pick(locale, ["Taux", "HT", "TVA", "TTC"], ["Rate", "Net", "VAT", "Gross"])
 }
 
 struct Words<'a> {
@@ -78,9 +82,7 @@ impl Words<'_> {
                 self.say(format!("Provisoire – {title}"), format!("Provisional – {title}"))
             }
             // What was not told before is not corrected.
-            Why::Correction if self.digest.replaces.is_some() => {
-                self.say(format!("Correction – {title}"), format!("Correction – {title}"))
-            }
+            Why::Correction if self.digest.replaces.is_some() => format!("Correction – {title}"),
             Why::Limit => self.say(format!("{title} (suite)"), format!("{title} (the rest)")),
             Why::Due | Why::Correction | Why::OnPurpose => title,
         };
@@ -132,18 +134,22 @@ impl Words<'_> {
                 format!("These figures replace those of {before} for the same period."),
             ));
         }
-        let Figures { total, known, holes, .. } = &self.digest.figures;
-        if total.sales + total.refunds == 0 {
+        if self.digest.why == Why::OnPurpose && self.digest.replaces.is_some() && self.digest.changes.is_empty() {
+            notes.push(self.say("Rien n’a changé depuis.", "Nothing has changed since."));
+        }
+        let Figures { total, lacking, foreign, holes, .. } = &self.digest.figures;
+        if total.sales + total.refunds == 0 && foreign.is_empty() {
             notes.push(self.say(
                 "Aucune vente enregistrée pour cette période (les essais ne comptent pas).",
                 "No sale was recorded for this period (tests are not counted).",
             ));
         }
-        if let Some(known) = known {
-            let (known, all) = (known.sales + known.refunds, total.sales + total.refunds);
+        if !lacking.is_empty() {
+            let orders = list(lacking.iter().cloned());
+            let unknown = self.unknown_sums();
             notes.push(self.say(
-                format!("La caisse n’a communiqué tous les montants que de {known} ventes sur {all}\u{a0}: le total général n’est pas connu."),
-                format!("The till sent all amounts of {known} of {all} sales only: the grand total is not known."),
+                format!("La caisse n’a pas communiqué tous les montants de {orders}. Total inconnu\u{a0}: {unknown}."),
+                format!("The till did not send all amounts of {orders}. Not known in total: {unknown}."),
             ));
         }
         if !holes.is_empty() {
@@ -168,8 +174,17 @@ impl Words<'_> {
         rows
     }
 
+    /// The columns whose total is not known.
+    fn unknown_sums(&self) -> String {
+        let Sums { net, vat, gross, .. } = self.digest.figures.total;
+        let [_, names @ ..] = columns(self.locale);
+        let unknown = names.into_iter().zip([net, vat, gross]).filter(|(_, sum)| sum.is_none());
+        unknown.map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+    }
+
     fn rate(&self, sum: &RateSum) -> String {
         match sum.rate {
+            None if sum.is_lacking => self.say("montants incomplets", "incomplete amounts"),
             Some(rate) => format!("{}{}", number(rate, self.locale), pick(self.locale, "\u{a0}%", "%")),
             None => self.say("non ventilé", "not by rate"),
         }
@@ -199,6 +214,8 @@ impl Words<'_> {
         });
         sections.push((self.say("Factures sans PDF", "Invoices without their PDF"), missing.collect()));
         sections.push((self.say("TVA non communiquée par taux", "VAT not sent by rate"), figures.incomplete.clone()));
+        let title = self.say("Dans une autre monnaie, non comptées", "In another currency, not counted");
+        sections.push((title, figures.foreign.clone()));
         let warnings = figures.warnings.iter();
         let colon = pick(self.locale, "\u{a0}:", ":");
         let warnings = warnings.map(|one| format!("{}{colon} {}", one.number, warning(one.warning, self.locale)));
@@ -271,7 +288,11 @@ impl Words<'_> {
 
     fn amounts(&self, orders: &[NumberedAmount]) -> Vec<String> {
         let colon = pick(self.locale, "\u{a0}:", ":");
-        orders.iter().map(|order| format!("{}{colon} {}", order.number, self.amount(order.gross))).collect()
+        let refund = self.say(" (remboursement à verser)", " (refund to be paid out)");
+        let kind = |order: &NumberedAmount| if order.gross.is_some_and(Money::is_negative) { &refund } else { "" };
+        let line =
+            |order: &NumberedAmount| format!("{}{colon} {}{}", order.number, self.amount(order.gross), kind(order));
+        orders.iter().map(line).collect()
     }
 
     fn change(&self, change: &crate::order::Change) -> String {
@@ -280,7 +301,12 @@ impl Words<'_> {
             ChangeKind::Added => self
                 .say(format!("{number}\u{a0}: arrivée depuis, {amount}"), format!("{number}: arrived since, {amount}")),
             ChangeKind::Amounts => {
-                self.say(format!("{number}\u{a0}: corrigée, {amount}"), format!("{number}: corrected, {amount}"))
+                let before =
+                    change.before.map(|before| format!("{} → ", self.amount(Some(before)))).unwrap_or_default();
+                self.say(
+                    format!("{number}\u{a0}: corrigée, {before}{amount}"),
+                    format!("{number}: corrected, {before}{amount}"),
+                )
             }
             ChangeKind::Moved => {
                 let day = day(change.day, self.locale);
@@ -344,6 +370,7 @@ fn not_entered(why: NotEntered, locale: Locale) -> String {
     let percent = |rate| format!("{}{}", number(rate, locale), pick(locale, "\u{a0}%", "%"));
     match why {
         NotEntered::Incomplete => pick(locale, "montants incomplets", "incomplete amounts").to_owned(),
+        NotEntered::NotByRate => pick(locale, "TVA non communiquée par taux", "VAT not sent by rate").to_owned(),
         NotEntered::Sign => {
             pick(locale, "signe du total contradictoire", "the sign of its total contradicts its kind").to_owned()
         }

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::ApiError;
+use super::{ApiError, client::MASK};
 use crate::{decode, sink::client::Fetched};
 
 /// How much of the till's own words is shown, in characters.
@@ -158,7 +158,7 @@ fn quoted(words: &str, key: &str) -> String {
     let encoded: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
     let mut words = words.to_owned();
     for secret in [key, &encoded].into_iter().filter(|secret| !secret.is_empty()) {
-        words = words.replace(secret, "********");
+        words = words.replace(secret, MASK);
     }
     let words = words.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ").chars().take(QUOTED).collect()

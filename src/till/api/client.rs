@@ -34,6 +34,9 @@ const REPORT_LIMIT: usize = 64 * 1024 * 1024;
 /// How much of any other answer is read: bytes.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 
+/// What is shown in place of the key.
+pub(super) const MASK: &str = "********";
+
 /// The content type of what is posted.
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
@@ -147,7 +150,7 @@ impl Client {
     /// When the till refuses, cannot be asked, or ([`ApiError::MaybeRecorded`]) did not say what became of it.
     pub async fn record_sale(&self, sale: &Sale) -> Result<SaleAnswer, ApiError> {
         sale.demand_lines()?;
-        self.post("webapp.php", sale.fields(None)).await
+        self.post(page_of(None), sale.fields(None)).await
     }
 
     /// Edits an order that is not validated, or records a payment of one that is; `id` is the till's internal id.
@@ -155,7 +158,18 @@ impl Client {
     /// # Errors
     /// When the till refuses, cannot be asked, or ([`ApiError::MaybeRecorded`]) did not say what became of it.
     pub async fn edit_order(&self, id: &str, sale: &Sale) -> Result<SaleAnswer, ApiError> {
-        self.post("editOrder.php", sale.fields(Some(id))).await
+        self.post(page_of(Some(id)), sale.fields(Some(id))).await
+    }
+
+    /// Where a sale, or an edit of the order with this id, would be sent, and with which fields, the key masked.
+    ///
+    /// # Errors
+    /// When the host makes no address.
+    pub fn request_shown(&self, sale: &Sale, order: Option<&str>) -> Result<(Url, Vec<(String, String)>), ApiError> {
+        let [shop, other_shop, (key, _)] = self.credentials();
+        let masked = [shop, other_shop, (key, MASK.to_owned())].map(|(name, value)| (name.to_owned(), value));
+        let fields = masked.into_iter().chain(sale.fields(order)).collect();
+        Ok((self.address(page_of(order))?, fields))
     }
 
     async fn get_list(&self, list: List, format: ListFormat) -> Result<Fetched, ApiError> {
@@ -210,6 +224,11 @@ impl Client {
         answer::document(&answer, page, self.key())?;
         Ok(Document { content_type: answer.content_type, bytes: answer.body })
     }
+}
+
+/// The page that takes a sale, or the edit of an order.
+fn page_of(order: Option<&str>) -> &'static str {
+    if order.is_some() { "editOrder.php" } else { "webapp.php" }
 }
 
 /// Where the pages of the API are.

@@ -7,7 +7,6 @@
 
 use std::{
     fmt,
-    str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -33,8 +32,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// How long a call that is to be overtaken waits for another one.
 const OVERTAKEN_AFTER: Duration = Duration::from_secs(2);
 
-/// Where and how the webhook is called.
-#[derive(Clone, Debug, Default)]
+/// Where and how the webhook is called. It is not shown: the address holds the shop's token.
+#[derive(Clone, Default)]
 pub struct Webhook {
     /// The address, token and all.
     pub url: String,
@@ -97,14 +96,6 @@ impl fmt::Display for Topic {
             Self::CashBox(CashBoxCall { cash_box_id, closing: None }) => write!(f, "cashBox_open {cash_box_id}"),
             Self::CashBox(CashBoxCall { cash_box_id, .. }) => write!(f, "cashBox_close {cash_box_id}"),
         }
-    }
-}
-
-impl FromStr for Chance {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::parse(text).ok_or_else(|| format!("`{text}` is no probability: use a number from 0 to 1, such as 0.05"))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** whatever goes in comes out, at the latest with [`Plan::rest`]; at most one is held back at a time.
 
+use std::str::FromStr;
+
 use rust_decimal::Decimal;
 
 use crate::till::dice::Dice;
@@ -22,7 +24,7 @@ impl Chance {
     }
 
     /// Reads `0.05`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         let part: Decimal = text.trim().parse().ok()?;
         let in_range = part >= Decimal::ZERO && part <= Decimal::ONE;
         in_range.then_some(())?;
@@ -31,6 +33,14 @@ impl Chance {
 
     fn comes_up(self, dice: &mut Dice) -> bool {
         dice.between(1, ALWAYS) <= self.0
+    }
+}
+
+impl FromStr for Chance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| format!("`{text}` is no probability: use a number from 0 to 1, such as 0.05"))
     }
 }
 
@@ -140,7 +150,7 @@ mod tests {
     #[test]
     fn all_or_nothing_can_be_lost() {
         assert_eq!(count(&run(1, 100, 100, true), Turn::Lost), 1000);
-        assert_eq!(Chance::parse("0.05"), Some(Chance::percent(5)));
-        assert!(["", "5%", "-0.1", "1.01", "often"].iter().all(|text| Chance::parse(text).is_none()));
+        assert_eq!("0.05".parse(), Ok(Chance::percent(5)));
+        assert!(["", "5%", "-0.1", "1.01", "often"].iter().all(|text| text.parse::<Chance>().is_err()));
     }
 }

@@ -27,6 +27,9 @@ const SHOP: &str = "Boulangerie Dupont (bac à sable)";
 /// What no reader of a report may miss.
 const WARNING: &str = "Rapport d'un simulateur, sans valeur comptable ni fiscale.";
 
+/// Nothing, with the decimals of an amount.
+const ZERO: Decimal = Decimal::from_parts(0, 0, 0, false, 2);
+
 /// A report's format, as `formatExport` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -93,7 +96,8 @@ impl DayReport {
         let is_of_day = |order: &&TillOrder| order.value.as_ref().is_some_and(|at| at.date() == day);
         let orders: Vec<TillOrder> = sales.orders().filter(is_of_day).cloned().collect();
         let vat = by_rate(&orders);
-        let total = vat.iter().fold(Total::default(), |sum, line| Total {
+        let nothing = Total { net: ZERO, vat: ZERO, gross: ZERO };
+        let total = vat.iter().fold(nothing, |sum, line| Total {
             net: sum.net + line.net,
             vat: sum.vat + line.vat,
             gross: sum.gross + line.gross,
@@ -133,12 +137,8 @@ impl DayReport {
 fn by_rate(orders: &[TillOrder]) -> Vec<TillVat> {
     let mut sums = BTreeMap::<Decimal, TillVat>::new();
     for line in orders.iter().flat_map(TillOrder::vat) {
-        let sum = sums.entry(line.rate).or_insert_with(|| TillVat {
-            rate: line.rate,
-            net: Decimal::ZERO,
-            vat: Decimal::ZERO,
-            gross: Decimal::ZERO,
-        });
+        let sum =
+            sums.entry(line.rate).or_insert_with(|| TillVat { rate: line.rate, net: ZERO, vat: ZERO, gross: ZERO });
         (sum.net, sum.vat, sum.gross) = (sum.net + line.net, sum.vat + line.vat, sum.gross + line.gross);
     }
     sums.into_values().collect()

@@ -1,72 +1,86 @@
-//! The sandbox, asked over a socket: its invoices, and how they fail.
+//! The sandbox, asked over a socket as a program of the shop's would.
 
-use std::time::Duration;
+mod calls;
+mod invoices;
+mod life;
+mod lists;
+mod trouble;
 
-use jiff::Timestamp;
+use std::sync::Arc;
 
-use super::*;
+use http::Method;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use super::{Options, Sandbox};
 use crate::{
-    clock::{ManualClock, SystemClock},
-    till::{Announcement, post},
+    clock::ManualClock,
+    till::{Announcement, Answer, post},
 };
 
-async fn sandbox(clock: Arc<dyn Clock>) -> Sandbox {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    Sandbox::start(listener, Options { seed: 5, zone: TimeZone::UTC, clock }).expect("a sandbox")
+/// Shop and key, as every call has them.
+const ADMITTED: &str = "idboutique=4242&key=sandbox-key";
+
+/// A sandbox, its clock, and a program that uses its API.
+struct Till {
+    sandbox: Sandbox,
+    clock: ManualClock,
 }
 
-async fn get(order: &TillOrder) -> (u16, String) {
-    // Several tests may come first; the one that does installs it for all.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let get = Announcement { method: http::Method::GET, query: None, content_type: None, body: Vec::new() };
-    let answer = post(&get, order.pdf_url.as_deref().expect("a link")).await.expect("an answer");
-    (answer.status, answer.body)
-}
-
-#[tokio::test]
-async fn the_first_download_is_the_invoice_and_the_second_a_duplicate() {
-    let sandbox = sandbox(Arc::new(SystemClock)).await;
-    let order = sandbox.sell();
-    let (status, first) = get(&order).await;
-    assert!(status == 200 && first.starts_with("%PDF-"));
-    assert_eq!(sandbox.downloads()[&order.internal_id], 1);
-    assert_ne!(get(&order).await.1, first);
-    assert_eq!(sandbox.downloads()[&order.internal_id], 2);
-}
-
-#[tokio::test]
-async fn an_invoice_in_trouble_is_not_counted_as_downloaded() {
-    let sandbox = sandbox(Arc::new(SystemClock)).await;
-    let order = sandbox.sell();
-    for (trouble, status) in [(Trouble::NotFound, 404), (Trouble::ServerError, 500), (Trouble::Html, 200)] {
-        sandbox.misbehave(&order.internal_id, Some(trouble));
-        let (answered, body) = get(&order).await;
-        assert_eq!(answered, status);
-        assert!(!body.starts_with("%PDF-"));
+impl Till {
+    async fn open() -> Self {
+        // Several tests may come first; the one that does installs it for all.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let clock = ManualClock::new("2026-11-21T13:00:00Z".parse().expect("a time"));
+        let zone = TimeZone::get("Europe/Paris").expect("a zone");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let options = Options { seed: 5, zone, clock: Arc::new(clock.clone()) };
+        Self { sandbox: Sandbox::start(listener, options).expect("a sandbox"), clock }
     }
-    assert!(sandbox.downloads().is_empty());
-    sandbox.misbehave(&order.internal_id, None);
-    assert_eq!(get(&order).await.0, 200);
-}
 
-#[tokio::test]
-async fn a_slow_invoice_comes_when_its_time_has_come() {
-    let clock = ManualClock::new(Timestamp::UNIX_EPOCH);
-    let sandbox = sandbox(Arc::new(clock.clone())).await;
-    let order = sandbox.sell();
-    sandbox.misbehave(&order.internal_id, Some(Trouble::Slow(Duration::from_secs(60))));
-    let download = tokio::spawn(async move { get(&order).await });
-    while !download.is_finished() {
-        clock.advance(Duration::from_secs(60));
-        tokio::task::yield_now().await;
+    /// Sends a form without shop and key.
+    async fn send(&self, endpoint: &str, content_type: &str, body: &str) -> Answer {
+        let call = Announcement {
+            method: Method::POST,
+            query: None,
+            content_type: Some(content_type.to_owned()),
+            body: body.as_bytes().to_vec(),
+        };
+        post(&call, &self.address(endpoint)).await.expect("an answer")
     }
-    assert_eq!(download.await.expect("a download").0, 200);
-}
 
-#[tokio::test]
-async fn an_invoice_that_was_never_made_is_not_found() {
-    let sandbox = sandbox(Arc::new(SystemClock)).await;
-    let mut order = sandbox.sell();
-    order.pdf_url = Some(format!("{}/invoice/1.pdf", sandbox.origin()));
-    assert_eq!(get(&order).await.0, 404);
+    /// Sends a form, and reads the JSON of the answer.
+    async fn post(&self, endpoint: &str, form: &str) -> Value {
+        let answer = self.send(endpoint, "application/x-www-form-urlencoded", &format!("{ADMITTED}&{form}")).await;
+        serde_json::from_str(&answer.body).expect("JSON")
+    }
+
+    /// The reason for which a form is refused.
+    async fn refused(&self, endpoint: &str, form: &str) -> String {
+        let answer = self.post(endpoint, form).await;
+        assert_eq!(answer["success"], false, "{form}: {answer}");
+        answer["result"].as_str().expect("a reason").to_owned()
+    }
+
+    /// Records a sale and returns its internal id.
+    async fn sale(&self, form: &str) -> String {
+        let answer = self.post("webapp.php", form).await;
+        assert_eq!(answer["success"], true, "{form}: {answer}");
+        answer["orderID"].to_string()
+    }
+
+    async fn ask(&self, endpoint: &str, query: &str) -> Answer {
+        let query = Some(format!("{ADMITTED}&{query}"));
+        let call = Announcement { method: Method::GET, query, content_type: None, body: Vec::new() };
+        post(&call, &self.address(endpoint)).await.expect("an answer")
+    }
+
+    async fn ask_json(&self, endpoint: &str, query: &str) -> Value {
+        serde_json::from_str(&self.ask(endpoint, query).await.body).expect("JSON")
+    }
+
+    fn address(&self, endpoint: &str) -> String {
+        format!("{}/workers/{endpoint}", self.sandbox.origin())
+    }
 }

@@ -1,4 +1,4 @@
-//! The file of an export.
+//! A file that a command writes: an export, a report, a key.
 //!
 //! **Invariant:** a file under its final name is complete and on disk; an earlier one of that name is there until then.
 
@@ -10,13 +10,13 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use crate::cli::{Exit, Stop};
+use super::{Exit, Stop};
 
 /// How the file is called while it is written, in front of some characters of chance.
 const DRAFT: &str = ".tillhook-export-";
 
-/// A file that is being written. It goes when it is not completed.
-pub(super) struct Target {
+/// A file that is being written. It goes when it is not completed, and its owner alone can read it.
+pub struct Target {
     draft: NamedTempFile,
     to: PathBuf,
     replace: bool,
@@ -24,7 +24,7 @@ pub(super) struct Target {
 
 impl Target {
     /// Makes a file beside `to` that nobody else can read.
-    pub(super) fn begin(to: &Path, replace: bool) -> anyhow::Result<Self> {
+    pub fn begin(to: &Path, replace: bool) -> anyhow::Result<Self> {
         if to.is_dir() || to.file_name().is_none() {
             let what = format!("{} is no name of a file", to.display());
             return Err(Stop::with_fix(Exit::Usage, what, "name a file in it"));
@@ -36,22 +36,22 @@ impl Target {
     }
 
     /// What is written to.
-    pub(super) fn file(&self) -> &File {
+    pub fn file(&self) -> &File {
         self.draft.as_file()
     }
 
     /// Another file on the same disk, without a name: it is gone when it is closed.
-    pub(super) fn scratch(&self) -> io::Result<File> {
+    pub fn scratch(&self) -> io::Result<File> {
         tempfile::tempfile_in(folder(&self.to))
     }
 
     /// An error while it is written, with what to do about it.
-    pub(super) fn explained(&self, error: anyhow::Error) -> anyhow::Error {
+    pub fn explained(&self, error: anyhow::Error) -> anyhow::Error {
         error.downcast().map_or_else(|other| other, |cause: io::Error| unusable(&self.to, &cause))
     }
 
     /// Syncs it and gives it its name.
-    pub(super) fn complete(self) -> anyhow::Result<()> {
+    pub fn complete(self) -> anyhow::Result<()> {
         self.draft.as_file().sync_all().map_err(|cause| unusable(&self.to, &cause))?;
         refuse_if_there(&self.to, self.replace)?;
         self.draft.persist(&self.to).map_err(|error| unusable(&self.to, &error.error))?;

@@ -1,0 +1,95 @@
+//! `tillhook pos report`: the till's own report of a day, to a file.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::{Args, ValueEnum};
+
+use super::shop::{Whose, stop};
+use crate::{
+    cli::{Exit, Stop, day::Day, print, target::Target},
+    clock::Clock,
+    config::Config,
+    order::day_of,
+    till::api::ReportFormat,
+};
+
+/// Which report.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The day: 2026-11-21, today, yesterday
+    #[arg(long, value_name = "D", default_value = "yesterday")]
+    day: Day,
+    /// What it is written in
+    #[arg(long, value_enum, value_name = "F", default_value_t = Format::Std)]
+    format: Format,
+    /// The file to write; a report in `std` may also go to standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    whose: Whose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A web page
+    Std,
+    /// A PDF
+    Pdf,
+    /// A spreadsheet
+    Xls,
+    /// A table in text
+    Csv,
+    /// The French tax administration's file of entries
+    Fec,
+    /// The audit file of the OECD (SAF-T)
+    Saft,
+}
+
+impl From<Format> for ReportFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Std => Self::Std,
+            Format::Pdf => Self::Pdf,
+            Format::Xls => Self::Xls,
+            Format::Csv => Self::Csv,
+            Format::Fec => Self::Fec,
+            Format::Saft => Self::Saft,
+        }
+    }
+}
+
+/// Writes the report.
+///
+/// # Errors
+/// When no till is meant, it gives no report, or the file is there already or cannot be written.
+pub async fn run(
+    wanted: &Report,
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let till = wanted.whose.till(config, clock)?;
+    let day = wanted.day.seen_from(day_of(clock.now(), &till.shop.shop.timezone));
+    let output = wanted.output.as_deref().filter(|path| *path != Path::new("-"));
+    if output.is_none() && wanted.format != Format::Std {
+        return Err(Stop::with_fix(Exit::Usage, "this report is no text for a terminal", "name a file with -o FILE"));
+    }
+    // Before the till is asked: it may take a minute.
+    let target = output.map(|path| Target::begin(path, wanted.force)).transpose()?;
+    let report = till.client.report(Some(day), wanted.format.into()).await.map_err(stop)?;
+    let (Some(target), Some(path)) = (target, output) else {
+        out.write_all(&report.bytes)?;
+        return Ok(Exit::Ok);
+    };
+    target.file().write_all(&report.bytes).map_err(|error| target.explained(error.into()))?;
+    target.complete()?;
+    writeln!(out, "{}: the till's report of {day}, {}", path.display(), print::size(report.bytes.len() as u64))?;
+    Ok(Exit::Ok)
+}

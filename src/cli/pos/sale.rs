@@ -1,0 +1,83 @@
+//! `tillhook pos sale`: records a sale, and shows what a sale or an edit would send or has become.
+
+use std::{io::Write, sync::Arc};
+
+use clap::Args;
+
+use super::{
+    flags::SaleFlags,
+    shop::{Whose, stop},
+};
+use crate::{
+    cli::{Exit, print::harmless},
+    clock::Clock,
+    config::Config,
+    till::api::{ApiError, Client, Recorded, Sale, SaleAnswer},
+};
+
+/// What is sold.
+#[derive(Debug, Args)]
+pub struct NewSale {
+    #[command(flatten)]
+    said: SaleFlags,
+    /// Show what would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    whose: Whose,
+}
+
+/// Records the sale.
+///
+/// # Errors
+/// When no till is meant, something about the sale is wrong, or the till refuses.
+pub async fn run(
+    wanted: &NewSale,
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let till = wanted.whose.till(config, clock)?;
+    let sale = wanted.said.sale(&till.shop.shop.timezone, clock.now())?;
+    sale.demand_lines().map_err(|error| stop(error.into()))?;
+    if wanted.dry_run {
+        return show(&till.client, &sale, None, out);
+    }
+    tell(till.client.record_sale(&sale).await, None, out)
+}
+
+/// Shows what would be sent.
+pub(super) fn show(client: &Client, sale: &Sale, order: Option<&str>, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let (address, fields) = client.request_shown(sale, order).map_err(stop)?;
+    writeln!(out, "POST {address}")?;
+    for (name, value) in fields {
+        writeln!(out, "  {name:<24}{}", harmless(&value))?;
+    }
+    writeln!(out, "Nothing was sent.")?;
+    Ok(Exit::Ok)
+}
+
+/// Says what became of it.
+pub(super) fn tell(
+    answer: Result<SaleAnswer, ApiError>,
+    order: Option<&str>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let answer = answer.map_err(stop)?;
+    let state = match answer.recorded {
+        Recorded::Quote => "quote, not validated and not paid",
+        Recorded::Unpaid => "invoice issued, unpaid",
+        Recorded::Paid => "invoice issued, paid",
+        Recorded::Unsaid => "the till does not say whether it is validated or paid",
+    };
+    match answer.order_id.as_deref().or(order) {
+        Some(id) => writeln!(out, "Order {} is recorded: {state}", harmless(id))?,
+        None => writeln!(out, "The order is recorded, and the till does not say under which id: {state}")?,
+    }
+    for (what, link) in [("PDF", &answer.document), ("pay at", &answer.payment_link)] {
+        if let Some(link) = link {
+            writeln!(out, "  {what:<8}{}", harmless(link))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
