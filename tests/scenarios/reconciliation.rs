@@ -59,7 +59,7 @@ async fn an_order_that_was_never_announced_is_taken_over_once_and_its_late_call_
     app.boot().await;
     let mut reconciler = app.reconciler();
     assert!(compare(&app, &mut reconciler).await);
-    assert_eq!(told(&app, "order_ids").await, [lost.order_id.clone()]);
+    assert_eq!(told(&app, "order_ids").await, std::slice::from_ref(&lost.order_id));
     let alert = app.data_of("till.order_missing").await.remove(0);
     assert_eq!((&alert["count"], &alert["source"]), (&1.into(), &"reconciliation".into()));
     let events = app.data_of("order.validated").await;

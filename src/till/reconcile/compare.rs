@@ -179,6 +179,7 @@ async fn take_over(
             let notification: Result<_, String> = Ok(Notification::Order(Box::new(notice)));
             let accepted = reconciler.recorder.accept(call, notification).await?;
             stored |= accepted.outcome == Outcome::Stored;
+            tally.unread += usize::from(accepted.outcome == Outcome::Quarantined);
         }
         match (stored, is_new) {
             (true, true) => tally.found += 1,
