@@ -26,3 +26,29 @@ CREATE TABLE till_word (
     said_at INTEGER NOT NULL,
     told_at INTEGER
 ) STRICT, WITHOUT ROWID;
+
+-- How far the till's own list of orders was compared with ours.
+CREATE TABLE reconciliation (
+    shop       TEXT PRIMARY KEY,
+    -- Nothing before is looked for: the till was not ours to watch.
+    since      INTEGER NOT NULL,
+    -- Up to when every order was looked for.
+    done_until INTEGER NOT NULL,
+    -- Whether the list ever named an order that we knew: the numbers in it are the ones that we know orders by.
+    recognised INTEGER NOT NULL,
+    -- When the last comparison came to its end, and how many orders in it could not be read.
+    ended_at   INTEGER,
+    unread     INTEGER NOT NULL,
+    -- Why the last one did not.
+    trouble    TEXT
+) STRICT, WITHOUT ROWID;
+
+-- Orders that were found in the till's list and of which nobody was told yet; they go into the next alert.
+CREATE TABLE found_order (
+    shop   TEXT NOT NULL,
+    number TEXT NOT NULL,
+    -- 1: nothing of the order was with us; 0: one of its two announcements was.
+    whole  INTEGER NOT NULL,
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (shop, number)
+) STRICT, WITHOUT ROWID;

@@ -16,7 +16,11 @@ use crate::{
     record::{Policy, Recorder, ShopPolicy},
     sink::{self, BuildError},
     store::Store,
-    till::watch::{Watch, Watched},
+    till::{
+        api,
+        reconcile::Reconciler,
+        watch::{Watch, Watched},
+    },
     upkeep::{Keep, Nightly},
 };
 
@@ -114,6 +118,18 @@ pub fn watch(config: &Config, outbox: &Outbox) -> Watch {
     };
     let Outbox { store, clock, recorder, .. } = outbox.clone();
     Watch { store, clock, recorder, shops: config.shops.values().map(watched).collect() }
+}
+
+/// What compares the till's own list of orders with ours, for the shops whose till can be asked.
+pub fn reconciler(config: &Config, outbox: &Outbox) -> Reconciler {
+    let Outbox { store, clock, recorder, .. } = outbox.clone();
+    let asked = |settings: &ShopConfig| {
+        let client = api::Client::new(settings.api.as_ref()?, clock.clone());
+        let told = |error: &api::ApiError| tracing::error!(shop.id = %settings.shop.id, error = %error.for_log(), "the till cannot be asked");
+        Some((settings.shop.clone(), client.inspect_err(told).ok()?))
+    };
+    let shops = config.shops.values().filter_map(asked).collect();
+    Reconciler::new(store, clock.clone(), recorder, shops)
 }
 
 /// When backups are made by themselves; `None` where they are switched off.

@@ -104,6 +104,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
     let recorder = Recorder::new(store.clone(), clock.clone(), assemble::policy(config));
     let outbox = assemble::outbox(config, store.clone(), clock.clone(), recorder.clone());
     assemble::watch(config, &outbox).begin().await?;
+    assemble::reconciler(config, &outbox).begin().await?;
 
     let mut running = Running {
         addr: listener.local_addr()?,
@@ -188,6 +189,7 @@ impl Running {
         let Outbox { store, clock, .. } = self.outbox.clone();
         tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops).run(stop.clone()));
         tasks.spawn(assemble::watch(config, &self.outbox).run(stop.clone()));
+        tasks.spawn(assemble::reconciler(config, &self.outbox).run(stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 

@@ -11,7 +11,10 @@ use super::{
     find, order_sheet,
     print::{self, Table},
 };
-use crate::store::{OrderFilter, OrderLine};
+use crate::{
+    order::ShopId,
+    store::{OrderFilter, OrderLine},
+};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -102,7 +105,7 @@ async fn missing(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Res
     }
     if missing.is_empty() {
         writeln!(out, "no order is missing, as far as the numbers tell")?;
-        return Ok(Exit::Ok);
+        return compared(desk, shop.as_ref(), out).await;
     }
     let mut table = Table::new(&["NOTICED", "SHOP", "ORDER", "TOLD"]);
     for order in &missing {
@@ -113,6 +116,34 @@ async fn missing(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Res
     table.write("", out)?;
     if all > missing.len() {
         writeln!(out, "and {} more: --limit {all} lists them all", all - missing.len())?;
+    }
+    compared(desk, shop.as_ref(), out).await
+}
+
+/// What the comparison with the till's own list came to, of shops whose till can be asked.
+async fn compared(desk: &Desk, only: Option<&ShopId>, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let shops =
+        desk.config.shops.iter().filter(|(id, settings)| settings.api.is_some() && only.is_none_or(|only| only == *id));
+    for (shop, _) in shops {
+        let state = desk.store.reconciliation(shop).await?;
+        let Some(state) = state else {
+            writeln!(out, "{shop}: not compared yet with the till's own list; `tillhook serve` does it")?;
+            continue;
+        };
+        match state.ended_at.map(|at| desk.time(at, Some(shop.as_str()))) {
+            Some(at) => writeln!(out, "{shop}: last compared with the till's own list {at}")?,
+            None => writeln!(out, "{shop}: not compared yet with the till's own list")?,
+        }
+        if let Some(trouble) = &state.trouble {
+            writeln!(out, "  since then it was not possible: {trouble}")?;
+        }
+        if state.unread > 0 {
+            writeln!(
+                out,
+                "  {} orders in it could not be read, and were left; look at them in the till, or with `tillhook pos orders`",
+                state.unread
+            )?;
+        }
     }
     Ok(Exit::Ok)
 }

@@ -38,5 +38,5 @@ pub use numbering::{Hole, NumberRange, OrderNumber, WIDEST, hear, holes, ranges,
 pub use person::{Person, Traces};
 pub use report::{Accounting, Accounts, Csv, LeftOut, NotEntered, ReportFile};
 pub use shop::{Currency, Locale, Shop};
-pub use snapshot::{Dates, InvoiceStatus, InvoiceView, Order, State, Warning};
+pub use snapshot::{Dates, InvoiceStatus, InvoiceView, Order, Source, State, Warning};
 pub use timeline::Timeline;

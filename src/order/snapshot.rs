@@ -40,6 +40,14 @@ pub enum Warning {
     OrderNumberGap,
 }
 
+/// How an announcement came where the till's webhook did not bring it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// It was found in the till's own list of orders.
+    Reconciliation,
+}
+
 /// Whether the invoice PDF is with us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -142,6 +150,9 @@ pub struct Order {
     /// What the till sent and we do not understand.
     #[serde(default)]
     pub extra: Map<String, Value>,
+    /// Where this was taken from the till's list; nothing where the till announced it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
 }
 
 /// How far sums of rounded amounts may be apart: half a cent for each line, and at least a cent.
@@ -178,6 +189,7 @@ impl Order {
             invoice: InvoiceView::default(),
             warnings: Vec::new(),
             extra: content.extra,
+            source: None,
         };
         order.warnings = order.cross_check();
         order

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
-use super::{Policy, Raw, Requeued, ShopPolicy, alert, fan_out, heard::Heard, identity};
+use super::{Policy, Raw, Requeued, ShopPolicy, alert, fan_out, found, heard::Heard, identity};
 use crate::{
     order::{
         CashBoxNotice, EventData, EventId, EventType, Fingerprint, InvoiceStatus, Notification, OrderKey, OrderNotice,
-        ReceiptId, ShopId, UnknownNotice,
+        ReceiptId, ShopId, Source, UnknownNotice,
     },
-    store::{Intake, Keys, KnownInvoice, NewEvent, NewReceipt, Numbered, SavedOrder, View},
+    store::{Intake, Keys, KnownInvoice, KnownOrder, NewEvent, NewReceipt, Numbered, SavedOrder, View},
 };
 
 /// How long an identical opening, undated closing, or call of an unknown type is taken for the same one (contract §5, Cash box).
@@ -35,6 +35,15 @@ pub enum Origin {
     Till,
     /// Quarantine: it is read again.
     Quarantine(Requeued),
+    /// The till's own list of orders: it was never announced, or its call was lost.
+    Reconciliation,
+}
+
+impl Origin {
+    /// What subscribers are told of it.
+    fn source(self) -> Option<Source> {
+        matches!(self, Self::Reconciliation).then_some(Source::Reconciliation)
+    }
 }
 
 /// What became of a call.
@@ -102,7 +111,7 @@ struct Said {
 impl Announced {
     pub fn new(call: Call, decoded: Result<Notification, Unread>, policy: Arc<Policy>, now: Timestamp) -> Self {
         let receipt = match call.origin {
-            Origin::Till => ReceiptId::new(now),
+            Origin::Till | Origin::Reconciliation => ReceiptId::new(now),
             Origin::Quarantine(requeued) => requeued.receipt,
         };
         let mut announced = Self { call, decoded, policy, said: None, receipt, now };
@@ -112,14 +121,14 @@ impl Announced {
 
     fn say(&self) -> Option<Said> {
         let (Ok(Notification::Order(notice)), Some(shop)) = (&self.decoded, self.shop()) else { return None };
-        let first = Heard::first(notice, shop, self.received_at(), self.now);
+        let first = Heard::first(notice, shop, self.received_at(), self.now, self.call.origin.source());
         Some(Said { content: notice.content.fingerprint(), first })
     }
 
     /// When the till called.
     fn received_at(&self) -> Timestamp {
         match self.call.origin {
-            Origin::Till => self.now,
+            Origin::Till | Origin::Reconciliation => self.now,
             Origin::Quarantine(requeued) => requeued.received_at,
         }
     }
@@ -187,7 +196,7 @@ impl Announced {
         let Some(said) = &self.said else { return (Outcome::Quarantined, None) };
         let known = identity::find(view, &policy.shop.id, notice).cloned();
         if let Some(order) = &known
-            && let Some(event) = view.announced(order.key, notice.phase, said.content)
+            && let Some(event) = self.said_before(view, order, notice, said.content)
         {
             // The link is no part of what a call says, so a repeat may bring the one that works. A pruned order has no
             // use for one.
@@ -197,12 +206,15 @@ impl Announced {
             return (Outcome::Duplicate, Some(event));
         }
         let heard = match known {
-            Some(order) => Heard::next(order, notice, policy, self.received_at()),
+            Some(order) => Heard::next(order, notice, policy, self.received_at(), self.call.origin.source()),
             None => said.first.clone(),
         };
         let key = heard.order.key;
         let event = self.event(policy, heard.kind, Some(key), notice.test, heard.data);
         view.announce(key, notice.phase, said.content, event.id);
+        if matches!(self.call.origin, Origin::Reconciliation) {
+            found::mark(view, &heard.order, notice, !heard.was_known, event.id, self.now);
+        }
         self.see_link(view, policy, key, notice);
         view.save_order(SavedOrder {
             order: heard.order,
@@ -215,6 +227,23 @@ impl Announced {
         let id = event.id;
         view.add_event(event);
         (Outcome::Stored, Some(id))
+    }
+
+    /// The event that said the same of an order. Where a phase was found in the till's list, its first call afterwards
+    /// says the same whatever it says: it is the one that was lost.
+    fn said_before(
+        &self,
+        view: &mut View,
+        order: &KnownOrder,
+        notice: &OrderNotice,
+        content: Fingerprint,
+    ) -> Option<EventId> {
+        match self.call.origin {
+            Origin::Reconciliation if order.timeline.knows(notice.phase) => view.announced_any(order.key, notice.phase),
+            Origin::Reconciliation => None,
+            _ => found::called(view, order.key, notice.phase, content)
+                .or_else(|| view.announced(order.key, notice.phase, content)),
+        }
     }
 
     /// The first link is fetched; another one is used only while nothing is stored.
@@ -324,6 +353,9 @@ impl Announced {
             if outcome != Outcome::Quarantined {
                 view.resolve_receipt(requeued.receipt, "reprocessed", self.now);
             }
+            return;
+        }
+        if matches!(self.call.origin, Origin::Reconciliation) && outcome != Outcome::Stored {
             return;
         }
         let keeps_body = !self.is_about_somebody_erased(view);

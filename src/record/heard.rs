@@ -7,7 +7,7 @@ use jiff::{Timestamp, civil::Date};
 
 use super::{ShopPolicy, fan_out::Standing};
 use crate::{
-    order::{EventData, EventType, Moment, Order, OrderContent, OrderKey, OrderNotice, Phase, Traces},
+    order::{EventData, EventType, Moment, Order, OrderContent, OrderKey, OrderNotice, Phase, Source, Traces},
     store::KnownOrder,
 };
 
@@ -15,6 +15,8 @@ use crate::{
 pub(super) struct Heard {
     pub order: KnownOrder,
     pub kind: EventType,
+    /// Whether the order was heard of before.
+    pub was_known: bool,
     pub standing: Standing,
     /// The snapshot, as the event carries it.
     pub data: String,
@@ -26,7 +28,13 @@ pub(super) struct Heard {
 
 impl Heard {
     /// What a call means for an order that nobody heard of before.
-    pub fn first(notice: &OrderNotice, policy: &ShopPolicy, received_at: Timestamp, now: Timestamp) -> Self {
+    pub fn first(
+        notice: &OrderNotice,
+        policy: &ShopPolicy,
+        received_at: Timestamp,
+        now: Timestamp,
+        source: Option<Source>,
+    ) -> Self {
         let order = KnownOrder {
             key: OrderKey::new(now),
             shop: policy.shop.id.clone(),
@@ -38,11 +46,17 @@ impl Heard {
             told: Vec::new(),
             erased: false,
         };
-        Self::next(order, notice, policy, received_at)
+        Self { was_known: false, ..Self::next(order, notice, policy, received_at, source) }
     }
 
     /// What a call means for an order as it stood before.
-    pub fn next(mut order: KnownOrder, notice: &OrderNotice, policy: &ShopPolicy, received_at: Timestamp) -> Self {
+    pub fn next(
+        mut order: KnownOrder,
+        notice: &OrderNotice,
+        policy: &ShopPolicy,
+        received_at: Timestamp,
+        source: Option<Source>,
+    ) -> Self {
         let kind = match notice.phase {
             phase if order.timeline.knows(phase) => EventType::OrderUpdated,
             Phase::Validated => EventType::OrderValidated,
@@ -54,9 +68,10 @@ impl Heard {
         order.internal_id = order.internal_id.or_else(|| notice.content.internal_id.clone());
         order.order_id = order.order_id.or_else(|| notice.content.order_id.clone());
         let received = Moment::new(whole_second(received_at), &policy.shop.timezone);
-        let snapshot = Order::new(&order.timeline, policy.shop.currency, received);
+        let snapshot = Order { source, ..Order::new(&order.timeline, policy.shop.currency, received) };
         Self {
             kind,
+            was_known: true,
             standing: Standing { complete: order.timeline.is_complete(), changed },
             booked_on: snapshot.dates.booked().civil().date(),
             data: EventData::Order(Box::new(snapshot)).to_text(),

@@ -10,6 +10,7 @@
 mod alert;
 mod announce;
 mod fan_out;
+mod found;
 mod heard;
 mod identity;
 mod invoice;

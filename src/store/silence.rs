@@ -38,13 +38,13 @@ impl Store {
         row.map(word).transpose()
     }
 
-    /// The newest event after one that a call of a shop's till made, and when; tests are none of the till's.
+    /// The newest event after one that a call of a shop's till made, and when; tests are none of the till's, nor is what we found in its list.
     ///
     /// # Errors
     /// What the database says.
     pub async fn newest_word(&self, shop: &ShopId, after: i64) -> Result<Option<(i64, Timestamp)>, StoreError> {
         let newest: Option<(i64, i64)> = sqlx::query_as(
-            "SELECT seq, at FROM event WHERE seq > $2 AND shop = $1 AND test = 0
+            "SELECT seq, at FROM event WHERE seq > $2 AND shop = $1 AND test = 0 AND data ->> 'source' IS NULL
              AND (type GLOB 'order.*' OR type GLOB 'cashbox.*' OR type = 'till.unknown') ORDER BY seq DESC LIMIT 1",
         )
         .bind(shop.as_str())

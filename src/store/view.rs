@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, SavedOrder, StoreError, from_json,
+    Changes, DeliveryMerge, FoundOrder, NewDelivery, NewEvent, NewReceipt, SavedOrder, StoreError, from_json,
     intake::{Keys, Numbered},
     parse, timestamp,
 };
@@ -111,6 +111,19 @@ impl View {
     /// The event of an equal call of this phase.
     pub fn announced(&self, key: OrderKey, phase: Phase, content: Fingerprint) -> Option<EventId> {
         self.announced.get(&(key, phase, content)).copied()
+    }
+
+    /// The event of any call of this phase.
+    pub fn announced_any(&self, key: OrderKey, phase: Phase) -> Option<EventId> {
+        let said = |((order, of, _), event): (&(OrderKey, Phase, Fingerprint), &EventId)| {
+            (*order == key && *of == phase).then_some(*event)
+        };
+        self.announced.iter().find_map(said)
+    }
+
+    /// Remembers that an order was found in the till's list, so that somebody is told.
+    pub fn found(&mut self, order: FoundOrder) {
+        self.changes.found.push(order);
     }
 
     /// What a sink was, or is to be, told of an order, oldest first.

@@ -4,6 +4,8 @@
 //! speak in ([`announce`]) and call a webhook with it ([`call`]). The [`sandbox`] does so on its own, and serves the
 //! invoices of what it sold.
 //!
+//! The till that a shop really has is asked by [`api`], compared with what we have by [`reconcile`], and watched by [`watch`].
+//!
 //! **Invariant:** the till's field names stand in `fields.rs` alone. Nothing here reads a call: that is `decode/`, and
 //! the two agree only by what the till documents.
 
@@ -15,6 +17,7 @@ pub mod dice;
 mod fields;
 pub mod goods;
 pub mod order;
+pub mod reconcile;
 pub mod sandbox;
 #[cfg(test)]
 mod tests;

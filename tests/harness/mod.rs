@@ -22,6 +22,7 @@ use tillhook::{
     store::{DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, SinkState, Store, StoredAttempt},
     till::{
         self, Announcement, TillOrder, Voice,
+        reconcile::Reconciler,
         sandbox::{Options, Sandbox},
     },
 };
@@ -56,7 +57,7 @@ pub struct App {
 /// What differs from the usual configuration.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
-    /// More keys of the shop, and tables that follow it.
+    /// More keys of the shop, and tables that follow it; `ORIGIN` in it stands for where the till is.
     pub shop: &'a str,
     /// The sinks.
     pub sinks: &'a str,
@@ -119,6 +120,7 @@ impl App {
         // Most tests leave numbers out and turn the clock by hours.
         let off = |key| if shop.contains(key) { String::new() } else { format!("{key} = \"off\"\n") };
         let watch = ["gap_after", "silent_after"].map(off).concat();
+        let shop = shop.replace("ORIGIN", till.origin());
         let till_hosts: Vec<_> = [Some(till.origin()), till_host].into_iter().flatten().collect();
         format!(
             r#"
@@ -189,6 +191,26 @@ impl App {
         let watch = assemble::watch(&self.config, &self.service().outbox);
         watch.pass(self.now()).await.expect("the database answers");
         self.settle().await;
+    }
+
+    /// Compares the till's own list of orders with ours, as the service does every hour. The clock is turned while the till
+    /// is given a pause.
+    pub async fn reconciled(&self, reconciler: &mut Reconciler) -> bool {
+        let pass = reconciler.pass();
+        tokio::pin!(pass);
+        let ended = loop {
+            match tokio::time::timeout(Duration::from_millis(20), &mut pass).await {
+                Ok(ended) => break ended,
+                Err(_) => self.clock.advance(Duration::from_secs(1)),
+            }
+        };
+        self.settle().await;
+        ended
+    }
+
+    /// What compares the lists; it remembers what it saw, so a test keeps it.
+    pub fn reconciler(&self) -> Reconciler {
+        assemble::reconciler(&self.config, &self.service().outbox)
     }
 
     /// Starts the service on its directory.

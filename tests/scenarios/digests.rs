@@ -66,7 +66,7 @@ fn cents(text: &str) -> i64 {
     text.replace(',', "").parse().unwrap_or_else(|_| panic!("`{text}` is no amount"))
 }
 
-fn in_cents(amount: Decimal) -> i64 {
+pub(super) fn in_cents(amount: Decimal) -> i64 {
     (amount * Decimal::ONE_HUNDRED).normalize().try_into().expect("whole cents")
 }
 
@@ -87,6 +87,11 @@ fn total(rows: &[Vec<String>]) -> BTreeMap<String, (i64, i64)> {
         *sum = (sum.0 + cents(&row[4]), sum.1 + cents(&row[5]));
     }
     sums
+}
+
+/// What the first summary says by rate, in cents: VAT, and with VAT.
+pub(super) async fn rates(app: &App) -> BTreeMap<String, (i64, i64)> {
+    total(&rows(&file(&mail(app, 1).await, "vat.csv")))
 }
 
 #[tokio::test]

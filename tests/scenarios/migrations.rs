@@ -37,7 +37,9 @@ const SAMPLES: &[(i64, &str)] = &[
      INSERT INTO digest_line VALUES ('dig_1', 'ord_1', '{}');"),
 (3, "INSERT INTO number_watch VALUES ('dupont', 1, '[]');
      INSERT INTO missing_order VALUES ('dupont', '20261121041', 'numbers', 1, NULL);
-     INSERT INTO till_word VALUES ('dupont', 1, 1, NULL);"),
+     INSERT INTO till_word VALUES ('dupont', 1, 1, NULL);
+     INSERT INTO reconciliation VALUES ('dupont', 1, 1, 1, 1, 0, NULL);
+     INSERT INTO found_order VALUES ('dupont', '20261121041', 1, 1);"),
 ];
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod nightly;
 mod outage;
 mod poison;
 mod private_addresses;
+mod reconciliation;
 mod restart;
 mod restore;
 mod retention;

@@ -101,9 +101,10 @@ impl Facts<'_> {
                     "The call is kept. Run `tillhook quarantine list`, then compare with the till's sales.".into(),
                 ),
             ),
+            EventType::TillOrderMissing if self.get("source") == "reconciliation" => self.found(),
             EventType::TillOrderMissing => self.text(
                 say("Des factures de la caisse ne sont pas arrivées".into(), "Invoices of the till did not arrive".into()),
-                [vec![self.missing_numbers()], self.lines(&[("Depuis", "Since", "since")])].concat(),
+                [vec![self.numbers("Numéros", "Numbers", "order_ids", "count")], self.lines(&[("Depuis", "Since", "since")])].concat(),
                 say(
                     "Cherchez-les dans la caisse, et vérifiez-y l'adresse d'appel : `tillhook url` l'affiche. Celles qui manquent encore : `tillhook orders missing`.".into(),
                     "Look for them in the till, and check the address that it calls: `tillhook url` prints it. Those that are missing still: `tillhook orders missing`.".into(),
@@ -183,10 +184,38 @@ impl Facts<'_> {
         AlertText { title, lines: lines.into_iter().flatten().collect(), what_to_do: None }
     }
 
-    /// The numbers of orders that are missing; those that follow each other as one.
-    fn missing_numbers(&self) -> String {
+    /// Orders that were taken over from the till's own list.
+    fn found(&self) -> AlertText {
+        let whole = self.numbers("Commandes retrouvées", "Orders found", "order_ids", "count");
+        let incomplete = self.numbers(
+            "Dont une seule des deux annonces était arrivée",
+            "Of which only one of the two announcements had arrived",
+            "incomplete_ids",
+            "incomplete_count",
+        );
+        let numbers = [whole, incomplete].into_iter().filter(|line| !line.is_empty()).collect();
+        let (title, what_to_do) = pick(
+            self.locale,
+            (
+                "Des commandes n'avaient pas été annoncées par la caisse",
+                "Elles ont été reprises de la liste de la caisse et transmises comme les autres. Vérifiez l'adresse \
+                 d'appel dans la caisse : `tillhook url` l'affiche.",
+            ),
+            (
+                "The till had not announced some orders",
+                "They were taken from the till's own list and passed on like the others. Check the address that the till \
+                 calls: `tillhook url` prints it.",
+            ),
+        );
+        let since = self.lines(&[("Depuis", "Since", "since")]);
+        self.text(title.to_owned(), [numbers, since].concat(), what_to_do.to_owned())
+    }
+
+    /// The numbers of orders under a key, those that follow each other as one; `count` says how many there are in all. Empty
+    /// where there is none.
+    fn numbers(&self, french: &'static str, english: &'static str, key: &str, count: &str) -> String {
         let EventData::Facts(facts) = &self.event.data else { return String::new() };
-        let listed = facts.get("order_ids").and_then(Value::as_array).into_iter().flatten();
+        let listed = facts.get(key).and_then(Value::as_array).into_iter().flatten();
         let listed: Vec<&str> = listed.filter_map(Value::as_str).collect();
         let mut said: Vec<String> = runs(listed.iter().filter_map(|number| OrderNumber::parse(number)))
             .iter()
@@ -195,12 +224,12 @@ impl Facts<'_> {
         said.extend(
             listed.iter().filter(|number| OrderNumber::parse(number).is_none()).map(|&number| number.to_owned()),
         );
-        let count = facts.get("count").and_then(Value::as_u64).unwrap_or(0);
+        let count = facts.get(count).and_then(Value::as_u64).unwrap_or(0);
         let more = count.saturating_sub(listed.len() as u64);
         if more > 0 {
             said.push(pick(self.locale, format!("et {more} autres"), format!("and {more} more")));
         }
-        self.line("Numéros", "Numbers", &said.join(", "))
+        if said.is_empty() { String::new() } else { self.line(french, english, &said.join(", ")) }
     }
 
     fn text(&self, title: String, lines: Vec<String>, what_to_do: String) -> AlertText {
@@ -306,6 +335,20 @@ mod tests {
             .map(|locale| alert_text(&event(EventType::StorageLow, facts.clone()), None, locale).lines);
         assert_eq!(french, ["Libre\u{a0}: 3,1 Mo", "Dossier\u{a0}: /data"]);
         assert_eq!(english, ["Free: 3.1 MB", "Folder: /data"]);
+    }
+
+    #[test]
+    fn orders_that_were_taken_over_are_told_as_found() {
+        let facts = json!({
+            "order_ids": ["41", "42"], "count": 2, "incomplete_ids": ["45"], "incomplete_count": 1, "since": null,
+            "source": "reconciliation",
+        });
+        let [french, english] = [Locale::Fr, Locale::En]
+            .map(|locale| alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, locale));
+        assert_eq!(french.lines[0], "Commandes retrouvées\u{a0}: 41 à 42 (2)");
+        let incomplete = "Of which only one of the two announcements had arrived: 45";
+        assert_eq!(english.lines, ["Orders found: 41 to 42 (2)", incomplete]);
+        assert!(english.what_to_do.is_some_and(|words| words.contains("passed on")));
     }
 
     #[test]

@@ -1,0 +1,55 @@
+//! Orders that were found in the till's own list, and the call that may come for them all the same.
+//!
+//! The till's list and its calls may tell an order in other words, so what such a phase said is no measure for the first
+//! call of it: that call is the one that was lost, and says nothing new. The calls after it are compared as always. Both
+//! is remembered among what the phase said, under digests that no content has.
+
+use jiff::Timestamp;
+
+use crate::{
+    order::{EventId, Fingerprint, OrderKey, OrderNotice, Phase},
+    store::{FoundOrder, KnownOrder, View},
+};
+
+/// The phase was found in the list.
+fn was_found() -> Fingerprint {
+    Fingerprint::of_bytes(&[b"found in the till's list"])
+}
+
+/// Its call came after all.
+fn was_called() -> Fingerprint {
+    Fingerprint::of_bytes(&[b"called after it was found"])
+}
+
+/// Remembers that a phase was found, and that somebody is to be told. `whole` says that nothing of the order was with us.
+pub(super) fn mark(
+    view: &mut View,
+    order: &KnownOrder,
+    notice: &OrderNotice,
+    whole: bool,
+    event: EventId,
+    now: Timestamp,
+) {
+    view.announce(order.key, notice.phase, was_found(), event);
+    let content = &notice.content;
+    let number = content.order_id.as_ref().or(content.internal_id.as_ref());
+    view.found(FoundOrder {
+        shop: order.shop.clone(),
+        number: number.cloned().unwrap_or_default(),
+        whole,
+        at: content.dates.validated.map_or(now, |validated| validated.timestamp()),
+    });
+}
+
+/// The event of a phase that was found, where this is the first call of it.
+pub(super) fn called(view: &mut View, order: OrderKey, phase: Phase, content: Fingerprint) -> Option<EventId> {
+    let event = view.announced(order, phase, was_found())?;
+    if view.announced(order, phase, was_called()).is_some() {
+        return None;
+    }
+    view.announce(order, phase, was_called(), event);
+    if view.announced(order, phase, content).is_none() {
+        view.announce(order, phase, content, event);
+    }
+    Some(event)
+}

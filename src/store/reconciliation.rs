@@ -1,0 +1,202 @@
+//! How far the till's own list of orders was compared with ours, and what was found there.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{Changes, Store, StoreError, changes, micros, parse, timestamp};
+use crate::order::{Phase, ShopId};
+
+/// How far a shop's orders were compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconciliation {
+    /// Whose they are.
+    pub shop: ShopId,
+    /// Nothing before is looked for.
+    pub since: Timestamp,
+    /// Up to when every order was looked for.
+    pub done_until: Timestamp,
+    /// Whether the till's list ever named an order that we knew.
+    pub recognised: bool,
+    /// When the last comparison came to its end.
+    pub ended_at: Option<Timestamp>,
+    /// How many orders in it could not be read.
+    pub unread: u32,
+    /// Why the last one did not come to its end.
+    pub trouble: Option<String>,
+}
+
+/// An order that was found in the till's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundOrder {
+    /// Whose it is.
+    pub shop: ShopId,
+    /// The number that people know it by.
+    pub number: String,
+    /// Whether nothing of it was with us; else one of its announcements was.
+    pub whole: bool,
+    /// When the till made it, else when it was found.
+    pub at: Timestamp,
+}
+
+/// The till's numbers of an order in its list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedNumbers {
+    /// `orderInternalID`
+    pub internal_id: String,
+    /// `orderID`
+    pub order_id: String,
+}
+
+/// By the rules of contract §5, Identity: the internal id, else an order that was founded without one.
+const PHASES: &str = "
+    WITH wanted AS (SELECT key AS place, value ->> 0 AS internal_id, value ->> 1 AS order_id FROM json_each($2))
+    SELECT w.place, a.phase FROM wanted w
+    CROSS JOIN customer_order o ON o.shop = $1 AND o.internal_id = w.internal_id AND o.test = 0
+    JOIN announcement a ON a.order_key = o.key GROUP BY w.place, a.phase
+    UNION
+    SELECT w.place, a.phase FROM wanted w
+    CROSS JOIN customer_order o ON o.shop = $1 AND o.order_id = w.order_id AND o.test = 0 AND o.internal_id IS NULL
+    JOIN announcement a ON a.order_key = o.key GROUP BY w.place, a.phase";
+
+impl Store {
+    /// How far the orders of a shop were compared; `None` where they never were.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn reconciliation(&self, shop: &ShopId) -> Result<Option<Reconciliation>, StoreError> {
+        let row = sqlx::query(
+            "SELECT shop, since, done_until, recognised, ended_at, unread, trouble FROM reconciliation WHERE shop = $1",
+        );
+        let row = row.bind(shop.as_str()).fetch_optional(self.readers()).await?;
+        row.as_ref().map(reconciliation).transpose()
+    }
+
+    /// Remembers how far the orders of a shop were compared. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn save_reconciliation(&self, state: &Reconciliation) -> Result<(), StoreError> {
+        let state = Arc::new(state.clone());
+        self.write(move |conn| {
+            let state = state.clone();
+            Box::pin(async move { save(conn, &state).await })
+        })
+        .await
+    }
+
+    /// When a shop's first order came; tests are none.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn first_order_at(&self, shop: &ShopId) -> Result<Option<Timestamp>, StoreError> {
+        let first = sqlx::query_scalar(
+            "SELECT received_at FROM customer_order WHERE shop = $1 AND test = 0 ORDER BY seq LIMIT 1",
+        );
+        let first: Option<i64> = first.bind(shop.as_str()).fetch_optional(self.readers()).await?;
+        first.map(timestamp).transpose()
+    }
+
+    /// Which phases were heard of each of these orders, in their order; none of an order that is not with us.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn heard_phases(&self, shop: &ShopId, orders: &[ListedNumbers]) -> Result<Vec<Vec<Phase>>, StoreError> {
+        let wanted: Vec<_> = orders.iter().map(|order| json!([order.internal_id, order.order_id])).collect();
+        let rows = sqlx::query(PHASES).bind(shop.as_str()).bind(json!(wanted).to_string());
+        let mut phases = vec![Vec::new(); orders.len()];
+        for row in rows.fetch_all(self.readers()).await? {
+            let place = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
+            let phase = if row.try_get::<&str, _>(1)? == "validated" { Phase::Validated } else { Phase::Terminated };
+            phases.get_mut(place).into_iter().for_each(|heard: &mut Vec<Phase>| heard.push(phase));
+        }
+        Ok(phases)
+    }
+
+    /// Tells, with what `alert` makes of them, of the orders of a shop that were found and of which nobody was told, in one
+    /// commit. Returns how many these are. Writes nothing where there is none.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn tell_of_found(
+        &self,
+        shop: &ShopId,
+        alert: impl Fn(&[FoundOrder]) -> Changes + Send + Sync + 'static,
+    ) -> Result<usize, StoreError> {
+        const IS_ANY: &str = "SELECT EXISTS (SELECT 1 FROM found_order WHERE shop = $1)";
+        if !sqlx::query_scalar(IS_ANY).bind(shop.as_str()).fetch_one(self.readers()).await? {
+            return Ok(0);
+        }
+        let (shop, alert) = (shop.clone(), Arc::new(alert));
+        self.write(move |conn| {
+            let (shop, alert) = (shop.clone(), alert.clone());
+            Box::pin(async move {
+                let found = take_found(conn, &shop).await?;
+                if !found.is_empty() {
+                    changes::apply(conn, alert(&found)).await?;
+                }
+                Ok::<_, StoreError>(found.len())
+            })
+        })
+        .await
+    }
+}
+
+async fn save(conn: &mut SqliteConnection, state: &Reconciliation) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO reconciliation (shop, since, done_until, recognised, ended_at, unread, trouble)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(state.shop.as_str())
+    .bind(micros(state.since))
+    .bind(micros(state.done_until))
+    .bind(state.recognised)
+    .bind(state.ended_at.map(micros))
+    .bind(state.unread)
+    .bind(&state.trouble)
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+async fn take_found(conn: &mut SqliteConnection, shop: &ShopId) -> Result<Vec<FoundOrder>, StoreError> {
+    let rows = sqlx::query("SELECT number, whole, at FROM found_order WHERE shop = $1 ORDER BY length(number), number");
+    let rows = rows.bind(shop.as_str()).fetch_all(&mut *conn).await?;
+    sqlx::query("DELETE FROM found_order WHERE shop = $1").bind(shop.as_str()).execute(conn).await?;
+    let found = |row: &SqliteRow| {
+        let (number, whole) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(FoundOrder { shop: shop.clone(), number, whole, at: timestamp(row.try_get(2)?)? })
+    };
+    rows.iter().map(found).collect()
+}
+
+/// Writes orders that were found, in the commit that records them.
+pub(super) async fn keep_found(conn: &mut SqliteConnection, found: &[FoundOrder]) -> Result<(), sqlx::Error> {
+    for order in found {
+        sqlx::query(
+            "INSERT INTO found_order (shop, number, whole, at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (shop, number) DO UPDATE SET whole = max(whole, excluded.whole)",
+        )
+        .bind(order.shop.as_str())
+        .bind(&order.number)
+        .bind(order.whole)
+        .bind(micros(order.at))
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+fn reconciliation(row: &SqliteRow) -> Result<Reconciliation, StoreError> {
+    Ok(Reconciliation {
+        shop: parse(row.try_get(0)?)?,
+        since: timestamp(row.try_get(1)?)?,
+        done_until: timestamp(row.try_get(2)?)?,
+        recognised: row.try_get(3)?,
+        ended_at: row.try_get::<Option<i64>, _>(4)?.map(timestamp).transpose()?,
+        unread: row.try_get(5)?,
+        trouble: row.try_get(6)?,
+    })
+}

@@ -1,0 +1,204 @@
+//! Compares the till's own list of orders with ours, and takes over what was never announced (contract §9).
+//!
+//! The webhook is probably called once and never again, so what was sold while it could not be reached would be lost. At
+//! the start and once an hour the orders of the last days are asked for, a day at a time; what is not with us is
+//! recorded as if it had been announced, so that every sink gets it once, and somebody is told. How far the comparison
+//! came is remembered after each day, so that a run that is cut off goes on where it was.
+//!
+//! **Invariant:** what the till's list says of an order that we know changes nothing, and an order that may be on its way
+//! is left to the next run.
+
+mod compare;
+mod read;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::api::{ApiError, Client};
+use crate::{
+    clock::Clock,
+    order::{EventType, Shop, ShopId},
+    record::{Alert, Recorder},
+    store::{FoundOrder, Reconciliation, Store, StoreError},
+};
+
+/// How often the lists are compared.
+const EVERY: Duration = Duration::from_hours(1);
+
+/// How soon they are compared again where that was not possible.
+const TRY_AGAIN: Duration = Duration::from_mins(10);
+
+/// How long an announcement may be on its way: what is younger is left to the next run.
+pub const ON_ITS_WAY: Duration = Duration::from_mins(5);
+
+/// How far back every run looks: an order may be entered, or paid, later than it was sold.
+pub const ALWAYS: Duration = Duration::from_hours(3 * 24);
+
+/// How far back a run looks at most, after a long outage.
+pub const AT_MOST: Duration = Duration::from_hours(31 * 24);
+
+/// How many numbers an alert names; the others are counted.
+const NAMED: usize = 100;
+
+/// Why the lists of a shop could not be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The till.
+    #[error("{}", .0.for_log())]
+    Till(#[from] ApiError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The list names none of the orders that we know.
+    #[error(
+        "the till's list names none of the orders that it announced, so its numbers are not the ones that we know; nothing \
+         was taken from it: see that `shop_id` in `[shop.NAME.api]` is this shop's"
+    )]
+    Unfamiliar,
+}
+
+/// What a run did about a shop; orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// That the till listed.
+    pub listed: usize,
+    /// Of which nothing was with us, and which were taken over.
+    pub found: usize,
+    /// Of which one announcement was with us, and the other was taken over.
+    pub completed: usize,
+    /// That may be on their way.
+    pub left: usize,
+    /// That are not validated.
+    pub quotes: usize,
+    /// That could not be read.
+    pub unread: usize,
+}
+
+/// Compares the lists of all shops whose till can be asked.
+pub struct Reconciler {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    recorder: Recorder,
+    shops: Vec<(Shop, Client)>,
+    /// Orders that we know as unpaid, and since when the till lists them as paid: the list does not say since when.
+    paid: HashMap<(ShopId, String), Timestamp>,
+}
+
+impl Reconciler {
+    /// Those of these shops.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, recorder: Recorder, shops: Vec<(Shop, Client)>) -> Self {
+        Self { store, clock, recorder, shops, paid: HashMap::new() }
+    }
+
+    /// Remembers since when each shop's orders are compared, before the first call is taken.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn begin(&self) -> Result<(), StoreError> {
+        for (shop, _) in &self.shops {
+            compare::begin(self, shop, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Compares until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        if self.shops.is_empty() {
+            return;
+        }
+        while !stop.is_cancelled() {
+            let began = self.clock.now();
+            let ended = tokio::select! {
+                () = stop.cancelled() => return,
+                ended = self.pass() => ended,
+            };
+            let pause = if ended { EVERY } else { TRY_AGAIN };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                // The clock may be set ahead while we work, and back while we sleep.
+                () = self.clock.sleep_until(began + pause) => {}
+                () = self.clock.sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Compares once, one shop after another. Returns whether every comparison came to its end.
+    pub async fn pass(&mut self) -> bool {
+        let mut ended = true;
+        for (shop, client) in self.shops.clone() {
+            match self.shop(&shop, &client).await {
+                Ok(tally) => tracing::info!(
+                    shop.id = %shop.id,
+                    orders.listed = tally.listed,
+                    orders.found = tally.found,
+                    orders.completed = tally.completed,
+                    orders.left = tally.left,
+                    orders.quotes = tally.quotes,
+                    orders.unread = tally.unread,
+                    "compared the till's orders with ours"
+                ),
+                Err(trouble) => {
+                    ended = false;
+                    tracing::warn!(shop.id = %shop.id, error = %trouble, "the till's orders could not be compared with ours; trying again");
+                    self.note(&shop, &trouble).await;
+                }
+            }
+        }
+        ended
+    }
+
+    /// What came of it is told also where it did not come to its end.
+    async fn shop(&mut self, shop: &Shop, client: &Client) -> Result<Tally, Trouble> {
+        let compared = compare::run(self, shop, client).await;
+        self.tell(shop).await?;
+        compared
+    }
+
+    async fn tell(&self, shop: &Shop) -> Result<(), StoreError> {
+        let (recorder, of_shop, now) = (self.recorder.clone(), shop.id.clone(), self.clock.now());
+        let words = move |found: &[FoundOrder]| {
+            let facts = facts(found).as_object().cloned().unwrap_or_default();
+            let kind = EventType::TillOrderMissing;
+            let alert = Alert { kind, shop: Some(of_shop.clone()), about: None, also: None, facts, marks_told: None };
+            alert.into_changes(&recorder.policy(), now)
+        };
+        let told = self.store.tell_of_found(&shop.id, words).await?;
+        if told > 0 {
+            tracing::warn!(shop.id = %shop.id, orders = told, "orders were never announced, and were taken from the till's list");
+        }
+        Ok(())
+    }
+
+    /// Remembers for `orders missing` why a comparison did not come to its end.
+    async fn note(&self, shop: &Shop, trouble: &Trouble) {
+        let noted = async {
+            let Some(state) = self.store.reconciliation(&shop.id).await? else { return Ok(()) };
+            let trouble = Some(trouble.to_string());
+            self.store.save_reconciliation(&Reconciliation { trouble, ..state }).await
+        };
+        if let Err(error) = noted.await {
+            tracing::error!(error = %error, "why the till's orders could not be compared could not be written down");
+        }
+    }
+}
+
+/// The facts of an alert, with the keys of contract §6, and with the orders of which one announcement was with us.
+fn facts(found: &[FoundOrder]) -> Value {
+    let numbers = |whole: bool| -> Vec<&str> {
+        let numbers = found.iter().filter(|order| order.whole == whole).map(|order| order.number.as_str());
+        numbers.take(NAMED).collect()
+    };
+    let since = found.iter().map(|order| order.at).min();
+    let whole = found.iter().filter(|order| order.whole).count();
+    json!({
+        "order_ids": numbers(true),
+        "count": whole,
+        "incomplete_ids": numbers(false),
+        "incomplete_count": found.len() - whole,
+        "since": since,
+        "source": "reconciliation",
+    })
+}

@@ -1,0 +1,164 @@
+//! An order of the till's list, as the announcements that the till should have made of it.
+//!
+//! How the till writes an order in its list is documented nowhere. It is read as if it had been announced, with the names
+//! of an announcement; and because nobody announced it, more is asked of it than of a call: both of its numbers, a total,
+//! and no word about its state that we do not know.
+//!
+//! **Invariant:** nothing is guessed, and no reason quotes what the till wrote.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    decode::{self, Input, same_name},
+    order::{Notification, OrderNotice, Phase, Shop},
+    store::ListedNumbers,
+};
+
+/// Names under which the till may say how far an order is.
+const STATES: &[&str] = &["type", "state", "status", "etat", "statut"];
+
+/// Words for an order that has its number and its invoice.
+const VALIDATED: &[&str] = &["validated", "valide", "validee", "invoice", "invoiced", "facture", "facturee", "unpaid"];
+
+/// Words for an order that is paid in full.
+const PAID: &[&str] = &["terminated", "termine", "terminee", "paid", "paye", "payee", "solde", "soldee"];
+
+/// Words for an order that is not validated.
+const QUOTE: &[&str] = &["quote", "devis", "pending", "draft", "enattente", "encours", "brouillon"];
+
+/// The content type that an announcement in place of a call has.
+pub(super) const JSON: &str = "application/json";
+
+/// An order of the list.
+pub(super) struct Listed {
+    /// By what it is known.
+    pub numbers: ListedNumbers,
+    /// When the till validated it, else when it was begun.
+    pub at: Option<Timestamp>,
+    /// The announcements that it should have had, the earlier first, each with the words that it is read from.
+    pub announcements: Vec<(OrderNotice, Vec<u8>)>,
+}
+
+/// Why there is nothing to do about an order of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// It is not validated: a quote.
+    Quote,
+    /// It cannot be read.
+    Unread(&'static str),
+}
+
+/// Reads an order of the list; the till was asked for those that are validated.
+pub(super) fn read(mut fields: Map<String, Value>, shop: &Shop) -> Result<Listed, Unfit> {
+    let phases: &[Phase] = match state(&mut fields)? {
+        Phase::Validated => &[Phase::Validated],
+        Phase::Terminated => &[Phase::Validated, Phase::Terminated],
+    };
+    let mut announcements = Vec::new();
+    for phase in phases {
+        fields.insert("type".to_owned(), json!(phase.as_str()));
+        let words = Value::Object(fields.clone()).to_string().into_bytes();
+        announcements.push((announcement(&words, shop)?, words));
+    }
+    let Some((first, _)) = announcements.first() else { return Err(Unfit::Unread("it says nothing")) };
+    let content = &first.content;
+    let numbers = match (&content.internal_id, &content.order_id) {
+        (Some(internal_id), Some(order_id)) => {
+            ListedNumbers { internal_id: internal_id.clone(), order_id: order_id.clone() }
+        }
+        (Some(_), None) => return Err(Unfit::Unread("it has no number in the books")),
+        (None, _) => return Err(Unfit::Unread("it has no internal number")),
+    };
+    if content.total.is_none() {
+        return Err(Unfit::Unread("it has no total"));
+    }
+    let at = content.dates.validated.or(content.dates.created).map(|at| at.timestamp());
+    Ok(Listed { numbers, at, announcements })
+}
+
+/// How far the order is. A list of validated orders need not say that they are.
+fn state(fields: &mut Map<String, Value>) -> Result<Phase, Unfit> {
+    let is_state = |name: &String| STATES.iter().any(|known| same_name(name, known));
+    let names: Vec<String> = fields.keys().filter(|name| is_state(name)).cloned().collect();
+    let mut phase = None;
+    for name in names {
+        let Some(value) = fields.remove(&name) else { continue };
+        let Value::String(word) = value else { return Err(Unfit::Unread("its state is no word")) };
+        let is = |words: &[&str]| words.iter().any(|known| same_name(word.trim(), known));
+        let said = if is(VALIDATED) {
+            Phase::Validated
+        } else if is(PAID) {
+            Phase::Terminated
+        } else if is(QUOTE) {
+            return Err(Unfit::Quote);
+        } else {
+            return Err(Unfit::Unread("its state is none that we know"));
+        };
+        phase = phase.max(Some(said));
+    }
+    Ok(phase.unwrap_or(Phase::Validated))
+}
+
+fn announcement(words: &[u8], shop: &Shop) -> Result<OrderNotice, Unfit> {
+    match decode::decode(&Input { content_type: Some(JSON), query: None, body: words }, shop) {
+        Ok(Notification::Order(notice)) if notice.test => Err(Unfit::Unread("it is a test")),
+        Ok(Notification::Order(notice)) => Ok(*notice),
+        _ => Err(Unfit::Unread("it has neither of the numbers of an order")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::{Currency, Locale};
+
+    fn read(order: Value) -> Result<Listed, Unfit> {
+        let shop = Shop {
+            id: "dupont".parse().unwrap(),
+            name: "Dupont".to_owned(),
+            timezone: jiff::tz::TimeZone::UTC,
+            currency: Currency::EUR,
+            locale: Locale::Fr,
+        };
+        let Value::Object(fields) = order else { panic!("an object") };
+        super::read(fields, &shop)
+    }
+
+    fn phases(order: Value) -> Vec<Phase> {
+        let listed = read(order).unwrap_or_else(|unfit| panic!("{unfit:?}"));
+        listed.announcements.iter().map(|(notice, _)| notice.phase).collect()
+    }
+
+    #[test]
+    fn an_order_is_read_with_the_names_of_an_announcement_in_both_languages() {
+        let english = json!({ "orderID": "42", "orderInternalID": 7, "price": "5,50", "type": "terminated" });
+        assert_eq!(phases(english), [Phase::Validated, Phase::Terminated]);
+        let french = json!({ "numero_commande": "42", "id_interne": "7", "prix": 5.5, "etat": "Payée" });
+        assert_eq!(phases(french), [Phase::Validated, Phase::Terminated]);
+        assert_eq!(phases(json!({ "orderID": "42", "orderInternalID": "7", "price": "5" })), [Phase::Validated]);
+    }
+
+    #[test]
+    fn what_is_no_order_that_was_validated_is_not_guessed() {
+        let unfit = |more: Value| {
+            let mut order = json!({ "orderID": "42", "orderInternalID": "7", "price": "5" });
+            for (name, value) in more.as_object().unwrap() {
+                order[name] = value.clone();
+            }
+            read(order).err()
+        };
+        assert_eq!(unfit(json!({ "status": "devis" })), Some(Unfit::Quote));
+        for more in [
+            json!({ "status": "annulée" }),
+            json!({ "status": 3 }),
+            json!({ "orderID": "" }),
+            json!({ "orderInternalID": null }),
+            json!({ "price": "a lot" }),
+            json!({ "tillhooktest": "1" }),
+        ] {
+            assert!(matches!(unfit(more.clone()), Some(Unfit::Unread(_))), "{more}");
+        }
+        assert!(matches!(read(json!({ "champ1": "42" })), Err(Unfit::Unread(_))));
+    }
+}

@@ -1,0 +1,276 @@
+//! Orders that the till has and that were never announced: taken over from the till's own list, once, and told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+use tillhook::{
+    order::Phase,
+    till::{
+        Encoding, TillOrder, Voice,
+        reconcile::Reconciler,
+        sandbox::{Chance, Topic, Trouble, Webhook},
+    },
+};
+
+use super::digests;
+use crate::harness::{App, Setup, paris, start_time};
+
+const API: &str =
+    "fetch_invoices = false\n[shop.dupont.api]\nhost = \"ORIGIN\"\nshop_id = \"4242\"\nkey = \"sandbox-key\"";
+const SINKS: &str = "alerts = [\"ops\"]\n[sink.ops]\nHTTP\non = []\n[sink.erp]\nHTTP\n";
+const A_MINUTE: Duration = Duration::from_mins(1);
+const AN_HOUR: Duration = Duration::from_hours(1);
+
+/// The numbers that alerts name under a key.
+async fn told(app: &App, key: &str) -> Vec<String> {
+    let alerts = app.data_of("till.order_missing").await;
+    let ids = alerts.iter().flat_map(|data| data[key].as_array().expect("a list").clone());
+    ids.map(|id| id.as_str().expect("a number").to_owned()).collect()
+}
+
+async fn count(app: &App, kind: &str) -> usize {
+    app.data_of(kind).await.len()
+}
+
+/// Turns the clock far enough for a call to be lost rather than late, and compares.
+async fn compare(app: &App, reconciler: &mut Reconciler) -> bool {
+    app.advance(6 * A_MINUTE).await;
+    app.reconciled(reconciler).await
+}
+
+#[tokio::test]
+async fn an_order_that_was_never_announced_is_taken_over_once_and_its_late_call_says_nothing_new() {
+    let mut app = App::start_with(API, SINKS).await;
+    let mut reconciler = app.reconciler();
+    let known = app.sell(Phase::Validated).await;
+    app.announce_and_settle(&known, Phase::Terminated).await;
+    let lost = app.till.sell();
+    assert!(app.reconciled(&mut reconciler).await);
+    assert_eq!(app.orders().await.len(), 1, "its call may be on its way");
+
+    assert!(compare(&app, &mut reconciler).await);
+    assert!(compare(&app, &mut reconciler).await);
+    drop(reconciler);
+    app.halt().await;
+    app.boot().await;
+    let mut reconciler = app.reconciler();
+    assert!(compare(&app, &mut reconciler).await);
+    assert_eq!(told(&app, "order_ids").await, std::slice::from_ref(&lost.order_id));
+    let alert = app.data_of("till.order_missing").await.remove(0);
+    assert_eq!((&alert["count"], &alert["source"]), (&1.into(), &"reconciliation".into()));
+    let events = app.data_of("order.validated").await;
+    assert_eq!(events.len(), 2);
+    assert_eq!((&events[0]["source"], &events[1]["source"]), (&Value::Null, &"reconciliation".into()));
+    assert_eq!(app.statuses_of("erp", &lost.internal_id).await, ["delivered", "delivered"]);
+
+    // The call names another cash box than the list did; a second one that differs is a correction.
+    let other = |cash_box: &str| TillOrder { cash_box_id: cash_box.to_owned(), ..lost.clone() };
+    for phase in [Phase::Validated, Phase::Terminated] {
+        assert_eq!(app.announce(&other("77"), phase).await, "duplicate");
+        assert_eq!(app.announce(&other("77"), phase).await, "duplicate");
+    }
+    assert_eq!(count(&app, "order.updated").await, 0);
+    assert_eq!(app.announce(&other("78"), Phase::Validated).await, "stored");
+    app.settle().await;
+    assert_eq!(count(&app, "order.updated").await, 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_announcement_that_was_lost_of_an_order_that_we_know_is_taken_over() {
+    let app = App::start_with(API, SINKS).await;
+    let mut reconciler = app.reconciler();
+    let unpaid = app.sell(Phase::Validated).await;
+    let unissued = app.sell(Phase::Terminated).await;
+    assert!(compare(&app, &mut reconciler).await);
+    assert_eq!(app.statuses_of("erp", &unissued.internal_id).await.len(), 2);
+    assert_eq!(app.statuses_of("erp", &unpaid.internal_id).await.len(), 1, "that it is paid may be on its way");
+    assert!(compare(&app, &mut reconciler).await);
+    assert_eq!(app.statuses_of("erp", &unpaid.internal_id).await.len(), 2);
+    assert_eq!(told(&app, "order_ids").await, [""; 0]);
+    assert_eq!(told(&app, "incomplete_ids").await, [unissued.order_id, unpaid.order_id]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_was_sold_before_this_service_was_there_is_none_of_its_business() {
+    let mut app = App::prepare(Setup { shop: API, sinks: SINKS, ..Setup::default() }).await;
+    app.till.sell();
+    app.clock.advance(AN_HOUR);
+    app.boot().await;
+    let mut reconciler = app.reconciler();
+    assert!(compare(&app, &mut reconciler).await);
+    assert_eq!(app.orders().await.len(), 0);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn after_ten_days_without_the_till_every_day_is_compared() {
+    let app = App::start_with(API, SINKS).await;
+    let mut reconciler = app.reconciler();
+    app.till.misbehave("getOrders.php", Some(Trouble::ServerError));
+    app.sell(Phase::Validated).await;
+    let mut lost = BTreeSet::new();
+    for _ in 0..10 {
+        lost.insert(app.till.sell_on_account().order_id);
+        app.advance(24 * AN_HOUR).await;
+        assert!(!app.reconciled(&mut reconciler).await);
+    }
+    assert_eq!(count(&app, "till.order_missing").await, 0);
+    app.till.misbehave("getOrders.php", None);
+    assert!(app.reconciled(&mut reconciler).await);
+    assert_eq!(told(&app, "order_ids").await.into_iter().collect::<BTreeSet<_>>(), lost);
+    assert_eq!(app.orders().await.len(), 11);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn answers_of_the_wrong_shape_are_said_and_nothing_is_lost_or_invented() {
+    let app = App::start_with(API, SINKS).await;
+    let mut reconciler = app.reconciler();
+    let lost = app.till.sell();
+    let dupont = "dupont".parse().expect("an id");
+    let state = async || app.store().reconciliation(&dupont).await.expect("an answer").expect("a state");
+    app.advance(6 * A_MINUTE).await;
+    for (trouble, words) in [
+        (Trouble::NotFound, "HTTP 404"),
+        (Trouble::ServerError, "HTTP 500"),
+        (Trouble::Html, "web page"),
+        (Trouble::Refused, "refuses"),
+        (Trouble::Empty, "nothing"),
+        (Trouble::Truncated, "breaks off"),
+    ] {
+        app.till.misbehave("getOrders.php", Some(trouble));
+        assert!(!app.reconciled(&mut reconciler).await, "{trouble:?}");
+        let said = state().await.trouble.unwrap_or_default();
+        assert!(said.contains(words) && !said.contains("sandbox-key"), "{trouble:?}: {said}");
+        assert_eq!(app.orders().await.len(), 0, "{trouble:?}");
+    }
+    app.till.misbehave("getOrders.php", Some(Trouble::OtherNames));
+    assert!(app.reconciled(&mut reconciler).await, "a list was there");
+    assert_eq!((state().await.unread, state().await.trouble, app.orders().await.len()), (1, None, 0));
+    app.till.misbehave("getOrders.php", Some(Trouble::PlainText));
+    assert!(app.reconciled(&mut reconciler).await);
+    assert_eq!((state().await.unread, told(&app, "order_ids").await), (0, vec![lost.order_id]));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_list_whose_numbers_are_not_the_announced_ones_is_not_taken_from() {
+    let app = App::start_with(API, SINKS).await;
+    let mut reconciler = app.reconciler();
+    for _ in 0..3 {
+        let order = app.till.sell();
+        let other = TillOrder {
+            internal_id: format!("9{}", order.internal_id),
+            order_id: format!("7{}", order.order_id),
+            ..order.clone()
+        };
+        app.announce_and_settle(&other, Phase::Validated).await;
+    }
+    assert!(!compare(&app, &mut reconciler).await);
+    assert_eq!(app.orders().await.len(), 3, "a second one of none");
+    let state = app.store().reconciliation(&"dupont".parse().expect("an id")).await.expect("an answer");
+    assert!(state.and_then(|state| state.trouble).is_some_and(|said| said.contains("shop_id")));
+    app.finish().await;
+}
+
+/// Which calls about each order the webhook took.
+fn taken(app: &App) -> BTreeMap<String, BTreeSet<Phase>> {
+    let mut taken: BTreeMap<String, BTreeSet<Phase>> = BTreeMap::new();
+    for spoken in app.till.spoken() {
+        let is_taken = spoken.is_taken();
+        let Topic::Order(order, phase) = spoken.topic else { continue };
+        let phases = taken.entry(order.order_id).or_default();
+        if is_taken {
+            phases.insert(phase);
+        }
+    }
+    taken
+}
+
+/// A day of a shop whose webhook is down for an hour, and whose calls are lost, made twice and overtake each other.
+async fn a_day_in(encoding: Encoding) {
+    const ACCOUNTANT: &str = "[sink.accountant]\nMAIL\ndigest = { every = \"daily 20:00\" }\nattach = [\"vat.csv\"]\n\
+                              [sink.archive]\nHTTP\non = [\"order.validated\"]\nper_order = \"once\"\n";
+    let app = App::start_with(API, &format!("{SINKS}{ACCOUNTANT}")).await;
+    let voice = Voice { encoding, ..Voice::default() };
+    let five = Chance::percent(5);
+    for half_hour in 0..10_u64 {
+        let drop = if matches!(half_hour, 4 | 5) { Chance::percent(100) } else { five };
+        let webhook =
+            Webhook { url: app.webhook(), voice, retry: 0, drop, repeat: five, reorder: true, seed: half_hour };
+        app.till.call(webhook);
+        for _ in 0..50 {
+            let order = app.till.sell();
+            app.till.announce(&order, Phase::Validated);
+            app.till.announce(&order, Phase::Terminated);
+        }
+        app.till.calls_done().await;
+        app.advance(30 * A_MINUTE).await;
+    }
+    let mut reconciler = app.reconciler();
+    assert!(compare(&app, &mut reconciler).await);
+    // A payment that was lost is taken over when it was not on its way any more.
+    assert!(compare(&app, &mut reconciler).await);
+
+    let orders = app.till.orders();
+    assert_eq!((orders.len(), app.orders().await.len()), (500, 500), "{encoding}");
+    assert_eq!(count(&app, "order.updated").await, 0, "{encoding}");
+    let mut got: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for line in app.deliveries("erp").await {
+        assert_eq!(line.status, "delivered");
+        *got.entry((line.internal_id.expect("an order"), line.event_type)).or_default() += 1;
+    }
+    assert!(got.len() == 1_000 && got.values().all(|count| *count == 1), "{encoding}: each announcement once");
+    let archived = app.deliveries("archive").await;
+    let archived: Vec<_> = archived.iter().filter(|line| line.status == "delivered").collect();
+    let once: BTreeSet<_> = archived.iter().filter_map(|line| line.internal_id.clone()).collect();
+    assert_eq!((archived.len(), once.len()), (500, 500), "{encoding}: each order once");
+
+    let taken = taken(&app);
+    let lost: BTreeSet<String> =
+        taken.iter().filter(|(_, phases)| phases.is_empty()).map(|(order, _)| order.clone()).collect();
+    let half = taken.values().filter(|phases| phases.len() == 1).count();
+    assert!(lost.len() >= 100 && half > 10, "{encoding}: it was a bad day");
+    let alerts = app.data_of("till.order_missing").await;
+    let sum = |key: &str| alerts.iter().filter_map(|data| data[key].as_u64()).sum::<u64>();
+    assert_eq!((sum("count"), sum("incomplete_count")), (lost.len() as u64, half as u64), "{encoding}");
+    assert!(told(&app, "order_ids").await.iter().all(|number| lost.contains(number)), "{encoding}");
+
+    app.advance(AN_HOUR).await;
+    let report = app.till.report(start_time().to_zoned(paris()).date());
+    let digest = digests::rates(&app).await;
+    let cents = |amount: Decimal| digests::in_cents(amount);
+    let reported = report
+        .vat
+        .iter()
+        .map(|vat| (vat.rate.normalize().to_string().replace('.', ","), (cents(vat.vat), cents(vat.gross))));
+    assert_eq!(digest, reported.collect(), "{encoding}: to the cent");
+    app.finish().await;
+}
+
+/// A test of its own for each encoding: a day takes its time.
+macro_rules! bad_days {
+    ($($name:ident = $encoding:ident,)*) => {
+        mod after_a_bad_day_every_sink_has_every_order_once_and_the_summary_is_the_tills {
+            $(#[tokio::test]
+            async fn $name() {
+                super::a_day_in(super::Encoding::$encoding).await;
+            })*
+        }
+    };
+}
+
+bad_days! {
+    as_a_form = Form,
+    in_brackets = Brackets,
+    as_json = Json,
+    as_json_in_json = JsonTwice,
+    in_parts = Multipart,
+    in_a_query = Get,
+}
