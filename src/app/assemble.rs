@@ -35,6 +35,7 @@ pub fn policy(config: &Config) -> Policy {
         shop: shop.shop.clone(),
         fetch_invoices: shop.fetch_invoices,
         invoice_wait: shop.invoice_wait,
+        verify: shop.verify,
     };
     Policy {
         shops: config.shops.iter().map(|(id, one)| (id.clone(), shop(one))).collect(),

@@ -30,6 +30,7 @@ use crate::{
     record::Recorder,
     store::{Access, OpenError, Store, StoreError},
     upkeep::{self, Retention},
+    verify,
 };
 
 /// How often the write-ahead log is brought back to nothing.
@@ -165,6 +166,7 @@ impl Running {
             tasks.spawn(deliver::run(self.outbox.clone(), lane, stop.clone()));
         }
         tasks.spawn(deliver::fetch_invoices(self.outbox.clone(), assemble::hosts(config), stop.clone()));
+        tasks.spawn(verify::run(self.outbox.clone(), assemble::hosts(config), stop.clone()));
         let nightly = assemble::nightly(config);
         if nightly.is_none() {
             self.unsaved.store(false, Ordering::Relaxed);

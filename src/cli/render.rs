@@ -94,6 +94,7 @@ async fn candidate(desk: &Desk, rule: &Rule, stored: StoredOrder) -> anyhow::Res
     let event = event.ok_or_else(|| anyhow::anyhow!("the order's events are not in the database any more"))?;
     Ok(Candidate {
         order_key: Some(stored.key),
+        verification: stored.verification,
         current: Some(Box::new(stored.order)),
         invoice: desk.store.invoice(stored.key).await?,
         ..about(desk, event)
@@ -128,6 +129,7 @@ fn about(desk: &Desk, event: StoredEvent) -> Candidate {
         version: 0,
         event,
         order_key: None,
+        verification: None,
         current: None,
         invoice: None,
         purpose: Purpose::First,

@@ -178,6 +178,7 @@ fn read_shop(id: &ShopId, section: &mut Section<'_>, report: &mut Report) -> Opt
         fetch_invoices: table.fetch_invoices,
         invoice_wait: table.invoice_wait,
         till_hosts: table.till_hosts,
+        verify: table.verify,
     })
 }
 

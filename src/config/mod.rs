@@ -140,8 +140,10 @@ pub struct ShopConfig {
     pub fetch_invoices: bool,
     /// How long a delivery waits for the PDF that it attaches.
     pub invoice_wait: Duration,
-    /// Hosts that invoices may be fetched from.
+    /// Hosts that invoices may be fetched from, and that confirm calls.
     pub till_hosts: Vec<TillHost>,
+    /// Whether the till is asked to confirm its calls.
+    pub verify: order::Verify,
 }
 
 /// What every sink starts from (`[delivery]`).

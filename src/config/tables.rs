@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::values::{self, Interval};
 use crate::{
-    order::{Currency, Locale, Pattern},
+    order::{Currency, Locale, Pattern, Verify},
     route::{Only, PerOrder, ShopPattern},
     sink::TillHost,
 };
@@ -44,9 +44,11 @@ pub(super) struct ShopTable {
     #[serde(deserialize_with = "values::interval")]
     #[schemars(with = "Interval")]
     pub(super) invoice_wait: Duration,
-    /// Hosts that invoices may be fetched from: host names (https, with subdomains), or exact origins.
+    /// Hosts that invoices may be fetched from, and that confirm calls: host names (https, with subdomains), or exact origins.
     #[schemars(with = "Vec<String>")]
     pub(super) till_hosts: Vec<TillHost>,
+    /// Whether the till is asked to confirm its calls, and whether messages about an order wait for that.
+    pub(super) verify: Verify,
 }
 
 /// The keys that every sink has.

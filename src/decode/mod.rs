@@ -23,11 +23,14 @@ mod number;
 mod order;
 mod sniff;
 mod vat;
+mod verification;
 
 #[cfg(test)]
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use verification::verification;
 
 use crate::order::{Notification, Phase, Shop, UnknownNotice};
 use fields::Fields;

@@ -23,7 +23,7 @@ use url::Url;
 
 pub use invoices::{HostsOf, file as archive_invoice, run as fetch_invoices};
 pub use prepare::{Context as Present, outgoing, view as invoice_view};
-pub use worker::run;
+pub use worker::{POLL, run};
 
 use crate::{
     clock::Clock,

@@ -82,11 +82,15 @@ fn condition(lane: &Lane, outgoing: &Outgoing) -> Option<&'static str> {
 pub fn outgoing(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Result<Outgoing, StoreError> {
     let (purpose, thread) = continuation(candidate);
     let mut event = event(&candidate.event)?;
+    if let EventData::CashBox(notice) = &mut event.data {
+        notice.verification = candidate.verification;
+    }
     if let EventData::Order(order) = &mut event.data {
         if let Some(current) = candidate.current.as_ref().filter(|_| tells_the_present(lane, purpose)) {
             *order = current.clone();
         }
         order.invoice = view(candidate.invoice.as_ref(), context.public_url);
+        order.verification = candidate.verification;
     }
     let row = candidate.invoice.as_ref().filter(|_| wants_invoice(lane, purpose));
     let file = row.and_then(|row| row.file.as_ref());

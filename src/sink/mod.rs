@@ -14,6 +14,7 @@
 
 mod kinds;
 mod till_host;
+mod till_link;
 mod trust;
 mod verdict;
 
@@ -41,6 +42,7 @@ use serde::{Deserialize, Serialize};
 
 pub use kinds::{Attach, BuildError, Context, Kind, Limit, Options, Summaries, TIMEOUT, build};
 pub use till_host::{Admission, TillHost, TillHostError};
+pub use till_link::{LinkError, follow};
 pub use verdict::{Reason, SinkError};
 
 use crate::order::{DeliveryId, Event, EventId, EventType, MadeFile, Shop};

@@ -2,7 +2,8 @@
 //!
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
-//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks and their limits, invoices, the books and
+//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks and their limits, invoices, whether the till confirms its calls
+//! (`verifications.rs`), the books and
 //! the summaries of them (`books.rs`, `digests.rs`), what people list
 //! (`listing.rs`) or mean (`finding.rs`), and what goes (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and
 //! `swap.rs` are about whole files: migrations, copies, and putting a copy in the database's place; `space.rs` is about the disk below.
@@ -30,6 +31,7 @@ mod schema;
 mod sinks;
 mod space;
 mod swap;
+mod verifications;
 mod view;
 mod writer;
 
@@ -62,6 +64,7 @@ pub use schema::{Outdated, Schema};
 pub use sinks::SinkState;
 pub use space::{LARGEST_SHARE, LOW, Space};
 pub use swap::Replacement;
+pub use verifications::{Asked, DueVerification, Holding, NewVerification};
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 
 /// A handle on the database; cheap to clone.

@@ -165,6 +165,12 @@ impl App {
         reloaded.unwrap_or_else(|error| panic!("the service does not reload: {error}"));
     }
 
+    /// Writes something else into the configuration before its sinks; [`App::reconfigure`] puts it into effect.
+    pub fn change_head(&mut self, old: &str, new: &str) {
+        assert!(self.head.contains(old), "it was written");
+        self.head = self.head.replace(old, new);
+    }
+
     /// The same with another `public_url`.
     pub async fn move_to(&mut self, public_url: &str, sinks: &str) {
         let line = |url: &str| format!("public_url = \"{url}\"");

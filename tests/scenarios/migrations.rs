@@ -35,6 +35,8 @@ const SAMPLES: &[(i64, &str)] = &[
      INSERT INTO digest_plan VALUES ('accountant', 'dupont', 'daily', 1);
      INSERT INTO erasure_under_way VALUES (1);
      INSERT INTO digest_line VALUES ('dig_1', 'ord_1', '{}');"),
+(4, "INSERT INTO verification (event_id, order_key, shop, url, status, holds, first_seen_at, next_attempt_at)
+         VALUES ('evt_1', 'ord_1', 'dupont', 'https://kash.click/v', 'pending', 1, 1, 1);"),
 ];
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod answers;
+mod authenticity;
 mod backup;
 mod books;
 mod dialogues;

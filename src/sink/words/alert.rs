@@ -109,6 +109,17 @@ impl Facts<'_> {
                     "Look for them in the till, and check the address that it calls: `tillhook url` prints it.".into(),
                 ),
             ),
+            EventType::TillUnverified => self.text(
+                say(
+                    "Des commandes sont retenues : la caisse ne les a pas confirmées".into(),
+                    "Orders are held back: the till has not confirmed them".into(),
+                ),
+                self.lines(&[("Numéros", "Numbers", "order_ids"), ("Depuis", "Since", "since"), TECHNICAL_DETAIL]),
+                say(
+                    "Comparez avec la caisse. Ce qu'elle a vendu part avec `tillhook orders verify NUMÉRO --accept`. Si elle n'a rien vendu de tel, quelqu'un d'autre connaît l'adresse d'appel : changez-la.".into(),
+                    "Compare with the till. What it sold goes out with `tillhook orders verify ORDER --accept`. If it sold no such thing, somebody else knows the address that the till calls: change it.".into(),
+                ),
+            ),
             EventType::TillSilent => self.text(
                 say("La caisse n'envoie plus rien".into(), "The till says nothing any more".into()),
                 self.lines(&[("Depuis", "Since", "since")]),
