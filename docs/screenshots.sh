@@ -16,6 +16,7 @@ fi
 cargo build --locked
 tillhook=$PWD/target/debug/tillhook
 images=$PWD/docs/images
+sources=$PWD
 mkdir -p "$images"
 
 work=$(mktemp -d)
@@ -55,13 +56,13 @@ attach = ["invoice"]
 type = "email"
 to = ["compta@cabinet-martin.example"]
 locale = "fr"
-digest = { every = "monthly 31 23:55" }
+digest = { every = "daily 23:55" }
 attach = ["vat.csv", "invoices.xlsx", "invoices.zip"]
 [sink.digest-en]
 type = "email"
 to = ["compta@cabinet-martin.example"]
 locale = "en"
-digest = { every = "monthly 31 23:55" }
+digest = { every = "daily 23:55" }
 attach = ["vat.csv", "invoices.xlsx", "invoices.zip"]
 TOML
 "$tillhook" serve 2>serve.log &
@@ -117,7 +118,15 @@ bottom = ImageChops.difference(page, empty).getbbox()[3]
 page.crop((0, 0, width, min(bottom + 16, 1400))).quantize(128).save(target, optimize=True)
 PYTHON
 }
+# Mails that answer to an earlier one or tell of trouble are those that the tests compare with, with their front matter cut off.
 for language in fr en; do
+    for mail in reply_paid alert_invoice_missing digest_correction; do
+        name=mail-$(echo "$mail" | sed 's/^[a-z]*_//; s/_/-/g')-$language
+        awk 'lines > 1; /^---$/ { lines++ }' "$sources/src/sink/email/snapshots/${mail}_$language.html.snap" >"$name.html"
+        for width in 600 320; do
+            for scheme in light dark; do shoot "$name.html" "$width" "$scheme" "$name-$width-$scheme"; done
+        done
+    done
     for mail in invoice:20261121042 refund:20261121043 digest:2026-11-21; do
         name=mail-${mail%:*}-$language
         if [ "${mail%:*}" = digest ]; then

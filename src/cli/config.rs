@@ -136,6 +136,28 @@ mod tests {
     }
 
     #[test]
+    fn what_an_accountant_would_not_expect_and_a_digest_does_not_do_is_advised() {
+        let smtp = "[smtp]\npreset = \"ovh\"\nfrom = \"a@example.com\"\n";
+        let sink = "[sink.x]\ntype = \"email\"\nto = [\"a@example.com\"]\ndigest = { every = \"daily 20:00\" }\n";
+        let told = |rest: &str| checked(&format!("[shop.a]\ntoken = \"0123456789abcdef\"\n{smtp}{sink}{rest}")).1;
+        let advice = told("on = [\"order.validated\"]\n[storage]\nkeep_events = \"40d\"\npath = \"/dev/null/data\"\n");
+        for expected in [
+            "advice: there is no `delivery.alerts`, so `x` gets every alert as well as the invoices",
+            "advice: `sink.x.on` names orders, and a sink with a `digest` gets no mail about a single one",
+            "advice: `storage.keep_events` is shorter than the 62 days for which a digest is corrected",
+            "advice: `storage.path` is /dev/null/data, which this user cannot write to",
+        ] {
+            assert!(advice.contains(expected), "{expected}: {advice}");
+        }
+        let good =
+            told("[delivery]\nalerts = [\"y\"]\n[sink.y]\ntype = \"email\"\nto = [\"b@example.com\"]\non = []\n");
+        assert!(
+            !good.contains("`delivery.alerts`") && !good.contains(".on`") && !good.contains("keep_events"),
+            "{good}"
+        );
+    }
+
+    #[test]
     fn a_mail_password_in_the_clear_is_advised_against_unless_it_stays_on_this_machine() {
         let told = |host: &str, rest: &str| {
             let shop = "[shop.a]\ntoken = \"0123456789abcdef\"\n";

@@ -73,6 +73,8 @@ pub async fn run(command: &Customers, desk: &Desk, out: &mut dyn Write) -> anyho
     one_shop(wanted, &found)?;
     table(&found, out)?;
     if wanted.dry_run {
+        writeln!(out, "\nKept are order numbers, dates, amounts, VAT and articles, and what recognises a repeat.")?;
+        afterwards(wanted, &found, desk, out)?;
         writeln!(out, "\nnothing was changed (--dry-run)")?;
         return Ok(Exit::Ok);
     }
@@ -172,7 +174,7 @@ fn table(found: &Found, out: &mut dyn Write) -> anyhow::Result<()> {
 
 /// What this command cannot reach.
 fn afterwards(wanted: &Erase, found: &Found, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<()> {
-    writeln!(out, "\nStill to look after, because this command does not reach it:")?;
+    writeln!(out, "\nTo look after, because this command does not reach it:")?;
     let other = if wanted.who.client.is_some() { "--email" } else { "--client" };
     writeln!(out, "  - orders that know them otherwise: run this with {other} too, where you have it")?;
     writeln!(out, "  - the till itself: as long as it knows the customer, the next sale brings them back")?;

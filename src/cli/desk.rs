@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
     app::assemble,
     clock::Clock,
     config::Config,
     deliver::Outbox,
+    order::day_of,
     record::Recorder,
     store::{Access, OpenError, Store},
     upkeep,
@@ -59,6 +60,11 @@ impl Desk {
         let named = self.config.shops.iter().find(|(id, _)| Some(id.as_str()) == shop);
         let settings = named.map(|(_, settings)| settings).or_else(|| self.config.shops.values().next());
         settings.map_or(TimeZone::UTC, |settings| settings.shop.timezone.clone())
+    }
+
+    /// The day on a shop's wall.
+    pub fn today(&self, shop: Option<&str>) -> Date {
+        day_of(self.now(), &self.zone(shop))
     }
 
     /// A time on a shop's wall clock: `2026-11-21 14:05`.

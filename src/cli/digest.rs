@@ -5,11 +5,11 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
 
-use super::{Exit, Stop, desk::Desk, find};
+use super::{Exit, Stop, day::Day, desk::Desk, find};
 use crate::{
     app::assemble,
     digest::{Maker, Plan},
-    order::{Period, SinkName, Why, day_of},
+    order::{Period, SinkName, Why},
 };
 
 /// The commands.
@@ -27,9 +27,9 @@ pub struct Send {
     /// The sink
     #[arg(value_name = "NAME")]
     name: String,
-    /// A day of its period: 2026-11-21
+    /// A day of its period: 2026-11-21, today, yesterday
     #[arg(long, value_name = "D")]
-    day: Date,
+    day: Day,
     /// Of this shop alone [default: every shop of the sink]
     #[arg(long, value_name = "SHOP")]
     shop: Option<String>,
@@ -61,8 +61,8 @@ pub async fn run(command: &Digest, desk: &Desk, out: &mut dyn Write) -> anyhow::
     let sink = find::sink(&desk.config, &wanted.name)?;
     let shop = wanted.shop.as_deref().map(|name| find::shop(&desk.config, name)).transpose()?;
     let plan = plan(desk, &sink)?;
-    let period = period(&plan, wanted.day);
-    let today = day_of(desk.now(), &desk.zone(wanted.shop.as_deref()));
+    let today = desk.today(wanted.shop.as_deref());
+    let period = period(&plan, wanted.day.seen_from(today));
     if period.first > today {
         let what = format!("{period} is yet to come");
         return Err(Stop::with_fix(Exit::Usage, what, "name a day with `--day` that has begun"));

@@ -43,7 +43,8 @@ pub fn run(path: &Path, force: bool, now: Timestamp, out: &mut dyn Write) -> any
     }
     writeln!(
         out,
-        "1. Edit {file}: the shop's name, `public_url`, and whom to tell; try it with `tillhook config check`."
+        "1. Edit {file}: the shop's name, `public_url`, whom to tell, and outside of Docker `path`, the folder for its data;\n\
+         \x20  try it with `tillhook config check`."
     )?;
     writeln!(out, "2. Start it with `tillhook serve`.")?;
     writeln!(out, "3. Give the till the address that `tillhook url` prints: General options, Interface options.")?;
@@ -103,7 +104,7 @@ mod tests {
         let path = dir.path().join("tillhook.toml");
         let mut out = Vec::new();
         assert_eq!(run(&path, false, NOW, &mut out).unwrap(), Exit::Ok);
-        assert_eq!(String::from_utf8(out).unwrap().lines().count(), 3);
+        assert_eq!(String::from_utf8(out).unwrap().lines().count(), 4);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let loaded = load(&Source::File(path), &Environment::default()).unwrap();
         assert_eq!(loaded.warnings, []);
@@ -130,7 +131,7 @@ mod tests {
         }
         let said = String::from_utf8(out).unwrap();
         assert!(said.contains(kept.to_str().unwrap()) && said.contains("Its token is gone"), "{said}");
-        assert!(said.contains("`previous_token`") && said.lines().count() == 7, "{said}");
+        assert!(said.contains("`previous_token`") && said.lines().count() == 8, "{said}");
     }
 
     #[test]

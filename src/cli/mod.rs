@@ -8,6 +8,7 @@ mod args;
 mod backup;
 pub mod config;
 mod customers;
+mod day;
 mod deliveries;
 mod delivery_sheet;
 mod demo;

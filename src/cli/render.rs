@@ -3,10 +3,9 @@
 use std::io::Write;
 
 use clap::Args;
-use jiff::civil::Date;
 use serde_json::Value;
 
-use super::{Exit, Stop, desk::Desk, find, print};
+use super::{Exit, Stop, day::Day, desk::Desk, find, print};
 use crate::{
     app::assemble,
     deliver::{self, Present},
@@ -37,9 +36,9 @@ struct About {
     /// The order: its internal id, else its number
     #[arg(long, value_name = "ORDER")]
     order: Option<String>,
-    /// A day of the period of a summary: 2026-11-21
+    /// A day of the period of a summary: 2026-11-21, today, yesterday
     #[arg(long, value_name = "D")]
-    day: Option<Date>,
+    day: Option<Day>,
 }
 
 /// Prints the message to standard output, and remarks to standard error.
@@ -102,12 +101,13 @@ async fn candidate(desk: &Desk, rule: &Rule, stored: StoredOrder) -> anyhow::Res
 }
 
 /// The summary of a period of the sink's first shop.
-async fn summary(desk: &Desk, sink: &SinkName, day: Date) -> anyhow::Result<Candidate> {
+async fn summary(desk: &Desk, sink: &SinkName, day: Day) -> anyhow::Result<Candidate> {
     let plan = super::digest::plan(desk, sink)?;
     let shop = desk.config.shops.values().map(|one| &one.shop).find(|shop| plan.rule.admits(Some(&shop.id)));
     let shop =
         shop.ok_or_else(|| Stop::with_fix(Exit::Usage, "the sink is told of no shop", "look at `shops` in its table"))?;
     let maker = Maker { store: &desk.store, plan: &plan, shop, now: desk.now() };
+    let day = day.seen_from(desk.today(Some(shop.id.as_str())));
     let digest = maker.preview(super::digest::period(&plan, day)).await?;
     let event = StoredEvent {
         seq: 0,

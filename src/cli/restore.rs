@@ -61,7 +61,10 @@ fn tell(restored: &Restored, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     }
     for held in &restored.held {
         let waiting = counted(held.waiting, "delivery was", "deliveries were");
-        writeln!(out, "{} is paused: {waiting} still open, and may have been made since", held.sink)?;
+        match held.waiting {
+            0 => writeln!(out, "{} is paused: its summaries may have been made since", held.sink)?,
+            _ => writeln!(out, "{} is paused: {waiting} still open, and may have been made since", held.sink)?,
+        }
     }
     if !restored.held.is_empty() {
         writeln!(

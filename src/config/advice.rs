@@ -2,11 +2,21 @@
 
 use std::{fs, net::IpAddr, os::unix::fs::PermissionsExt};
 
+use jiff::{ToSpan as _, civil::Date};
+use rustix::fs::Access;
+
 use super::{Loaded, Place, Problem, SinkConfig};
-use crate::{order::SinkName, route::PerOrder, sink::email::Tls};
+use crate::{
+    order::{CORRECTED_FOR, EventType, SinkName},
+    route::PerOrder,
+    sink::email::Tls,
+};
 
 /// Permission bits of everyone but the owner.
 const OTHERS: u32 = 0o077;
+
+/// What happens to a single order.
+const ORDERS: [EventType; 3] = [EventType::OrderValidated, EventType::OrderTerminated, EventType::OrderUpdated];
 
 /// Advice on a configuration that has no problems.
 pub fn advice(loaded: &Loaded) -> Vec<Problem> {
@@ -31,15 +41,67 @@ pub fn advice(loaded: &Loaded) -> Vec<Problem> {
             advice.push(Problem::new(format!("`sink.{name}` {what}"), place, fix));
         }
         advice.extend(unread_by_machines(loaded, name, sink));
-        if sink.rule.on.is_empty() || sink.rule.shops.is_empty() {
+        advice.extend(beside_a_digest(loaded, name, sink));
+        // A sink of nothing but alerts is one, where it is named.
+        let is_named = config.delivery.alerts.iter().flatten().any(|alerted| alerted == name);
+        if (sink.rule.on.is_empty() && !is_named) || sink.rule.shops.is_empty() {
             let key = if sink.rule.on.is_empty() { "on" } else { "shops" };
             let what = format!("`sink.{name}.{key}` is empty: the sink is told of no sale");
             advice.push(Problem::new(what, at(key), "name something in it, or remove it for the default"));
         }
     }
+    advice.extend(alerts_for_an_accountant(loaded));
+    advice.extend(no_folder(loaded));
     advice.extend(unlikely_port(loaded));
     advice.extend(readable_password(loaded));
     advice.extend(readable_secrets(loaded));
+    advice
+}
+
+/// Alerts that reach somebody who looks after the books, not after this service.
+fn alerts_for_an_accountant(loaded: &Loaded) -> Option<Problem> {
+    let config = &loaded.config;
+    let reads_books = |sink: &SinkConfig| sink.rule.alerts && (sink.rule.attaches_invoice || sink.rule.digests);
+    let (name, _) = config.sinks.iter().find(|(_, sink)| reads_books(sink))?;
+    if config.delivery.alerts.is_some() {
+        return None;
+    }
+    let what = format!("there is no `delivery.alerts`, so `{name}` gets every alert as well as the invoices");
+    let fix =
+        "name in it the sinks of those who look after the till and this service; one with `on = []` gets alerts alone";
+    Some(Problem::new(what, loaded.origin_of(&format!("sink.{name}.type")).cloned(), fix))
+}
+
+/// A data directory that is not there, and that this user cannot make.
+fn no_folder(loaded: &Loaded) -> Option<Problem> {
+    let path = &loaded.config.storage.path;
+    let nearest = path.ancestors().find(|folder| fs::symlink_metadata(folder).is_ok())?;
+    if rustix::fs::access(nearest, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+        return None;
+    }
+    let what = format!("`storage.path` is {}, which this user cannot write to", path.display());
+    let fix = "outside of Docker, set it to a folder of yours; in Docker, mount a volume there";
+    Some(Problem::new(what, loaded.origin_of("storage.path").cloned(), fix))
+}
+
+/// What a sink with a digest does not do, or cannot for long.
+fn beside_a_digest(loaded: &Loaded, name: &SinkName, sink: &SinkConfig) -> Vec<Problem> {
+    let mut advice = Vec::new();
+    if !sink.rule.digests {
+        return advice;
+    }
+    let on = loaded.origin_of(&format!("sink.{name}.on")).cloned();
+    let names_orders = sink.rule.on.iter().any(|pattern| ORDERS.iter().any(|kind| pattern.matches(*kind)));
+    if names_orders && on.is_some() {
+        let what = format!("`sink.{name}.on` names orders, and a sink with a `digest` gets no mail about a single one");
+        advice.push(Problem::new(what, on, "remove it, or give single mails to a sink of their own"));
+    }
+    let keep = loaded.config.storage.keep_events;
+    let day = Date::constant(2026, 1, 1);
+    if day.checked_add(keep).is_ok_and(|kept| kept < day.saturating_add(CORRECTED_FOR.days())) {
+        let what = "`storage.keep_events` is shorter than the 62 days for which a digest is corrected";
+        advice.push(Problem::new(what, loaded.origin_of("storage.keep_events").cloned(), "keep events for longer"));
+    }
     advice
 }
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::order::{
-    Booking, Currency, Figures, InvoiceStatus, MissingPdf, Number, NumberedAmount, NumberedWarning, OrderNumber,
-    RateSum, Sums, VatLine, holes,
+    Booking, Currency, Figures, InvoiceStatus, MissingPdf, Money, Number, NumberedAmount, NumberedWarning, OrderNumber,
+    RateSum, Sums, VatLine, holes, ranges,
 };
 
 /// The widest hole; what is further apart belongs to two sequences.
@@ -17,7 +17,7 @@ pub(super) const WIDEST: u64 = 1_000;
 /// between the numbers.
 pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
     let mut rates: BTreeMap<Option<Number>, Sums> = BTreeMap::new();
-    let mut figures = Figures::default();
+    let (mut figures, mut known) = (Figures::default(), Sums::default());
     // Where no order has one, the shop does not fetch them.
     let has_pdfs = bookings.iter().any(|one| one.pdf.status != InvoiceStatus::None);
     for booking in bookings {
@@ -25,8 +25,13 @@ pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
             figures.incomplete.push(booking.number.clone());
             continue;
         }
-        add_known(&mut figures.total, booking);
+        let whole = VatLine { rate: None, net: booking.net, vat: booking.vat, gross: booking.gross };
+        add(&mut figures.total, &whole);
         count(&mut figures.total, booking);
+        if [whole.net, whole.vat, whole.gross].iter().all(Option::is_some) {
+            add(&mut known, &whole);
+            count(&mut known, booking);
+        }
         // A till may list a rate twice in an order.
         let mut counted = BTreeSet::new();
         for line in booking.by_rate() {
@@ -53,10 +58,16 @@ pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
     figures.rates = rates.into_iter().map(|(rate, sums)| RateSum { rate, sums }).collect();
     // What cannot be told by rate stands last.
     figures.rates.sort_by_key(|sum| (sum.rate.is_none(), sum.rate));
-    let mut numbers: Vec<OrderNumber> = bookings.iter().filter_map(|one| OrderNumber::parse(&one.number)).collect();
-    numbers.sort_unstable();
-    figures.first_number = numbers.first().map(OrderNumber::to_string);
-    figures.last_number = numbers.last().map(OrderNumber::to_string);
+    let numbers = bookings.iter().filter_map(|one| OrderNumber::parse(&one.number));
+    figures.numbers = ranges(numbers, WIDEST);
+    let total = &mut figures.total;
+    match total.sales + total.refunds {
+        0 => {
+            let nothing = Some(Money::new(0.into(), currency.minor_digits()));
+            (total.net, total.vat, total.gross) = (nothing, nothing, nothing);
+        }
+        all => figures.known = Some(known).filter(|known| known.sales + known.refunds < all),
+    }
     figures
 }
 
@@ -78,18 +89,47 @@ fn add(sums: &mut Sums, line: &VatLine) {
     }
 }
 
-/// Adds what is known of an order to the total; what is not known is named beside it.
-fn add_known(sums: &mut Sums, booking: &Booking) {
-    let amounts = [(&mut sums.net, booking.net), (&mut sums.vat, booking.vat), (&mut sums.gross, booking.gross)];
-    for (sum, amount) in amounts {
-        *sum = match (*sum, amount) {
-            (Some(sum), Some(amount)) => sum.checked_add(amount),
-            (sum, amount) => sum.or(amount),
-        };
-    }
-}
-
 fn count(sums: &mut Sums, booking: &Booking) {
     let count = if booking.is_refund { &mut sums.refunds } else { &mut sums.sales };
     *count += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sold(number: &str, [net, vat, gross]: [Option<&str>; 3]) -> Booking {
+        serde_json::from_value(json!({
+            "order": "ord_0199c0de0000700080000000000000aa", "date": "2026-11-21", "sold_at": "2026-11-21T14:00:00+01:00", "number": number,
+            "is_refund": false, "till": null, "currency": "EUR",
+            "rates": [{ "rate": "20", "net": net, "vat": vat, "gross": gross }],
+            "net": net, "vat": vat, "gross": gross, "paid": true,
+            "pdf": { "status": "none", "sha256": null, "bytes": null }, "warnings": [],
+        }))
+        .unwrap()
+    }
+
+    fn amounts(sums: &Sums) -> [Option<String>; 3] {
+        [sums.net, sums.vat, sums.gross].map(|amount| amount.map(|amount| amount.to_string()))
+    }
+
+    #[test]
+    fn a_total_that_lacks_an_amount_is_none_and_the_orders_that_have_all_are_summed_beside_it() {
+        let whole = sold("7", [Some("10.00"), Some("2.00"), Some("12.00")]);
+        let without_vat = sold("8", [None, None, Some("5.00")]);
+        let both = figures(&[whole.clone(), without_vat], Currency::EUR);
+        assert_eq!(amounts(&both.total), [None, None, Some("17.00".to_owned())]);
+        let known = both.known.expect("one is known in full");
+        assert_eq!((known.sales, amounts(&known)), (1, ["10.00", "2.00", "12.00"].map(|text| Some(text.to_owned()))));
+        assert_eq!(figures(&[whole], Currency::EUR).known, None, "then the total says it all");
+    }
+
+    #[test]
+    fn of_nothing_the_total_is_zero() {
+        let none = figures(&[], Currency::EUR);
+        assert_eq!(amounts(&none.total), ["0.00"; 3].map(|text| Some(text.to_owned())));
+        assert!(none.known.is_none() && none.numbers.is_empty());
+    }
 }

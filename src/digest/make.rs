@@ -13,11 +13,12 @@ use crate::{
     invoice,
     order::{
         Booking, Change, ChangeKind, Closing, Csv, DeliveryId, Digest, EventData, EventId, EventType, Hole,
-        InvoiceStatus, LeftOut, MadeFile, OrderKey, OrderNumber, Period, ReportFile, Shop, Why, holes, midnight,
+        InvoiceStatus, LeftOut, MadeFile, Moment, OrderKey, OrderNumber, Period, ReportFile, Shop, Why, day_of, holes,
+        midnight,
     },
     route,
     sink::Purpose,
-    store::{Booked, MadeDigest, NewDelivery, NewDigest, NewEvent, Store, StoreError, StoredEvent},
+    store::{Booked, MadeDigest, NOTHING_TO_TELL, NewDelivery, NewDigest, NewEvent, Store, StoreError, StoredEvent},
 };
 
 /// How many bytes of PDFs go with one mail: encoded for the way they grow by 37 %, and many servers take 10 MB.
@@ -25,9 +26,6 @@ const BYTES: u64 = 7_000_000;
 
 /// How far back the number before the period's first is looked for.
 const LOOK_BACK: i64 = 31;
-
-/// Why nothing is sent of a period.
-pub(super) const EMPTY: &str = "digest.empty";
 
 /// A summary before it is written.
 struct Draft {
@@ -77,12 +75,11 @@ impl Maker<'_> {
     }
 
     async fn make_of(&self, period: Period, why: Why, seen: i64, booked: &[Booked]) -> Result<bool, StoreError> {
-        let earlier = self.earlier(period).await?;
+        let earlier = self.earlier(period, why).await?;
         let Some(draft) = self.draft_of(period, why, booked, &earlier).await? else { return Ok(false) };
-        let first = earlier.iter().find(|made| made.why == Why::Due);
-        let thread = match (why, first) {
-            (Why::Correction, Some(first)) => self.store.delivery_of(&self.plan.rule.sink, first.event).await?,
-            _ => None,
+        let thread = match earlier.iter().find(|made| made.is_told) {
+            Some(first) => self.store.delivery_of(&self.plan.rule.sink, first.event).await?,
+            None => None,
         };
         self.store.make_digest(self.written(draft, thread, seen)).await
     }
@@ -93,7 +90,8 @@ impl Maker<'_> {
     /// What the database says.
     pub async fn preview(&self, period: Period) -> Result<Digest, StoreError> {
         let booked = self.store.booked(&self.shop.id, period.first, period.last).await?;
-        let draft = self.draft_of(period, Why::OnPurpose, &booked, &[]).await?;
+        let earlier = self.earlier(period, Why::OnPurpose).await?;
+        let draft = self.draft_of(period, Why::OnPurpose, &booked, &earlier).await?;
         let Some(Draft { whole, parts, .. }) = draft else { return Err(StoreError::Bug) };
         Ok(Digest { files: parts.into_iter().next().unwrap_or_default(), ..whole })
     }
@@ -103,8 +101,11 @@ impl Maker<'_> {
         self.plan.rule.only.refuses(&booked.order).is_none()
     }
 
-    /// The whole summaries of the period that were made, the oldest first.
-    async fn earlier(&self, period: Period) -> Result<Vec<MadeDigest>, StoreError> {
+    /// The whole summaries of the period that this one follows, the oldest first.
+    async fn earlier(&self, period: Period, why: Why) -> Result<Vec<MadeDigest>, StoreError> {
+        if why == Why::Limit {
+            return Ok(Vec::new());
+        }
         let made = self.store.digests(&self.plan.rule.sink, &self.shop.id, period.last).await?;
         Ok(made.into_iter().filter(|made| made.period == period && made.why != Why::Limit).collect())
     }
@@ -120,7 +121,7 @@ impl Maker<'_> {
         let orders: Vec<&Booked> = booked.iter().filter(|one| self.wants(one)).collect();
         let bookings: Vec<Booking> = orders.iter().map(|one| one.booking.clone()).collect();
         let changes = match (why, earlier.last()) {
-            (Why::Correction, Some(last)) => self.changes(last, period, &bookings).await?,
+            (Why::Correction | Why::OnPurpose, Some(last)) => self.changes(last, period, &bookings).await?,
             _ => Vec::new(),
         };
         if why == Why::Correction && changes.is_empty() {
@@ -134,11 +135,18 @@ impl Maker<'_> {
             closings = self.closings(period, why).await?;
         }
         let id = EventId::new(self.now).to_string().replace("evt_", "dig_");
-        let parts = self.files(&id, period, &bookings, originals(&bookings, why, &changes));
+        let originals = originals(&bookings, why, &changes);
+        let without = self.without(&bookings, &originals, why);
+        let parts = self.files(&id, period, &bookings, originals);
+        let moment = |at| Moment::new(at, &self.shop.timezone);
+        let goes_on = period.last >= day_of(self.now, &self.shop.timezone);
+        let is_provisional = why == Why::OnPurpose && goes_on && earlier.iter().all(|made| made.why != Why::Due);
         let whole = Digest {
             id,
             period,
             why,
+            replaces: earlier.iter().rfind(|made| made.is_told).map(|last| moment(last.at)),
+            provisional: is_provisional.then(|| moment(self.now)),
             part: 1,
             parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
             currency: self.shop.currency,
@@ -147,8 +155,19 @@ impl Maker<'_> {
             left_out: self.left_out(&orders),
             changes,
             files: Vec::new(),
+            without,
         };
         Ok(Some(Draft { whole, parts, bookings }))
+    }
+
+    /// The files that the sink wants, and that there is nothing to make of.
+    fn without(&self, bookings: &[Booking], originals: &[&Booking], why: Why) -> Vec<ReportFile> {
+        let is_empty = |kind: &ReportFile| match kind {
+            // With a correction go those that are new, and often none is.
+            ReportFile::Originals => originals.is_empty() && why != Why::Correction,
+            _ => bookings.is_empty(),
+        };
+        self.plan.files.iter().copied().filter(is_empty).collect()
     }
 
     /// The orders that are not in the journal that goes with it.
@@ -325,7 +344,7 @@ impl Maker<'_> {
             settle_until: now,
             invoice_until: now,
             at: now,
-            skipped_because: says_nothing.then_some(EMPTY),
+            skipped_because: says_nothing.then_some(NOTHING_TO_TELL),
         };
         (event, delivery)
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Maker, Plan, closings, closings::Heard};
 use crate::{
     clock::Clock,
-    order::{Cadence, Due, Period, Shop, ShopId, SinkName, Why, day_of},
+    order::{CORRECTED_FOR, Cadence, Due, Period, Shop, ShopId, SinkName, Why, day_of},
     store::{DigestPlan, MadeDigest, Store, StoreError},
 };
 
@@ -30,9 +30,6 @@ const SETTLE: Duration = Duration::from_hours(1);
 
 /// How long ago a summary may have been due that is still made.
 const LOOK_BACK: Duration = Duration::from_hours(400 * 24);
-
-/// For how long a summary is corrected.
-const CORRECTED_FOR: i64 = 62;
 
 /// How far back openings and closings of a day are looked for: a night and a day.
 const A_DAY: Duration = Duration::from_hours(36);

@@ -6,7 +6,12 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{Accounting, Csv, Currency, Hole, LeftOut, Moment, Money, Number, Period, ReportFile, Warning};
+use super::{
+    Accounting, Csv, Currency, Hole, LeftOut, Moment, Money, Number, NumberRange, Period, ReportFile, Warning,
+};
+
+/// For how many days a summary is corrected.
+pub const CORRECTED_FOR: i64 = 62;
 
 /// A summary, or a part of one whose files are too large for one mail.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +22,12 @@ pub struct Digest {
     pub period: Period,
     /// Why it is made.
     pub why: Why,
+    /// When the summary that it replaces was made.
+    #[serde(default)]
+    pub replaces: Option<Moment>,
+    /// When it was made, where its period was not over yet and another one follows.
+    #[serde(default)]
+    pub provisional: Option<Moment>,
     /// Which part this is, from 1.
     pub part: u32,
     /// How many parts there are.
@@ -33,6 +44,9 @@ pub struct Digest {
     pub changes: Vec<Change>,
     /// The files that go with this part.
     pub files: Vec<MadeFile>,
+    /// The files that were wanted, and that there is nothing to make of.
+    #[serde(default)]
+    pub without: Vec<ReportFile>,
 }
 
 /// Why a summary is made.
@@ -66,12 +80,14 @@ impl Why {
 pub struct Figures {
     /// By rate, ascending; without a rate what cannot be told by rate.
     pub rates: Vec<RateSum>,
-    /// All of it.
+    /// All of it. A sum that needs an amount that was not sent is none.
     pub total: Sums,
-    /// The first number, in order of numbers.
-    pub first_number: Option<String>,
-    /// The last.
-    pub last_number: Option<String>,
+    /// Where a sum of the total is none: the orders whose three amounts are known.
+    #[serde(default)]
+    pub known: Option<Sums>,
+    /// Its numbers, by sequence.
+    #[serde(default)]
+    pub numbers: Vec<NumberRange>,
     /// Numbers between them that are not with us.
     pub holes: Vec<Hole>,
     /// Invoices that are not paid in full.

@@ -24,8 +24,8 @@ mod verification;
 pub use booking::{BookedPdf, Booking};
 pub use calendar::{Cadence, CadenceError, Due, Period, clock_time, day_of, midnight};
 pub use digest::{
-    Change, ChangeKind, Closing, Digest, Explanation, Figures, MadeFile, MissingPdf, NumberedAmount, NumberedWarning,
-    RateSum, Sums, Why,
+    CORRECTED_FOR, Change, ChangeKind, Closing, Digest, Explanation, Figures, MadeFile, MissingPdf, NumberedAmount,
+    NumberedWarning, RateSum, Sums, Why,
 };
 pub use event::{Event, EventData, EventType, Pattern, PatternError, ShopRef};
 pub use id::{DeliveryId, EventId, IdError, NameError, OrderKey, ReceiptId, ShopId, SinkName};
@@ -35,7 +35,7 @@ pub use notification::{
     Address, CashBoxNotice, Customer, DeliveryMethod, Fingerprint, Item, Notification, OrderContent, OrderNotice,
     Phase, SentDates, UnknownNotice, VatLine,
 };
-pub use numbering::{Hole, OrderNumber, holes};
+pub use numbering::{Hole, NumberRange, OrderNumber, holes, ranges};
 pub use person::{Person, Traces};
 pub use report::{Accounting, Accounts, Csv, LeftOut, NotEntered, ReportFile};
 pub use shop::{Currency, Locale, Shop};

@@ -36,6 +36,15 @@ pub struct Hole {
     pub count: u64,
 }
 
+/// The first and the last number of a sequence, or of the sequences of several days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberRange {
+    /// The first.
+    pub first: String,
+    /// The last; the same where there is one.
+    pub last: String,
+}
+
 impl OrderNumber {
     /// Reads a number; `None` for anything but digits.
     pub fn parse(text: &str) -> Option<Self> {
@@ -103,6 +112,23 @@ pub fn holes(
     holes
 }
 
+/// The numbers by sequence, ascending: what is further apart than `widest` is two; those of days that follow are one.
+pub fn ranges(numbers: impl IntoIterator<Item = OrderNumber>, widest: u64) -> Vec<NumberRange> {
+    let mut numbers: Vec<OrderNumber> = numbers.into_iter().collect();
+    numbers.sort_unstable();
+    let is_apart = |one: &OrderNumber, next: &OrderNumber| match (one.day, next.day) {
+        (Some(_), Some(_)) => false,
+        (None, None) => next.place - one.place > widest,
+        _ => true,
+    };
+    let sequences = numbers.chunk_by(|one, next| !is_apart(one, next));
+    let range = |sequence: &[OrderNumber]| {
+        let (first, last) = (sequence.first()?.to_string(), sequence.last()?.to_string());
+        Some(NumberRange { first, last })
+    };
+    sequences.filter_map(range).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +146,22 @@ mod tests {
         assert_eq!(found(&["0008", "0010"], &[]), ["0009-0009:1"]);
         assert!(found(&["5", "2000000"], &[]).is_empty(), "another sequence");
         assert!(found(&["7", "abc", "", "8", "8"], &[]).is_empty());
+    }
+
+    #[test]
+    fn numbers_are_told_by_sequence() {
+        let told = |numbers: &[&str]| {
+            let numbers = numbers.iter().filter_map(|text| OrderNumber::parse(text));
+            ranges(numbers, 1_000)
+                .into_iter()
+                .map(|range| format!("{}-{}", range.first, range.last))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(&["20261121003", "5", "7", "20261120001", "9000"]),
+            ["5-7", "9000-9000", "20261120001-20261121003"]
+        );
+        assert!(told(&["abc"]).is_empty());
     }
 
     #[test]

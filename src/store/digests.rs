@@ -10,6 +10,9 @@ use super::{
 };
 use crate::order::{Booking, DeliveryId, EventId, Period, ShopId, SinkName, Why};
 
+/// Why a summary was not sent: there were no orders in it.
+pub const NOTHING_TO_TELL: &str = "digest.empty";
+
 /// A summary that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MadeDigest {
@@ -25,6 +28,8 @@ pub struct MadeDigest {
     pub event: EventId,
     /// When it was made.
     pub at: Timestamp,
+    /// Whether the sink was told; it is not where there was nothing to tell.
+    pub is_told: bool,
 }
 
 /// A summary to write down, with what tells the sink of it.
@@ -95,10 +100,12 @@ impl Store {
     /// What the database says.
     pub async fn digests(&self, sink: &SinkName, shop: &ShopId, since: Date) -> Result<Vec<MadeDigest>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, first_day, last_day, why, event_id, at, seen FROM digest
-             WHERE sink = $1 AND shop = $2 AND last_day >= $3 ORDER BY first_day, last_day, seen, number",
+            "SELECT g.id, g.first_day, g.last_day, g.why, g.event_id, g.at, g.seen, d.skipped_because IS NOT $4
+             FROM digest g LEFT JOIN delivery d ON d.event_id = g.event_id AND d.order_key IS NULL AND d.sink = g.sink
+             WHERE g.sink = $1 AND g.shop = $2 AND g.last_day >= $3
+             ORDER BY g.first_day, g.last_day, g.seen, g.number",
         );
-        let rows = rows.bind(sink.as_str()).bind(shop.as_str()).bind(since.to_string());
+        let rows = rows.bind(sink.as_str()).bind(shop.as_str()).bind(since.to_string()).bind(NOTHING_TO_TELL);
         rows.fetch_all(self.readers()).await?.iter().map(made).collect()
     }
 
@@ -312,6 +319,7 @@ fn made(row: &SqliteRow) -> Result<MadeDigest, StoreError> {
         seen: row.try_get(6)?,
         event: parse(row.try_get(4)?)?,
         at: timestamp(row.try_get(5)?)?,
+        is_told: row.try_get(7)?,
     })
 }
 

@@ -46,7 +46,7 @@ pub use books::{Booked, BookedFile};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw, SavedOrder};
 pub use connect::{Access, DATABASE, OpenError, is_served};
 pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
-pub use digests::{ChangedOrder, DigestLine, DigestPlan, MadeDigest, NewDigest};
+pub use digests::{ChangedOrder, DigestLine, DigestPlan, MadeDigest, NOTHING_TO_TELL, NewDigest};
 pub use erasure::{CustomerLine, ErasedRows, KeptBody};
 pub use finding::Called;
 pub use intake::{Intake, Keys, Numbered};

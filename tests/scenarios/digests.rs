@@ -4,8 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use rust_decimal::Decimal;
 use tillhook::{
-    app::demo::{mail_catcher::Mail, mime},
-    order::Phase,
+    app::{
+        assemble,
+        demo::{mail_catcher::Mail, mime},
+    },
+    config::{Environment, Source, load},
+    digest::Maker,
+    order::{Period, Phase, Why},
     till::{TillOrder, sandbox::Trouble},
 };
 
@@ -245,8 +250,10 @@ async fn what_is_sold_after_the_clock_was_ahead_is_told_all_the_same() {
     app.advance(11 * AN_HOUR).await;
     app.advance(Duration::from_mins(2)).await;
     let told = mail(&app, 1).await;
-    assert!(told.subject.starts_with("Correction – Ventes du 21/11/2026 – "), "{}", told.subject);
+    // Of the empty day nothing was sent, so nothing is corrected.
+    assert!(told.subject.starts_with("Ventes du 21/11/2026 – "), "{}", told.subject);
     assert!(text(&told).contains(&format!("{}\u{a0}: arrivée depuis", order.order_id)));
+    assert!(!text(&told).contains("remplacent"));
     app.finish().await;
 }
 
@@ -339,6 +346,51 @@ async fn a_summary_can_be_looked_at_before_it_is_due() {
     assert!(said.contains("Attachment: 20261121_Boulangerie-Dupont_invoices.zip"), "{said}");
     let refused = tillhook(&app, &["sinks", "recover", "accountant", "--since", "1d"]);
     assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+    app.finish().await;
+}
+
+/// Asks for the summary of the day as `digest send` does, at the time of the test.
+async fn ask(app: &App) {
+    let source = Source::File(app.data().with_file_name("tillhook.toml"));
+    let config = load(&source, &Environment::default()).expect("the configuration").config;
+    let plan = assemble::digests(&config).swap_remove(0);
+    let shop = &config.shops.values().next().expect("a shop").shop;
+    let maker = Maker { store: app.store(), plan: &plan, shop, now: app.now() };
+    let day = "2026-11-21".parse().expect("a day");
+    assert!(maker.make(Period::day(day), Why::OnPurpose).await.expect("the database answers"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_summary_that_is_asked_for_says_what_it_replaces_in_the_same_thread_and_whether_the_day_goes_on() {
+    let app = App::start(DAILY).await;
+    app.sell(Phase::Validated).await;
+    ask(&app).await;
+    let early = mail(&app, 1).await;
+    assert!(early.subject.starts_with("Provisoire – Ventes du 21/11/2026 – "), "{}", early.subject);
+    assert!(text(&early).contains("La période n’est pas terminée"), "{}", text(&early));
+
+    let second = app.sell(Phase::Validated).await;
+    app.advance(6 * AN_HOUR).await;
+    let due = mail(&app, 2).await;
+    assert!(due.subject.starts_with("Ventes du 21/11/2026 – "), "{}", due.subject);
+    assert!(text(&due).contains("Ces chiffres remplacent ceux du 21/11/2026"), "{}", text(&due));
+    assert!(!text(&due).contains("arrivée depuis"), "what was sold since is no news in the summary of the day");
+
+    ask(&app).await;
+    let again = mail(&app, 3).await;
+    assert!(again.subject.starts_with("Ventes du 21/11/2026 – "), "{}", again.subject);
+    assert!(!text(&again).contains("Ce qui a changé") && !text(&again).contains("terminée"), "{}", text(&again));
+    let third = app.sell(Phase::Validated).await;
+    ask(&app).await;
+    let changed = mail(&app, 4).await;
+    assert!(text(&changed).contains(&format!("{}\u{a0}: arrivée depuis", third.order_id)), "{}", text(&changed));
+    assert!(!text(&changed).contains(&format!("{}\u{a0}: arrivée depuis", second.order_id)));
+    for reply in [&due, &again, &changed] {
+        let source = String::from_utf8_lossy(&reply.source).into_owned();
+        let first = String::from_utf8_lossy(&early.source).into_owned();
+        let id = first.lines().find_map(|line| line.strip_prefix("Message-ID: ")).expect("an id");
+        assert!(source.contains(&format!("In-Reply-To: {id}")), "{source}");
+    }
     app.finish().await;
 }
 

@@ -56,8 +56,8 @@ impl Screen {
         let Addresses { webhook_url, inbox_url } = addresses;
         format!(
             "{title}\n\n\
-             \x20 webhook   {webhook_url}\n\
-             \x20 inbox     {inbox_url}   mails, messages and calls, as they arrived\n\n\
+             \x20 webhook  {webhook_url}\n\
+             \x20 inbox    {inbox_url}   mails, messages and calls, as they arrived\n\n\
              \x20 At the margin what the till says; behind an arrow who was told of it.\n\
              \x20 Ctrl-C ends it and leaves nothing behind.\n"
         )

@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 
 use self::target::Target;
-use super::{Exit, Stop, desk::Desk, find, print::counted};
+use super::{Exit, Stop, day::Day, desk::Desk, find, print::counted};
 use crate::{
     config::Config,
     deliver,
@@ -30,12 +30,12 @@ use crate::{
 /// What to export, and where to.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// The first day, in the shop's time
-    #[arg(long, value_name = "DAY", value_parser = day)]
-    from: Date,
+    /// The first day, in the shop's time: 2026-11-01, today, yesterday
+    #[arg(long, value_name = "DAY")]
+    from: Day,
     /// The last day
-    #[arg(long, value_name = "DAY", value_parser = day)]
-    to: Date,
+    #[arg(long, value_name = "DAY")]
+    to: Day,
     /// What to write
     #[arg(long = "as", value_enum, value_name = "FORM")]
     form: Form,
@@ -73,6 +73,15 @@ enum Style {
     Iso,
 }
 
+/// What is wanted, settled: of which shops, and of which days, both included.
+struct Job<'a> {
+    wanted: &'a Export,
+    desk: &'a Desk,
+    shops: Vec<ShopId>,
+    first: Date,
+    last: Date,
+}
+
 /// The days of a shop, both included.
 struct Period<'a> {
     desk: &'a Desk,
@@ -96,14 +105,13 @@ struct Report {
 /// # Errors
 /// When the command makes no sense, a file is there already, or the database or the output fails.
 pub async fn run(wanted: &Export, desk: &Desk, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
-    let shops = shops(wanted, &desk.config)?;
-    check(wanted)?;
+    let job = Job::new(wanted, desk)?;
     let report = match &wanted.output {
-        None => plainly(wanted, desk, &shops, out).await?,
+        None => job.plainly(out).await?,
         Some(path) => {
             let target = Target::begin(path, wanted.force)?;
             let report = tokio::select! {
-                filled = fill(wanted, desk, &shops, &target, err) => filled.map_err(|error| target.explained(error))?,
+                filled = job.fill(&target, err) => filled.map_err(|error| target.explained(error))?,
                 // What is half written holds customers; a process that just ends would leave it there.
                 _ = tokio::signal::ctrl_c() => {
                     return Err(Stop::new(Exit::Failed, "the export was cut off; no file was written").into());
@@ -114,14 +122,14 @@ pub async fn run(wanted: &Export, desk: &Desk, out: &mut dyn Write, err: &mut dy
             report
         }
     };
-    tell(wanted, &report, err)?;
+    job.tell(&report, err)?;
     Ok(if report.lost == 0 { Exit::Ok } else { Exit::Failed })
 }
 
 /// What clap cannot know to be wrong.
-fn check(wanted: &Export) -> anyhow::Result<()> {
-    if wanted.to < wanted.from {
-        let what = format!("`--to {}` is before `--from {}`", wanted.to, wanted.from);
+fn check(wanted: &Export, first: Date, last: Date) -> anyhow::Result<()> {
+    if last < first {
+        let what = format!("`--to {last}` is before `--from {first}`");
         return Err(Stop::with_fix(Exit::Usage, what, "give the first day and the last"));
     }
     if wanted.form == Form::Zip && wanted.output.is_none() {
@@ -150,43 +158,65 @@ fn shops(wanted: &Export, config: &Config) -> anyhow::Result<Vec<ShopId>> {
     Err(Stop::with_fix(Exit::Usage, what, format!("add {}", each.join(" or "))))
 }
 
-fn style(wanted: &Export, desk: &Desk, shop: &ShopId) -> Csv {
-    match wanted.csv {
-        Some(Style::Fr) => Csv::Fr,
-        Some(Style::Iso) => Csv::Iso,
-        None => desk.config.shops[shop].shop.locale.into(),
+impl<'a> Job<'a> {
+    fn new(wanted: &'a Export, desk: &'a Desk) -> anyhow::Result<Self> {
+        let shops = shops(wanted, &desk.config)?;
+        let today = desk.today(wanted.shop.as_deref());
+        let [first, last] = [wanted.from, wanted.to].map(|day| day.seen_from(today));
+        check(wanted, first, last)?;
+        Ok(Self { wanted, desk, shops, first, last })
     }
-}
 
-/// Writes what is wanted to its file.
-async fn fill(
-    wanted: &Export,
-    desk: &Desk,
-    shops: &[ShopId],
-    target: &Target,
-    err: &mut dyn Write,
-) -> anyhow::Result<Report> {
-    if let (Form::Zip, [shop]) = (wanted.form, shops) {
-        let period = Period::new(wanted, desk, shop);
-        return archive::write(&period, style(wanted, desk, shop), target, err).await;
+    /// Writes what is wanted to its file.
+    async fn fill(&self, target: &Target, err: &mut dyn Write) -> anyhow::Result<Report> {
+        if let (Form::Zip, [shop]) = (self.wanted.form, &self.shops[..]) {
+            return archive::write(&self.days_of(shop), self.style(shop), target, err).await;
+        }
+        let mut file = BufWriter::new(target.file());
+        let report = self.plainly(&mut file).await?;
+        file.flush()?;
+        Ok(report)
     }
-    let mut file = BufWriter::new(target.file());
-    let report = plainly(wanted, desk, shops, &mut file).await?;
-    file.flush()?;
-    Ok(report)
-}
 
-/// Writes what needs no archive.
-async fn plainly(wanted: &Export, desk: &Desk, shops: &[ShopId], out: &mut dyn Write) -> anyhow::Result<Report> {
-    let mut report = Report::default();
-    for shop in shops {
-        let period = Period::new(wanted, desk, shop);
-        report.orders += match wanted.form {
-            Form::Jsonl => json_lines(&period, out).await?,
-            Form::Csv | Form::Zip => table(&period, style(wanted, desk, shop), out).await?,
-        };
+    /// Writes what needs no archive.
+    async fn plainly(&self, out: &mut dyn Write) -> anyhow::Result<Report> {
+        let mut report = Report::default();
+        for shop in &self.shops {
+            let period = self.days_of(shop);
+            report.orders += match self.wanted.form {
+                Form::Jsonl => json_lines(&period, out).await?,
+                Form::Csv | Form::Zip => table(&period, self.style(shop), out).await?,
+            };
+        }
+        Ok(report)
     }
-    Ok(report)
+
+    fn days_of(&self, shop: &ShopId) -> Period<'a> {
+        Period { desk: self.desk, shop: shop.clone(), first: self.first, last: self.last }
+    }
+
+    fn style(&self, shop: &ShopId) -> Csv {
+        match self.wanted.csv {
+            Some(Style::Fr) => Csv::Fr,
+            Some(Style::Iso) => Csv::Iso,
+            None => self.desk.config.shops[shop].shop.locale.into(),
+        }
+    }
+
+    fn tell(&self, report: &Report, err: &mut dyn Write) -> anyhow::Result<()> {
+        if report.orders == 0 {
+            writeln!(err, "note: there are no orders from {} to {}", self.first, self.last)?;
+        }
+        if report.absent > 0 {
+            let absent = counted(report.absent, "invoice has", "invoices have");
+            writeln!(err, "note: {absent} no PDF here; see `tillhook invoices list`")?;
+        }
+        if report.lost > 0 {
+            let lost = counted(report.lost, "PDF is", "PDFs are");
+            writeln!(err, "warning: {lost} lost or changed on disk, and not in it; see `tillhook invoices verify`")?;
+        }
+        Ok(())
+    }
 }
 
 async fn table(period: &Period<'_>, style: Csv, out: &mut dyn Write) -> anyhow::Result<u64> {
@@ -221,11 +251,7 @@ async fn json_lines(period: &Period<'_>, out: &mut dyn Write) -> anyhow::Result<
     Ok(orders)
 }
 
-impl<'a> Period<'a> {
-    fn new(wanted: &Export, desk: &'a Desk, shop: &ShopId) -> Self {
-        Self { desk, shop: shop.clone(), first: wanted.from, last: wanted.to }
-    }
-
+impl Period<'_> {
     /// The days on which something was sold.
     async fn days(&self) -> Result<Vec<Date>, StoreError> {
         self.desk.store.booked_days(&self.shop, self.first, self.last).await
@@ -235,24 +261,4 @@ impl<'a> Period<'a> {
     async fn orders(&self, day: Date) -> Result<Vec<Booked>, StoreError> {
         self.desk.store.booked(&self.shop, day, day).await
     }
-}
-
-fn tell(wanted: &Export, report: &Report, err: &mut dyn Write) -> anyhow::Result<()> {
-    if report.orders == 0 {
-        writeln!(err, "note: there are no orders from {} to {}", wanted.from, wanted.to)?;
-    }
-    if report.absent > 0 {
-        let absent = counted(report.absent, "invoice has", "invoices have");
-        writeln!(err, "note: {absent} no PDF here; see `tillhook invoices list`")?;
-    }
-    if report.lost > 0 {
-        let lost = counted(report.lost, "PDF is", "PDFs are");
-        writeln!(err, "warning: {lost} lost or changed on disk, and not in it; see `tillhook invoices verify`")?;
-    }
-    Ok(())
-}
-
-/// A day as it is typed.
-fn day(text: &str) -> Result<Date, String> {
-    Date::strptime("%Y-%m-%d", text.trim()).map_err(|_| "write a day as 2026-11-21".to_owned())
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{date_time, money, order_name, pick};
 use crate::order::{CashBoxNotice, Event, EventData, EventType, Locale, Moment, Shop};
 
-/// What a far side or the decoder said, as it said it: in no language that we choose.
-const TECHNICAL_DETAIL: (&str, &str, &str) = ("Détail technique", "Technical detail", "reason");
+/// What a far side or the decoder said, as it said it: mostly in English.
+const TECHNICAL_DETAIL: (&str, &str, &str) = ("Détail technique (en anglais)", "Technical detail", "reason");
 
 /// An event in plain words.
 #[derive(Clone, Debug, PartialEq, Eq)]

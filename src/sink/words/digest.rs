@@ -1,14 +1,14 @@
 //! A summary of a period in words: its figures, what a bookkeeper has to know about them, and what it is not.
 //!
-//! The tables are "sales by VAT rate": the till's calls do not say how customers paid, so there is no Z and no balanced
-//! entry in them, and the mail says so.
+//! The tables are "sales by VAT rate": the till's calls do not say how customers paid, so they are no Z, and the mail says
+//! so.
 
 use jiff::civil::Date;
 
 use super::{date_time, money, number, pick, warning};
 use crate::order::{
-    ChangeKind, Closing, Currency, Digest, Explanation, Hole, Locale, Money, NotEntered, NumberedAmount, Period,
-    RateSum, Sums, Why,
+    ChangeKind, Closing, Currency, Digest, Explanation, Figures, Hole, Locale, Money, NotEntered, NumberRange,
+    NumberedAmount, Period, RateSum, ReportFile, Sums, Why,
 };
 
 /// How many lines of a list are written out; the files have them all.
@@ -74,9 +74,15 @@ impl Words<'_> {
         let days = days(self.digest.period, self.locale);
         let title = self.say(format!("Ventes {days}"), format!("Sales {days}"));
         let title = match self.digest.why {
-            Why::Correction => self.say(format!("Correction – {title}"), format!("Correction – {title}")),
+            Why::OnPurpose if self.digest.provisional.is_some() => {
+                self.say(format!("Provisoire – {title}"), format!("Provisional – {title}"))
+            }
+            // What was not told before is not corrected.
+            Why::Correction if self.digest.replaces.is_some() => {
+                self.say(format!("Correction – {title}"), format!("Correction – {title}"))
+            }
             Why::Limit => self.say(format!("{title} (suite)"), format!("{title} (the rest)")),
-            Why::Due | Why::OnPurpose => title,
+            Why::Due | Why::Correction | Why::OnPurpose => title,
         };
         match self.digest.parts {
             0 | 1 => title,
@@ -85,7 +91,7 @@ impl Words<'_> {
     }
 
     fn with_vat(&self, gross: Option<Money>) -> String {
-        let gross = gross.unwrap_or_else(|| Money::new(0.into(), self.currency.minor_digits()));
+        let Some(gross) = gross else { return self.say("total inconnu", "total unknown") };
         let amount = money(gross, self.currency, self.locale);
         self.say(format!("{amount} TTC"), amount.clone())
     }
@@ -106,18 +112,40 @@ impl Words<'_> {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        match self.digest.why {
-            Why::Correction => notes.push(self.say(
-                "Ces chiffres remplacent ceux envoyés auparavant pour la même période.",
-                "These figures replace those that were sent before for the same period.",
-            )),
-            Why::Limit => notes.push(self.say(
+        if self.digest.why == Why::Limit {
+            notes.push(self.say(
                 "Trop de ventes pour un message chacune\u{a0}: voici celles qui n’ont pas été envoyées une par une.",
                 "There were too many sales for a message each: these are the ones that were not sent one by one.",
-            )),
-            Why::Due | Why::OnPurpose => {}
+            ));
         }
-        let holes = &self.digest.figures.holes;
+        if let Some(at) = self.digest.provisional {
+            let at = date_time(at, self.locale);
+            notes.push(self.say(
+                format!("La période n’est pas terminée\u{a0}: ces chiffres sont ceux du {at}."),
+                format!("The period is not over: these are the figures of {at}."),
+            ));
+        }
+        if let Some(before) = self.digest.replaces {
+            let before = date_time(before, self.locale);
+            notes.push(self.say(
+                format!("Ces chiffres remplacent ceux du {before} pour la même période."),
+                format!("These figures replace those of {before} for the same period."),
+            ));
+        }
+        let Figures { total, known, holes, .. } = &self.digest.figures;
+        if total.sales + total.refunds == 0 {
+            notes.push(self.say(
+                "Aucune vente enregistrée pour cette période (les essais ne comptent pas).",
+                "No sale was recorded for this period (tests are not counted).",
+            ));
+        }
+        if let Some(known) = known {
+            let (known, all) = (known.sales + known.refunds, total.sales + total.refunds);
+            notes.push(self.say(
+                format!("La caisse n’a communiqué tous les montants que de {known} ventes sur {all}\u{a0}: le total général n’est pas connu."),
+                format!("The till sent all amounts of {known} of {all} sales only: the grand total is not known."),
+            ));
+        }
         if !holes.is_empty() {
             let missing = list(holes.iter().map(|hole| self.hole(hole)));
             notes.push(self.say(
@@ -141,7 +169,12 @@ impl Words<'_> {
     fn rows(&self) -> Vec<TableRow> {
         let figures = &self.digest.figures;
         let mut rows: Vec<_> = figures.rates.iter().map(|sum| self.row(self.rate(sum), &sum.sums)).collect();
-        rows.push(self.row(pick(self.locale, "Total", "Total").to_owned(), &figures.total));
+        if let Some(known) = &figures.known {
+            rows.push(
+                self.row(self.say("Total des ventes aux montants complets", "Total of sales with all amounts"), known),
+            );
+        }
+        rows.push(self.row("Total".to_owned(), &figures.total));
         rows
     }
 
@@ -158,7 +191,7 @@ impl Words<'_> {
     }
 
     fn amount(&self, amount: Option<Money>) -> String {
-        amount.map(|amount| money(amount, self.currency, self.locale)).unwrap_or_default()
+        amount.map_or_else(|| "?".to_owned(), |amount| money(amount, self.currency, self.locale))
     }
 
     fn sections(&self) -> Vec<(String, Vec<String>)> {
@@ -185,8 +218,9 @@ impl Words<'_> {
         sections.push((self.say("Absentes du journal", "Not in the journal"), left_out.collect()));
         let closings = self.digest.closings.iter().map(|closing| self.closing(closing)).collect();
         sections.push((self.say("Clôtures de caisse", "Closings of the till"), closings));
-        let files = self.digest.files.iter().map(|file| file.filename.clone()).collect();
-        sections.push((self.say("Pièces jointes", "Attached"), files));
+        let files = self.digest.files.iter().map(|file| file.filename.clone());
+        let without = self.digest.without.iter().map(|kind| self.nothing_in(*kind));
+        sections.push((self.say("Pièces jointes", "Attached"), files.chain(without).collect()));
         sections.retain(|(_, lines)| !lines.is_empty());
         sections.iter_mut().for_each(|(_, lines)| self.cut(lines));
         sections
@@ -203,17 +237,46 @@ impl Words<'_> {
 
     fn numbers(&self) -> Vec<String> {
         let figures = &self.digest.figures;
-        let (Some(first), Some(last)) = (&figures.first_number, &figures.last_number) else { return Vec::new() };
-        let range = self.say(format!("De {first} à {last}"), format!("From {first} to {last}"));
-        let whole = match (self.digest.why, figures.holes.is_empty()) {
-            (Why::Limit, _) => String::new(),
-            (_, true) => self.say(", aucun numéro ne manque entre eux", ", no number between them is missing"),
-            (_, false) => {
-                let count: u64 = figures.holes.iter().map(|hole| hole.count).sum();
-                self.say(format!(", manquants\u{a0}: {count}"), format!(", missing: {count}"))
+        let range = |range: &NumberRange| {
+            let NumberRange { first, last } = range;
+            match first == last {
+                true => first.clone(),
+                false => self.say(format!("De {first} à {last}"), format!("From {first} to {last}")),
             }
         };
-        vec![format!("{range}{whole}")]
+        let ranges: Vec<String> = figures.numbers.iter().map(range).collect();
+        if ranges.is_empty() || self.digest.why == Why::Limit {
+            return ranges;
+        }
+        let missing: u64 = figures.holes.iter().map(|hole| hole.count).sum();
+        match (&ranges[..], missing) {
+            ([one], 0) => {
+                vec![self.say(format!("{one}, aucun numéro ne manque"), format!("{one}, no number is missing"))]
+            }
+            ([one], _) => {
+                vec![self.say(format!("{one}, manquants\u{a0}: {missing}"), format!("{one}, missing: {missing}"))]
+            }
+            (_, 0) => [
+                ranges,
+                vec![self.say("Aucun numéro ne manque dans ces suites", "No number of these sequences is missing")],
+            ]
+            .concat(),
+            _ => {
+                [ranges, vec![self.say(format!("Manquants\u{a0}: {missing}"), format!("Missing: {missing}"))]].concat()
+            }
+        }
+    }
+
+    /// A file that was wanted, and why it is not there.
+    fn nothing_in(&self, kind: ReportFile) -> String {
+        let name = kind.as_str();
+        match kind {
+            ReportFile::Originals => self.say(
+                format!("Pas de {name}\u{a0}: aucun PDF à joindre"),
+                format!("No {name}: there is no PDF to attach"),
+            ),
+            _ => self.say(format!("Pas de {name}\u{a0}: aucune vente"), format!("No {name}: there was no sale")),
+        }
     }
 
     fn amounts(&self, orders: &[NumberedAmount]) -> Vec<String> {

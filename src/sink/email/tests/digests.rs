@@ -33,7 +33,7 @@ fn digest() -> serde_json::Value {
                 { "rate": null, "sums": sums("10.00", "1.00", "11.00", 1, 0) },
             ],
             "total": sums("1171.52", "74.48", "1246.00", 42, 1),
-            "first_number": "20261121001", "last_number": "20261121048",
+            "numbers": [{ "first": "20261121001", "last": "20261121048" }],
             "holes": [hole("20261121017", "20261121017", 1), hole("20261121020", "20261121023", 4)],
             "unpaid": [{ "number": "20261121042", "gross": "43.80" }],
             "missing_pdfs": [{ "number": "20261121030", "is_awaited": false }, { "number": "20261121048", "is_awaited": true }],
@@ -68,6 +68,7 @@ fn every_mail_about_a_period_in_both_languages() {
 
         let mut corrected = digest();
         corrected["why"] = json!("correction");
+        corrected["replaces"] = json!("2026-11-21T20:00:00+01:00");
         corrected["changes"] = json!([
             { "number": "20261121017", "what": "added", "day": "2026-11-21", "gross": "12.00" },
             { "number": "20261121018", "what": "amounts", "day": "2026-11-21", "gross": "15.00" },
@@ -91,6 +92,7 @@ fn a_title_says_which_days_and_which_part() {
         let mut digest = digest();
         digest["period"] = json!({ "first": first, "last": last });
         (digest["why"], digest["parts"]) = (json!(why), json!(parts));
+        digest["replaces"] = json!("2026-11-21T20:00:00+01:00");
         render(&mail(locale, Purpose::First, digest)).1.subject
     };
     let day = subject(Locale::Fr, "2026-11-21", "2026-11-21", "due", 1);
@@ -101,6 +103,64 @@ fn a_title_says_which_days_and_which_part() {
     assert_eq!(week, "Correction – Sales of 16 Nov 2026 to 22 Nov 2026 – €1,246.00 – Boulangerie Dupont");
     let rest = subject(Locale::En, "2026-11-21", "2026-11-21", "limit", 1);
     assert_eq!(rest, "Sales of 21 Nov 2026 (the rest) – €1,246.00 – Boulangerie Dupont");
+}
+
+#[test]
+fn what_is_not_known_or_not_there_is_said() {
+    let told = |locale, change: &dyn Fn(&mut serde_json::Value)| {
+        let mut digest = digest();
+        change(&mut digest);
+        read(&render(&mail(locale, Purpose::First, digest)).1)
+    };
+    let early = told(Locale::Fr, &|digest| {
+        digest["why"] = json!("on_purpose");
+        digest["provisional"] = json!("2026-11-21T15:04:00+01:00");
+    });
+    assert!(early.starts_with("Subject: Provisoire – Ventes du 21/11/2026 – "), "{early}");
+    assert!(
+        early.contains("La période n’est pas terminée\u{a0}: ces chiffres sont ceux du 21/11/2026 à 15:04."),
+        "{early}"
+    );
+
+    let incomplete = told(Locale::En, &|digest| {
+        digest["figures"]["total"]["vat"] = json!(null);
+        digest["figures"]["known"] =
+            json!({ "net": "1161.52", "vat": "73.48", "gross": "1235.00", "sales": 41, "refunds": 1 });
+    });
+    assert!(
+        incomplete.contains("The till sent all amounts of 42 of 43 sales only: the grand total is not known."),
+        "{incomplete}"
+    );
+    assert!(
+        incomplete.contains("Total of sales with all amounts (41 sales, 1 refund): Net €1,161.52, VAT €73.48"),
+        "{incomplete}"
+    );
+    assert!(incomplete.contains("Total (42 sales, 1 refund): Net €1,171.52, VAT ?, Gross €1,246.00"), "{incomplete}");
+
+    let empty = told(Locale::Fr, &|digest| {
+        let nothing = json!({ "net": "0.00", "vat": "0.00", "gross": "0.00", "sales": 0, "refunds": 0 });
+        digest["figures"] = json!({ "rates": [], "total": nothing, "holes": [], "unpaid": [], "missing_pdfs": [],
+                                    "incomplete": [], "warnings": [] });
+        (digest["files"], digest["without"]) = (json!([]), json!(["vat.csv", "invoices.zip"]));
+    });
+    for words in [
+        "Aucune vente enregistrée",
+        "Total (0 vente) : HT 0,00\u{a0}€",
+        "Pas de vat.csv\u{a0}: aucune vente",
+        "aucun PDF",
+    ] {
+        assert!(empty.contains(words), "{words}: {empty}");
+    }
+
+    let series = told(Locale::En, &|digest| {
+        digest["figures"]["numbers"] =
+            json!([{ "first": "5", "last": "5" }, { "first": "20261121001", "last": "20261121048" }]);
+        digest["figures"]["holes"] = json!([]);
+    });
+    assert!(
+        series.contains("- 5\n- From 20261121001 to 20261121048\n- No number of these sequences is missing"),
+        "{series}"
+    );
 }
 
 #[test]
