@@ -14,8 +14,8 @@ use crate::{
     order::SinkName,
     receive::Credentials,
     record::{Policy, Recorder, ShopPolicy},
-    sink::{self, BuildError},
-    store::Store,
+    sink::{self, BuildError, NameBook},
+    store::{Store, StoreError},
     upkeep::{Keep, Nightly},
 };
 
@@ -86,18 +86,33 @@ pub fn outbox(config: &Config, store: Store, clock: Arc<dyn Clock>, recorder: Re
         recorder,
         archive: Archive::new(config.storage.path.clone()),
         public_url: config.server.public_url.clone(),
+        names: NameBook::default(),
     }
+}
+
+/// What the tills called things when their lists were last read.
+///
+/// # Errors
+/// What the database says.
+pub async fn names(store: &Store) -> Result<NameBook, StoreError> {
+    let book = NameBook::default();
+    for (shop, names) in store.till_names().await? {
+        book.set(&shop, names);
+    }
+    Ok(book)
 }
 
 /// The summaries that sinks want. Every mail sink has a plan: it may have had a limit until now.
 pub fn digests(config: &Config) -> Vec<digest::Plan> {
     let plan = |sink: &crate::config::SinkConfig| {
-        let nothing = || sink::Summaries { cadence: None, limit: None, files: Vec::new(), csv: None };
+        let nothing =
+            || sink::Summaries { cadence: None, limit: None, files: Vec::new(), reports: Vec::new(), csv: None };
         let wanted = sink.options.summaries().or_else(|| (sink.options.kind() == "email").then(nothing))?;
         Some(digest::Plan {
             rule: sink.rule.clone(),
             cadence: wanted.cadence,
             files: wanted.files,
+            reports: wanted.reports,
             csv: wanted.csv,
             accounting: config.accounting.clone(),
         })

@@ -104,6 +104,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
     store.declare_sinks(lanes.keys().cloned().collect(), clock.now()).await?;
     let recorder = Recorder::new(store.clone(), clock.clone(), assemble::policy(config));
     let outbox = assemble::outbox(config, store.clone(), clock.clone(), recorder.clone());
+    let outbox = Outbox { names: assemble::names(&store).await?, ..outbox };
 
     let mut running = Running {
         addr: listener.local_addr()?,
@@ -142,10 +143,10 @@ impl Running {
         self.credentials.store(Arc::new(assemble::credentials(config)));
         let outbox = assemble::outbox(config, self.store.clone(), self.clock.clone(), self.recorder.clone());
         // What the door cannot do before the next start must not be promised: another directory, another path.
-        let Outbox { archive, public_url, .. } = &self.outbox;
+        let Outbox { archive, public_url, names, .. } = &self.outbox;
         let same_path = base_path(public_url.as_ref()) == base_path(outbox.public_url.as_ref());
         let public_url = if same_path { outbox.public_url.clone() } else { public_url.clone() };
-        self.outbox = Outbox { archive: archive.clone(), public_url, ..outbox };
+        self.outbox = Outbox { archive: archive.clone(), public_url, names: names.clone(), ..outbox };
         self.workers = Group::new();
         self.start_workers(config, lanes.into_values());
         Ok(())
@@ -187,7 +188,7 @@ impl Running {
         tasks.spawn(watch.run(stop.clone()));
         let shops = config.shops.iter().map(|(id, settings)| (id.clone(), settings.shop.clone())).collect();
         let Outbox { store, clock, .. } = self.outbox.clone();
-        tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops).run(stop.clone()));
+        tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops, None).run(stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 

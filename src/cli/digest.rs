@@ -70,7 +70,7 @@ pub async fn run(command: &Digest, desk: &Desk, out: &mut dyn Write) -> anyhow::
     let admitted = desk.config.shops.values().filter(|one| plan.rule.admits(Some(&one.shop.id)));
     let mut made = 0;
     for one in admitted.filter(|one| shop.as_ref().is_none_or(|id| *id == one.shop.id)) {
-        let maker = Maker { store: &desk.store, plan: &plan, shop: &one.shop, now: desk.now() };
+        let maker = Maker { store: &desk.store, plan: &plan, shop: &one.shop, now: desk.now(), reports: None };
         if maker.make(period, Why::OnPurpose).await? {
             writeln!(out, "{}: the summary of {period} is made; the running service sends it to {sink}", one.shop.id)?;
             made += 1;

@@ -31,7 +31,7 @@ use crate::{
     order::SinkName,
     record::Recorder,
     route::Rule,
-    sink::{Handle, Limit},
+    sink::{Handle, Limit, NameBook},
     store::Store,
 };
 
@@ -48,6 +48,8 @@ pub struct Outbox {
     pub archive: Archive,
     /// Where subscribers reach us.
     pub public_url: Option<Url>,
+    /// What the tills call things, for people.
+    pub names: NameBook,
 }
 
 /// A sink and how it is to be treated.

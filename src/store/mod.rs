@@ -5,7 +5,7 @@
 //! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks and their limits, invoices, whether the till confirms its calls
 //! (`verifications.rs`), the books and
 //! the summaries of them (`books.rs`, `digests.rs`), what people list
-//! (`listing.rs`) or mean (`finding.rs`), and what goes (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and
+//! (`listing.rs`), mean (`finding.rs`) or read in place of numbers (`names.rs`), and what goes (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and
 //! `swap.rs` are about whole files: migrations, copies, and putting a copy in the database's place; `space.rs` is about the disk below.
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
@@ -22,6 +22,7 @@ mod intake;
 mod invoices;
 mod limits;
 mod listing;
+mod names;
 mod outbox;
 mod quarantine;
 mod reading;
@@ -55,6 +56,7 @@ pub use limits::LIMIT;
 pub use listing::{
     DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, QuarantineLine, ReceiptOutcome, SinkLine,
 };
+pub use names::NameList;
 pub use outbox::{Candidate, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};

@@ -276,6 +276,8 @@ async fn prune_plain_events(conn: &mut SqliteConnection, window: Window) -> Resu
             ON d.event_id = k.value AND d.order_key IS NULL)",
         "DELETE FROM delivery WHERE order_key IS NULL AND event_id IN (SELECT value FROM json_each($1))",
         "DELETE FROM verification WHERE event_id IN (SELECT value FROM json_each($1))",
+        "DELETE FROM digest_report WHERE digest IN
+            (SELECT g.id FROM digest g WHERE g.event_id IN (SELECT value FROM json_each($1)))",
         "DELETE FROM digest_line WHERE digest IN
             (SELECT g.id FROM digest g WHERE g.event_id IN (SELECT value FROM json_each($1)))",
         "DELETE FROM event WHERE id IN (SELECT value FROM json_each($1))",

@@ -76,6 +76,7 @@ impl World {
             recorder: self.recorder().clone(),
             archive: Archive::new(self.directory.path().to_owned()),
             public_url: None,
+            names: Default::default(),
         };
         for (sink, settings) in SINKS.iter().enumerate() {
             let (clock, ledger) = (self.clock.clone(), self.ledger.clone());
