@@ -8,8 +8,8 @@ use crate::app::telemetry;
 
 use super::{
     backup::Backup, customers::Customers, deliveries::Deliveries, digest::Digest, export::Export, invoices::Invoices,
-    orders::Orders, quarantine::Quarantine, render::Render, restore::Restore, send_test::SendTest, sinks::Sinks,
-    verify::Verify,
+    orders::Orders, pos::Pos, quarantine::Quarantine, render::Render, restore::Restore, send_test::SendTest,
+    sinks::Sinks, verify::Verify,
 };
 
 /// Receives the webhooks of a kash.click till and passes every sale on: by e-mail, to Slack, to any HTTP system.
@@ -71,6 +71,9 @@ pub enum Command {
     #[command(after_help = "Example: tillhook restore backups/tillhook-20261121-130500.tar.gz\n\n\
                             Sinks for which deliveries were open are paused: these may have been sent since.")]
     Restore(Restore),
+    /// The till's own API, and a stand-in for the till
+    #[command(subcommand)]
+    Pos(Pos),
     #[command(flatten)]
     AtDesk(AtDesk),
 }

@@ -21,6 +21,7 @@ pub mod init;
 mod invoices;
 mod order_sheet;
 mod orders;
+mod pos;
 mod print;
 mod quarantine;
 mod recover;

@@ -11,7 +11,7 @@ use super::{
     args::{AtDesk, Command, Config, Secrets},
     backup, config, customers, deliveries, demo,
     desk::Desk,
-    digest, exit_of, export, healthcheck, init, invoices, orders, quarantine, render, restore, secrets, send_test,
+    digest, exit_of, export, healthcheck, init, invoices, orders, pos, quarantine, render, restore, secrets, send_test,
     serve, sink_test,
     sinks::{self, Sinks},
     url, verify,
@@ -67,6 +67,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Restore(wanted) => {
             restore::run(&wanted, &load(&source, &environment)?, &clock, out, &mut io::stderr()).await
         }
+        Command::Pos(command) => pos::run(&command, &clock, out).await,
         Command::AtDesk(AtDesk::Sinks(Sinks::Test(sink))) => {
             sink_test::run(&sink.name, &loaded(&source, &environment)?.config, &clock, out).await
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Display};
 use serde::Deserialize;
 
 use super::{
-    Config, Delivery, Problem, Server, ShopConfig, SinkConfig, Storage, check,
+    Config, Delivery, Problem, Server, ShopConfig, SinkConfig, Storage, api, check,
     fault::Fault,
     node::{Entry, Node, Table, Value},
     problem::{Report, hint},
@@ -168,6 +168,7 @@ fn read_shop(id: &ShopId, section: &mut Section<'_>, report: &mut Report) -> Opt
     for key in ["token", "previous_token"] {
         check_token(section, key, report);
     }
+    let api = api::read(section, report);
     let table = section.read(report, |node| ShopTable::deserialize(node)).filter(|_| complete)?;
     let name = table.name.unwrap_or_else(|| id.to_string());
     let shop = Shop { id: id.clone(), name, timezone: table.timezone, currency: table.currency, locale: table.locale };
@@ -179,6 +180,7 @@ fn read_shop(id: &ShopId, section: &mut Section<'_>, report: &mut Report) -> Opt
         invoice_wait: table.invoice_wait,
         till_hosts: table.till_hosts,
         verify: table.verify,
+        api: api.ok()?,
     })
 }
 

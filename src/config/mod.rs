@@ -7,6 +7,7 @@
 //! **Invariant:** a [`Config`] exists only when nothing is wrong with it, and neither it nor a problem shows a secret.
 
 mod advice;
+mod api;
 mod build;
 mod check;
 mod de;
@@ -37,6 +38,7 @@ use serde::Deserialize;
 use url::Url;
 
 pub use advice::advice;
+pub use api::{ApiCredentials, key_host};
 pub use environment::Environment;
 pub use load::{Loaded, Source, load};
 pub use problem::{Place, Problem, Problems, unreadable_file};
@@ -144,6 +146,8 @@ pub struct ShopConfig {
     pub till_hosts: Vec<TillHost>,
     /// Whether the till is asked to confirm its calls.
     pub verify: order::Verify,
+    /// The till's own API, where the shop has it.
+    pub api: Option<ApiCredentials>,
 }
 
 /// What every sink starts from (`[delivery]`).

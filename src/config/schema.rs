@@ -4,7 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Delivery, Server, Storage,
+    ApiCredentials, Delivery, Server, Storage,
     node::{self, Entry, Node, Table},
     tables::{ShopTable, SinkTable},
 };
@@ -88,6 +88,11 @@ pub(super) fn required_of_accounting() -> Vec<String> {
     required(&table::<Accounting>())
 }
 
+/// What `[shop.NAME.api]` must have.
+pub(super) fn required_of_api() -> Vec<String> {
+    required(&table::<ApiCredentials>())
+}
+
 /// The keys of a sink's table that belong to every kind.
 pub(super) fn keys_of_every_sink() -> Vec<String> {
     properties(&table::<SinkTable>()).keys().cloned().collect()
@@ -158,6 +163,9 @@ fn finished(mut schema: Value, defaults: &Table) -> Value {
             *property = referable(property);
         } else if key == "headers" {
             property["additionalProperties"] = referable(&json!({ "type": "string" }));
+        }
+        if key == "api" && property.get("properties").is_some() {
+            *property = finished(property.take(), &Table::default());
         }
         let default = defaults.get(key).filter(|_| key != "type");
         if let (Some(entry), Some(property)) = (default, property.as_object_mut()) {
@@ -256,8 +264,10 @@ mod tests {
         let mut section = "";
         let mut explained = BTreeSet::new();
         for line in EXAMPLE.lines() {
-            if let Some(table) = line.strip_prefix('[') {
-                section = table.split(['.', ']']).next().unwrap_or_default();
+            if let Some(table) = line.trim_start_matches("# ").strip_prefix('[') {
+                let mut steps = table.split(']').next().unwrap_or_default().split('.');
+                section = steps.next().unwrap_or_default();
+                explained.extend(steps.nth(1).map(|key| (section.to_owned(), key.to_owned())));
             } else if let Some((key, _)) = line.trim_start_matches("# ").split_once('=') {
                 explained.insert((section.to_owned(), key.trim().to_owned()));
             }

@@ -9,7 +9,10 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::values::{self, Interval};
+use super::{
+    ApiCredentials,
+    values::{self, Interval},
+};
 use crate::{
     order::{Currency, Locale, Pattern, Verify},
     route::{Only, PerOrder, ShopPattern},
@@ -49,6 +52,10 @@ pub(super) struct ShopTable {
     pub(super) till_hosts: Vec<TillHost>,
     /// Whether the till is asked to confirm its calls, and whether messages about an order wait for that.
     pub(super) verify: Verify,
+    /// The till's own API: with it orders that were never announced are found, and `tillhook pos` works.
+    #[serde(rename = "api", default, deserialize_with = "values::read_elsewhere")]
+    #[schemars(with = "ApiCredentials")]
+    pub(super) _api: (),
 }
 
 /// The keys that every sink has.

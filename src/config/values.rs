@@ -85,6 +85,11 @@ pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D
     text.parse().map_err(|_| D::Error::custom(wrong()))
 }
 
+/// A table that is read by itself, so that everything that is wrong with it is told.
+pub(super) fn read_elsewhere<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    Ok(())
+}
+
 /// A [`Duration`].
 pub(super) fn interval<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     Interval::deserialize(from).map(|interval| interval.0)

@@ -30,6 +30,7 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use names::same as same_name;
 pub use verification::verification;
 
 use crate::order::{Notification, Phase, Shop, UnknownNotice};
@@ -72,6 +73,13 @@ pub fn decode(input: &Input<'_>, shop: &Shop) -> Result<Notification, Unreadable
             "tillhook itself failed while reading this call: please report it, then reprocess the call after an upgrade",
         ))
     })
+}
+
+/// The text of bytes that the till sent: UTF-8 if they are, else in the charset that the content type declares, else
+/// Windows-1252; without byte order mark.
+pub fn text(bytes: &[u8], content_type: Option<&str>) -> String {
+    let declared = charset::declared(content_type);
+    charset::text(&charset::unmark(bytes, declared), declared).into_owned()
 }
 
 /// [`decode`] without the safety net.

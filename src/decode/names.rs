@@ -4,7 +4,7 @@
 //! [`same`] ignores: capitals, accents, `_`, `-` and spaces.
 
 /// Whether a name that was sent is the one we know.
-pub(super) fn same(sent: &str, known: &str) -> bool {
+pub fn same(sent: &str, known: &str) -> bool {
     let mut known = known.chars();
     sent.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).all(|c| known.next() == Some(fold(c)))
         && known.next().is_none()

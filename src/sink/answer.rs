@@ -39,7 +39,7 @@ pub fn judge(answer: &Answer, now: Timestamp) -> Result<(), SinkError> {
 
 /// How long a `Retry-After` asks to wait from `now`, in seconds or until a date; at most [`LONGEST_WAIT`]. `None` where
 /// it asks for nothing, or cannot be read.
-fn wait(value: &str, now: Timestamp) -> Option<Duration> {
+pub fn wait(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number too large for us is longer than the longest wait.

@@ -9,7 +9,11 @@ use encoding_rs::WINDOWS_1252;
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::{fields::fields, order::TillOrder};
+use super::{
+    cash_box::CashBoxCall,
+    fields::{cash_box_fields, fields},
+    order::TillOrder,
+};
 use crate::order::{Locale, Phase};
 
 /// Separates the parts of a multipart body; long enough to occur in no order.
@@ -84,6 +88,15 @@ impl Charset {
     /// Every charset there is.
     pub const ALL: &[Self] = &[Self::Utf8, Self::Latin1, Self::Windows1252];
 
+    /// The name on the command line: `iso-8859-1`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf-8",
+            Self::Latin1 => "iso-8859-1",
+            Self::Windows1252 => "windows-1252",
+        }
+    }
+
     /// The text in this charset. What the charset has no character for becomes a numeric reference, as in a browser.
     fn bytes(self, text: &str) -> Cow<'_, [u8]> {
         match self {
@@ -127,8 +140,15 @@ pub struct Announcement {
 
 /// Puts an announcement of `order` into words. The same arguments give the same bytes.
 pub fn encode(order: &TillOrder, phase: Phase, voice: Voice) -> Announcement {
-    let Voice { encoding, charset, language } = voice;
-    let fields = fields(order, phase, language);
+    lay_out(fields(order, phase, voice.language), voice)
+}
+
+/// Puts a call about a cash box into words. The same arguments give the same bytes.
+pub fn encode_cash_box(call: &CashBoxCall, voice: Voice) -> Announcement {
+    lay_out(cash_box_fields(call, voice.language), voice)
+}
+
+fn lay_out(fields: Map<String, Value>, Voice { encoding, charset, .. }: Voice) -> Announcement {
     let post = |content_type: &str, body: Vec<u8>| Announcement {
         method: Method::POST,
         query: None,

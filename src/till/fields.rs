@@ -8,7 +8,10 @@ use jiff::Zoned;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
-use super::order::{TillCustomer, TillItem, TillOrder, TillVat};
+use super::{
+    cash_box::CashBoxCall,
+    order::{TillCustomer, TillItem, TillOrder, TillVat},
+};
 use crate::order::{Locale, Phase};
 
 /// The field that marks a call of ours as a test; the till never sends it.
@@ -41,8 +44,27 @@ pub(super) fn fields(order: &TillOrder, phase: Phase, language: Locale) -> Map<S
     if let Some(url) = &order.pdf_url {
         put("PDFinvoice", url.as_str().into());
     }
+    if let Some(url) = &order.verification_url {
+        put("signatureVerificationURL", url.as_str().into());
+    }
     if order.test {
         put(TEST_MARK, "1".into());
+    }
+    fields
+}
+
+/// The parameters of a call about a cash box: `opened`, `closed` and `Total` only when it closes (pos-api §1).
+pub(super) fn cash_box_fields(call: &CashBoxCall, language: Locale) -> Map<String, Value> {
+    let words = Words(language);
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    put("type", if call.closing.is_some() { "cashBox_close" } else { "cashBox_open" }.into());
+    put("cashBoxID", call.cash_box_id.as_str().into());
+    if let Some(closing) = &call.closing {
+        put("Total", words.amount(closing.total));
+        put("opened", words.date(&closing.opened));
+        put("closed", words.date(&closing.closed));
+        put("signatureVerificationURL", closing.verification_url.as_str().into());
     }
     fields
 }
@@ -107,9 +129,14 @@ impl Words {
         put("adresseligne1", "address", &who.address);
         put("codepostal", "zip", &who.postcode);
         put("ville", "city", &who.city);
-        put("pays", "country", "FR");
+        if !who.more.iter().any(|(name, _)| name == "pays") {
+            put("pays", "country", "FR");
+        }
         if let Some(vat_number) = &who.vat_number {
             put("numtva", "numtva", vat_number);
+        }
+        for (name, text) in &who.more {
+            put(name, if name == "pays" { "country" } else { name }, text);
         }
         fields.into()
     }

@@ -86,8 +86,22 @@ pub(super) fn any_order(dice: &mut Dice, zone: &TimeZone, now: Timestamp) -> Til
         validated: Some(at.clone()),
         value: Some(at),
         pdf_url: None,
+        verification_url: None,
         test: false,
     }
+}
+
+/// Everything on the shelf: id, title, price and VAT rate.
+pub(super) fn articles() -> impl Iterator<Item = (u64, &'static str, Decimal, Decimal)> {
+    let article = |&(id, title, cents, per_mille, _): &Article| {
+        (u64::from(id), title, Decimal::new(cents, 2), Decimal::new(per_mille, 1).normalize())
+    };
+    ARTICLES.iter().map(article)
+}
+
+/// Everybody who has an account.
+pub(super) fn accounts() -> impl Iterator<Item = TillCustomer> {
+    CUSTOMERS.iter().map(account)
 }
 
 /// A customer who pays later: a company.
@@ -123,7 +137,10 @@ fn item(dice: &mut Dice, &(id, title, cents, per_mille, quantities): &Article) -
 }
 
 fn customer(dice: &mut Dice, among: &[Account]) -> TillCustomer {
-    let &(id, first_name, last_name, email, address, postcode, city, vat_number) = dice.pick(among);
+    account(dice.pick(among))
+}
+
+fn account(&(id, first_name, last_name, email, address, postcode, city, vat_number): &Account) -> TillCustomer {
     TillCustomer {
         id: id.to_string(),
         last_name: last_name.to_owned(),
@@ -134,5 +151,6 @@ fn customer(dice: &mut Dice, among: &[Account]) -> TillCustomer {
         postcode: postcode.to_owned(),
         city: city.to_owned(),
         vat_number: (!vat_number.is_empty()).then(|| vat_number.to_owned()),
+        more: Vec::new(),
     }
 }

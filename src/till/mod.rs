@@ -8,7 +8,9 @@
 //! the two agree only by what the till documents.
 
 pub mod announce;
+pub mod api;
 pub mod call;
+pub mod cash_box;
 pub mod dice;
 mod fields;
 pub mod goods;
@@ -17,7 +19,8 @@ pub mod sandbox;
 #[cfg(test)]
 mod tests;
 
-pub use announce::{Announcement, Charset, Encoding, Voice, encode};
+pub use announce::{Announcement, Charset, Encoding, Voice, encode, encode_cash_box};
 pub use call::{Answer, CallError, post};
+pub use cash_box::{CashBoxCall, CashBoxClosing};
 pub use goods::sample_order;
 pub use order::{TillCustomer, TillItem, TillOrder, TillVat};

@@ -32,6 +32,8 @@ pub struct TillOrder {
     pub value: Option<Zoned>,
     /// Where its invoice is served.
     pub pdf_url: Option<String>,
+    /// Where somebody may ask whether an announcement is genuine.
+    pub verification_url: Option<String>,
     /// Whether its announcements are marked as a test.
     pub test: bool,
 }
@@ -72,6 +74,8 @@ pub struct TillCustomer {
     pub city: String,
     /// VAT number, of a company.
     pub vat_number: Option<String>,
+    /// What else was typed in about the customer, with the field names of the till's API (pos-api §3).
+    pub more: Vec<(String, String)>,
 }
 
 /// What an order owes at one VAT rate.
@@ -136,7 +140,7 @@ impl TillVat {
 }
 
 /// Rounds to the cent, halves away from zero, and writes both decimals.
-fn cents(amount: Decimal) -> Decimal {
+pub(super) fn cents(amount: Decimal) -> Decimal {
     let mut rounded = amount.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     rounded.rescale(2);
     rounded

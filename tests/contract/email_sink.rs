@@ -50,6 +50,7 @@ fn the_order() -> TillOrder {
         validated: None,
         value: None,
         pdf_url: None,
+        verification_url: None,
         test: false,
     }
 }

@@ -133,6 +133,7 @@ fn sale(nth: u64, chance: &mut Chance) -> (TillOrder, Sale) {
         validated: Some(at),
         value,
         pdf_url: None,
+        verification_url: None,
         test: false,
     };
     let number = order.order_id.clone();

@@ -27,6 +27,7 @@ fn zoe() -> TillCustomer {
         postcode: "69001".to_owned(),
         city: "Lyon".to_owned(),
         vat_number: None,
+        more: Vec::new(),
     }
 }
 

@@ -63,6 +63,7 @@ fn poisoned(mut order: TillOrder, text: &str, turn: usize) -> TillOrder {
         postcode: text(),
         city: text(),
         vat_number: Some(text()),
+        more: vec![("commentaireadresse".to_owned(), text())],
     });
     order.cash_box_id = text();
     for item in &mut order.items {

@@ -94,6 +94,26 @@ impl Client {
         Fetched::read(response, cap, self.timeout).await
     }
 
+    /// Makes any request and reads the whole of what comes back, up to `cap` bytes and whatever its status: for a far side
+    /// whose words are wanted also where it refuses.
+    ///
+    /// # Errors
+    /// When nothing, not everything, or more than `cap` came back.
+    pub async fn ask(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+        cap: usize,
+    ) -> Result<Fetched, ClientError> {
+        let mut request = Request::new(method, url.clone());
+        *request.headers_mut() = headers;
+        *request.body_mut() = body.map(Into::into);
+        let response = self.execute(request).await?;
+        Fetched::read_whole(response, cap, self.timeout).await
+    }
+
     async fn answer(&self, request: Request) -> Result<Answer, ClientError> {
         Ok(Answer::read(self.execute(request).await?).await)
     }

@@ -37,7 +37,7 @@ pub struct Fetched {
     pub retry_after: Option<String>,
     /// Where a redirect leads, as sent. It is for the caller to follow, or not.
     pub location: Option<String>,
-    /// The whole body; empty where the status is no success.
+    /// The whole body; empty where the status is no success, unless everything was asked for.
     pub body: Bytes,
 }
 
@@ -77,18 +77,26 @@ impl Answer {
 
 impl Fetched {
     /// Reads the whole body of a success, which may have `cap` bytes; `timeout` is the client's, for the words.
-    pub(super) async fn read(mut response: Response, cap: usize, timeout: Duration) -> Result<Self, ClientError> {
+    pub(super) async fn read(response: Response, cap: usize, timeout: Duration) -> Result<Self, ClientError> {
+        let wanted = response.status().is_success();
+        Self::read_if(wanted, response, cap, timeout).await
+    }
+
+    /// Reads the whole body whatever the status is.
+    pub(super) async fn read_whole(response: Response, cap: usize, timeout: Duration) -> Result<Self, ClientError> {
+        Self::read_if(true, response, cap, timeout).await
+    }
+
+    async fn read_if(wanted: bool, mut response: Response, cap: usize, timeout: Duration) -> Result<Self, ClientError> {
         let status = response.status();
         let (content_type, retry_after) =
             (text(response.headers(), header::CONTENT_TYPE), text(response.headers(), header::RETRY_AFTER));
         let location = text(response.headers(), header::LOCATION);
-        if status.is_success() && response.content_length().is_some_and(|length| length > cap as u64) {
+        if wanted && response.content_length().is_some_and(|length| length > cap as u64) {
             return Err(ClientError::TooLarge(cap));
         }
         let mut body = BytesMut::new();
-        while status.is_success()
-            && let Some(chunk) = response.chunk().await.map_err(|error| ClientError::new(error, timeout))?
-        {
+        while wanted && let Some(chunk) = response.chunk().await.map_err(|error| ClientError::new(error, timeout))? {
             if body.len() + chunk.len() > cap {
                 return Err(ClientError::TooLarge(cap));
             }

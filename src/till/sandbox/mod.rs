@@ -1,37 +1,53 @@
-//! A stand-in for the till: it sells, serves the invoices of what it sold, and announces it.
+//! A stand-in for the till: it sells, serves what the till serves, and announces what it sold.
 //!
-//! `demo` and the tests use it in place of an account at the vendor's. It has three parts: [`Sales`] remembers, this
-//! file serves, and the [`Seller`](seller::Seller) sells on its own and calls the webhook.
+//! `pos sandbox`, `demo` and the tests use it in place of an account at the vendor's. [`Sales`] remembers, `record` and
+//! `ticket` take an order through its life, `workers/` answers the till's API, `report/` adds up a day, `caller` calls the
+//! webhook, `server` serves all of it, and the [`Seller`](seller::Seller) sells on its own. What no page of the vendor says
+//! is decided in the header of the file that it concerns.
 //!
-//! **Invariant:** the first download of an invoice is the original and every later one a marked duplicate, and each is
-//! counted, so that fetching twice is seen.
+//! **Invariant:** whatever is sold, by a call, by a test or on its own, is in the same books.
 
+mod account;
+mod answer;
+mod book;
+mod caller;
+mod cash_box;
+pub mod catalogue;
+mod chance;
+pub mod lines;
+mod params;
 mod pdf;
+mod record;
+pub mod refusal;
+pub mod report;
 mod sales;
 pub mod seller;
+mod server;
+pub mod ticket;
+mod trouble;
+mod wanted;
+mod workers;
 
 use std::{
     collections::BTreeMap,
     fmt, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    response::{IntoResponse, Response},
-    routing::get,
-};
-use http::{StatusCode, header::CONTENT_TYPE};
-use jiff::tz::TimeZone;
-use tokio::net::TcpListener;
+use jiff::{civil::Date, tz::TimeZone};
+use rust_decimal::Decimal;
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
+pub use account::Account;
+pub use caller::{Fate, Spoken, Topic, Webhook};
+pub use chance::Chance;
 pub use sales::Sales;
+pub use trouble::Trouble;
 
+use self::{book::Book, caller::Caller, record::Recorded, refusal::Refusal, report::DayReport, ticket::Ticket};
 use super::order::TillOrder;
-use crate::clock::Clock;
+use crate::{clock::Clock, order::Phase};
 
 /// How a sandbox is set up.
 #[derive(Clone)]
@@ -44,20 +60,7 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
 }
 
-/// What the invoice server does wrong with an invoice, when told to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// 404.
-    NotFound,
-    /// 500.
-    ServerError,
-    /// 200 with a page in place of the PDF, as a sign-in wall answers.
-    Html,
-    /// The PDF, but only after this long.
-    Slow(Duration),
-}
-
-/// A running till. Dropping it stops its server.
+/// A running till. Dropping it stops its server and its calls.
 pub struct Sandbox {
     origin: String,
     counter: Arc<Counter>,
@@ -67,43 +70,88 @@ pub struct Sandbox {
 /// What the server and the seller share.
 struct Counter {
     clock: Arc<dyn Clock>,
+    account: Account,
     book: Mutex<Book>,
-}
-
-struct Book {
-    sales: Sales,
-    downloads: BTreeMap<String, u32>,
-    trouble: BTreeMap<String, Trouble>,
+    caller: Mutex<Option<Caller>>,
+    /// What became of every call, also of earlier callers.
+    spoken: Arc<Mutex<Vec<Spoken>>>,
 }
 
 impl Sandbox {
-    /// Opens the till; its invoices are served on `listener`.
+    /// Opens the till with the default account; everything is served on `listener`.
     ///
     /// # Errors
     /// When the listener has no address.
     pub fn start(listener: TcpListener, options: Options) -> io::Result<Self> {
+        Self::start_as(Account::default(), listener, options)
+    }
+
+    /// The same with an account of one's own.
+    ///
+    /// # Errors
+    /// When the listener has no address.
+    pub fn start_as(account: Account, listener: TcpListener, options: Options) -> io::Result<Self> {
         let origin = format!("http://{}", listener.local_addr()?);
-        let book = Book {
-            sales: Sales::new(options.seed, options.zone, &origin),
-            downloads: BTreeMap::new(),
-            trouble: BTreeMap::new(),
-        };
-        let counter = Arc::new(Counter { clock: options.clock, book: Mutex::new(book) });
-        let router = Router::new().route("/invoice/{file}", get(serve_invoice)).with_state(Arc::clone(&counter));
+        let counter = Arc::new(Counter::new(account, options, &origin));
+        let router = server::router(Arc::clone(&counter));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the sandbox stopped serving invoices");
+                tracing::error!(%error, "the sandbox stopped serving");
             }
         });
         Ok(Self { origin, counter, _server: AbortOnDropHandle::new(server) })
     }
 
-    /// Where invoices are served: what a shop's `till_hosts` has to list.
+    /// Where everything is served: what a shop's `till_hosts` has to list.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Sells something; nothing is announced.
+    /// Who may use the workers API.
+    pub fn account(&self) -> &Account {
+        &self.counter.account
+    }
+
+    /// From now on calls this webhook for every order that is validated or paid through the API or the payment page, and
+    /// for what [`Sandbox::announce`] is given. Calls that an earlier webhook has not had yet are lost. Each call is also
+    /// sent to what is returned, as it is made.
+    pub fn call(&self, webhook: Webhook) -> mpsc::UnboundedReceiver<Spoken> {
+        let counter = &self.counter;
+        let (caller, reports) = Caller::start(webhook, Arc::clone(&counter.clock), Arc::clone(&counter.spoken));
+        *counter.caller() = Some(caller);
+        reports
+    }
+
+    /// Has the webhook called about an order, in its turn. Without a webhook nothing happens.
+    pub fn announce(&self, order: &TillOrder, phase: Phase) {
+        self.counter.announce(order.clone(), phase);
+    }
+
+    /// Waits until every call so far is made, those that are held back too.
+    pub async fn calls_done(&self) {
+        let done = self.counter.caller().as_ref().map(Caller::finish);
+        if let Some(done) = done {
+            // A caller that was replaced has nothing left to do.
+            let _ = done.await;
+        }
+    }
+
+    /// Every call that was made or dropped so far, in that order.
+    pub fn spoken(&self) -> Vec<Spoken> {
+        self.counter.spoken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The announcements that were dropped, in the order in which they would have been made.
+    pub fn dropped(&self) -> Vec<(TillOrder, Phase)> {
+        let dropped = self.spoken().into_iter().filter(|call| call.fate == Fate::Dropped);
+        let order = |call: Spoken| match call.topic {
+            Topic::Order(order, phase) => Some((*order, phase)),
+            Topic::CashBox(_) => None,
+        };
+        dropped.filter_map(order).collect()
+    }
+
+    /// Sells something, paid at once; nothing is announced.
     pub fn sell(&self) -> TillOrder {
         self.counter.sell(|sales, now| sales.sell(now))
     }
@@ -118,9 +166,28 @@ impl Sandbox {
         self.counter.sell(|sales, now| sales.refund(original, now))
     }
 
-    /// Every order sold so far, the oldest first.
+    /// Takes a payment for an invoice, in full where no amount is given, as if it was typed in at the till; the webhook is
+    /// called when that was all.
+    ///
+    /// # Errors
+    /// When there is no such invoice, or that much is not owed.
+    pub fn pay(&self, internal_id: &str, method: u64, amount: Option<Decimal>) -> Result<(), Refusal> {
+        self.counter.pay(internal_id, method, amount)
+    }
+
+    /// Every validated order so far, the oldest number first.
     pub fn orders(&self) -> Vec<TillOrder> {
         self.counter.book().sales.orders().cloned().collect()
+    }
+
+    /// An order of this internal id and how far it is, quotes among them.
+    pub fn ticket(&self, internal_id: &str) -> Option<Ticket> {
+        self.counter.book().sales.ticket(internal_id).cloned()
+    }
+
+    /// What the report of a day says in every format.
+    pub fn report(&self, day: Date) -> DayReport {
+        DayReport::of(&self.counter.book().sales, day)
     }
 
     /// How often the PDF of each invoice was handed out, by internal id; those never asked for are not listed.
@@ -128,12 +195,13 @@ impl Sandbox {
         self.counter.book().downloads.clone()
     }
 
-    /// From now on answers for this invoice like that; `None` ends it.
-    pub fn misbehave(&self, internal_id: &str, trouble: Option<Trouble>) {
+    /// From now on answers like that for this invoice (an internal id), this endpoint (`getOrders.php`) or about
+    /// signatures (`verify`); `None` ends it.
+    pub fn misbehave(&self, place: &str, trouble: Option<Trouble>) {
         let mut book = self.counter.book();
         match trouble {
-            Some(trouble) => book.trouble.insert(internal_id.to_owned(), trouble),
-            None => book.trouble.remove(internal_id),
+            Some(trouble) => book.trouble.insert(place.to_owned(), trouble),
+            None => book.trouble.remove(place),
         };
     }
 }
@@ -145,14 +213,43 @@ impl fmt::Debug for Sandbox {
 }
 
 impl Counter {
+    fn new(account: Account, options: Options, origin: &str) -> Self {
+        let Options { seed, zone, clock } = options;
+        let book = Mutex::new(Book::new(seed, zone, origin, clock.now()));
+        Self { clock, account, book, caller: Mutex::new(None), spoken: Arc::default() }
+    }
+
     /// The book is whole between any two statements, so a panic elsewhere does not spoil it.
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn caller(&self) -> MutexGuard<'_, Option<Caller>> {
+        self.caller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sell(&self, sell: impl FnOnce(&mut Sales, jiff::Timestamp) -> TillOrder) -> TillOrder {
         let now = self.clock.now();
         sell(&mut self.book().sales, now)
+    }
+
+    fn pay(&self, id: &str, method: u64, amount: Option<Decimal>) -> Result<(), Refusal> {
+        let mut book = self.book();
+        let method = book.catalogue.method(method).ok_or_else(|| Refusal::unknown("payment method", method))?;
+        let Recorded { announcements, .. } = book.pay(id, method, amount, self.clock.now())?;
+        announcements.into_iter().for_each(|(order, phase)| self.announce(order, phase));
+        Ok(())
+    }
+
+    fn announce(&self, order: TillOrder, phase: Phase) {
+        self.tell(Topic::Order(Box::new(order), phase));
+    }
+
+    /// Has the webhook called, where there is one.
+    fn tell(&self, topic: Topic) {
+        if let Some(caller) = &*self.caller() {
+            caller.say(topic);
+        }
     }
 
     /// Hands out the next copy of an invoice.
@@ -165,93 +262,5 @@ impl Counter {
     }
 }
 
-async fn serve_invoice(State(counter): State<Arc<Counter>>, Path(file): Path<String>) -> Response {
-    let internal_id = file.strip_suffix(".pdf").unwrap_or_default();
-    let trouble = counter.book().trouble.get(internal_id).copied();
-    match trouble {
-        Some(Trouble::NotFound) => return StatusCode::NOT_FOUND.into_response(),
-        Some(Trouble::ServerError) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        Some(Trouble::Html) => {
-            let page = "<!doctype html><title>Connexion</title><p>Veuillez vous identifier.</p>";
-            return ([(CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response();
-        }
-        Some(Trouble::Slow(duration)) => counter.clock.sleep(duration).await,
-        None => {}
-    }
-    match counter.download(internal_id) {
-        Some(pdf) => ([(CONTENT_TYPE, "application/pdf")], pdf).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-    use crate::{
-        clock::{ManualClock, SystemClock},
-        till::{Announcement, post},
-    };
-
-    async fn sandbox(clock: Arc<dyn Clock>) -> Sandbox {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        Sandbox::start(listener, Options { seed: 5, zone: TimeZone::UTC, clock }).expect("a sandbox")
-    }
-
-    async fn get(order: &TillOrder) -> (u16, String) {
-        // Several tests may come first; the one that does installs it for all.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let get = Announcement { method: http::Method::GET, query: None, content_type: None, body: Vec::new() };
-        let answer = post(&get, order.pdf_url.as_deref().expect("a link")).await.expect("an answer");
-        (answer.status, answer.body)
-    }
-
-    #[tokio::test]
-    async fn the_first_download_is_the_invoice_and_the_second_a_duplicate() {
-        let sandbox = sandbox(Arc::new(SystemClock)).await;
-        let order = sandbox.sell();
-        let (status, first) = get(&order).await;
-        assert!(status == 200 && first.starts_with("%PDF-"));
-        assert_eq!(sandbox.downloads()[&order.internal_id], 1);
-        assert_ne!(get(&order).await.1, first);
-        assert_eq!(sandbox.downloads()[&order.internal_id], 2);
-    }
-
-    #[tokio::test]
-    async fn an_invoice_in_trouble_is_not_counted_as_downloaded() {
-        let sandbox = sandbox(Arc::new(SystemClock)).await;
-        let order = sandbox.sell();
-        for (trouble, status) in [(Trouble::NotFound, 404), (Trouble::ServerError, 500), (Trouble::Html, 200)] {
-            sandbox.misbehave(&order.internal_id, Some(trouble));
-            let (answered, body) = get(&order).await;
-            assert_eq!(answered, status);
-            assert!(!body.starts_with("%PDF-"));
-        }
-        assert!(sandbox.downloads().is_empty());
-        sandbox.misbehave(&order.internal_id, None);
-        assert_eq!(get(&order).await.0, 200);
-    }
-
-    #[tokio::test]
-    async fn a_slow_invoice_comes_when_its_time_has_come() {
-        let clock = ManualClock::new(Timestamp::UNIX_EPOCH);
-        let sandbox = sandbox(Arc::new(clock.clone())).await;
-        let order = sandbox.sell();
-        sandbox.misbehave(&order.internal_id, Some(Trouble::Slow(Duration::from_secs(60))));
-        let download = tokio::spawn(async move { get(&order).await });
-        while !download.is_finished() {
-            clock.advance(Duration::from_secs(60));
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(download.await.expect("a download").0, 200);
-    }
-
-    #[tokio::test]
-    async fn an_invoice_that_was_never_made_is_not_found() {
-        let sandbox = sandbox(Arc::new(SystemClock)).await;
-        let mut order = sandbox.sell();
-        order.pdf_url = Some(format!("{}/invoice/1.pdf", sandbox.origin()));
-        assert_eq!(get(&order).await.0, 404);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! A one-page PDF of an invoice, made by hand.
+//! A one-page PDF of an invoice or a quote, made by hand.
 //!
 //! It is as much of PDF 1.4 as one page of text in the built-in fonts needs, so that what is fetched, stored and
 //! attached in a demonstration opens in any reader. It is no Factur-X and carries no signature, as the till's own do.
@@ -11,34 +11,43 @@ use rust_decimal::Decimal;
 use crate::till::order::TillOrder;
 
 /// The left and right margins and the columns of a line, in points from the left of an A4 page (595 × 842).
-const LEFT: u32 = 56;
-const QUANTITY: u32 = 350;
-const PRICE: u32 = 440;
-const RIGHT: u32 = 539;
+pub(super) const LEFT: u32 = 56;
+pub(super) const QUANTITY: u32 = 350;
+pub(super) const PRICE: u32 = 440;
+pub(super) const RIGHT: u32 = 539;
 
 /// The fonts, as the page's resources name them.
-const REGULAR: &str = "/F1";
-const BOLD: &str = "/F2";
+pub(super) const REGULAR: &str = "/F1";
+pub(super) const BOLD: &str = "/F2";
 
 /// The invoice of `order`. The first download is copy 1; later ones are stamped as duplicates, as the till probably
 /// does (pos-api §1).
 pub fn invoice(order: &TillOrder, copy: u32) -> Vec<u8> {
-    document(&page(order, copy), &format!("{} {}", title(order), order.order_id))
+    document(&page(order, copy), &headline(order))
 }
 
-fn title(order: &TillOrder) -> &'static str {
-    if order.is_refund { "Remboursement" } else { "Facture" }
+/// The quote of `order`, which has no number yet: its internal id stands in its place.
+pub fn quote(order: &TillOrder) -> Vec<u8> {
+    document(&page(order, 1), &headline(order))
+}
+
+fn headline(order: &TillOrder) -> String {
+    match (order.validated.is_some(), order.is_refund) {
+        (false, _) => format!("Devis {}", order.internal_id),
+        (true, false) => format!("Facture {}", order.order_id),
+        (true, true) => format!("Remboursement {}", order.order_id),
+    }
 }
 
 /// The drawing instructions of the page.
 fn page(order: &TillOrder, copy: u32) -> Vec<u8> {
-    let mut page = Page { instructions: Vec::new(), y: 780 };
-    page.text(LEFT, BOLD, 20, &format!("{} {}", title(order), order.order_id));
+    let mut page = Page::new();
+    page.text(LEFT, BOLD, 20, &headline(order));
     if copy > 1 {
         page.right(RIGHT, BOLD, 14, &format!("DUPLICATA {}", copy - 1));
     }
     page.down(24);
-    if let Some(date) = &order.validated {
+    if let Some(date) = order.validated.as_ref().or(order.created.as_ref()) {
         page.text(LEFT, REGULAR, 11, &date.strftime("%d/%m/%Y %H:%M").to_string());
     }
     if let Some(who) = &order.customer {
@@ -68,27 +77,38 @@ fn page(order: &TillOrder, copy: u32) -> Vec<u8> {
     }
     page.down(30);
     page.text(LEFT, REGULAR, 9, "Document de démonstration, sans valeur comptable.");
-    page.instructions
+    page.into_instructions()
 }
 
 /// A page being written from the top.
-struct Page {
+pub(super) struct Page {
     instructions: Vec<u8>,
     y: u32,
 }
 
 impl Page {
-    fn down(&mut self, points: u32) {
+    /// An empty page, written on from near its top.
+    pub(super) fn new() -> Self {
+        Self { instructions: Vec::new(), y: 780 }
+    }
+
+    /// The drawing instructions.
+    pub(super) fn into_instructions(self) -> Vec<u8> {
+        self.instructions
+    }
+
+    /// Goes on so many points lower.
+    pub(super) fn down(&mut self, points: u32) {
         self.y = self.y.saturating_sub(points);
     }
 
     /// Writes text that begins at `x`.
-    fn text(&mut self, x: u32, font: &str, size: u32, text: &str) {
+    pub(super) fn text(&mut self, x: u32, font: &str, size: u32, text: &str) {
         self.write(&x.to_string(), font, size, text);
     }
 
     /// Writes text that ends at `x`.
-    fn right(&mut self, x: u32, font: &str, size: u32, text: &str) {
+    pub(super) fn right(&mut self, x: u32, font: &str, size: u32, text: &str) {
         let start = Decimal::from(x) - Decimal::from(size) * width(text);
         self.write(&start.to_string(), font, size, text);
     }
@@ -99,7 +119,8 @@ impl Page {
         self.instructions.extend(b") Tj ET\n");
     }
 
-    fn rule(&mut self) {
+    /// Draws a line across.
+    pub(super) fn rule(&mut self) {
         self.instructions.extend(format!("0.5 w {LEFT} {} m {RIGHT} {} l S\n", self.y, self.y).bytes());
         self.down(20);
     }
@@ -135,7 +156,7 @@ fn french(number: Decimal) -> String {
 }
 
 /// The file around one page: its objects, then the table of where each begins.
-fn document(page: &[u8], title: &str) -> Vec<u8> {
+pub(super) fn document(page: &[u8], title: &str) -> Vec<u8> {
     let font = |name: &str| format!("<< /Type /Font /Subtype /Type1 /BaseFont /{name} /Encoding /WinAnsiEncoding >>");
     let length = format!("<< /Length {} >>\nstream\n", page.len());
     let objects = [

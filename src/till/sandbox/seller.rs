@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Counter, Sandbox};
+use super::{Counter, Sandbox, catalogue::TRANSFER};
 use crate::{
     order::{Locale, Phase},
     till::{
@@ -87,13 +87,40 @@ impl Seller {
         }
     }
 
+    /// Sells until `stop`, and leaves it to the sandbox's own webhook how its calls are made.
+    pub async fn run_through_webhook(mut self, stop: CancellationToken) {
+        loop {
+            for step in self.script.sale(&self.counter) {
+                if stop.run_until_cancelled(self.counter.clock.sleep(step.pause)).await.is_none() {
+                    return;
+                }
+                if !step.repeat {
+                    self.counter.take_money(&step);
+                    self.counter.announce(step.order, step.phase);
+                }
+            }
+        }
+    }
+
     async fn announce(&self, step: Step, webhook_url: &str) {
+        self.counter.take_money(&step);
         let Step { order, phase, voice, repeat, .. } = step;
         let announcement = encode(&order, phase, voice);
         let outcome = post(&announcement, webhook_url).await;
         let report = Announced { at: self.counter.clock.now(), order, phase, voice, repeat, outcome };
         // Nobody listens any more only while the demonstration is ending.
         let _ = self.reports.send(report);
+    }
+}
+
+impl Counter {
+    /// What is announced as paid is paid in the books as well.
+    fn take_money(&self, step: &Step) {
+        if step.phase == Phase::Terminated {
+            let (id, now) = (&step.order.internal_id, self.clock.now());
+            // What was sold at the counter is paid already.
+            let _ = self.book().sales.pay(id, TRANSFER, None, now);
+        }
     }
 }
 
@@ -197,7 +224,7 @@ impl Script {
 #[cfg(test)]
 mod tests {
     use std::{
-        collections::{BTreeMap, BTreeSet, HashSet},
+        collections::{BTreeSet, HashSet},
         sync::Mutex,
     };
 
@@ -209,13 +236,13 @@ mod tests {
     use super::*;
     use crate::{
         clock::ManualClock,
-        till::sandbox::{Book, Options, Sales},
+        till::sandbox::{Account, Options},
     };
 
     fn counter() -> Counter {
-        let sales = Sales::new(1, TimeZone::UTC, "http://127.0.0.1:9");
-        let book = Book { sales, downloads: BTreeMap::new(), trouble: BTreeMap::new() };
-        Counter { clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)), book: Mutex::new(book) }
+        let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+        let options = Options { seed: 1, zone: TimeZone::UTC, clock };
+        Counter::new(Account::default(), options, "http://127.0.0.1:9")
     }
 
     fn steps(seed: u64, sales: usize) -> Vec<Step> {

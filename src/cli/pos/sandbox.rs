@@ -1,0 +1,237 @@
+//! `tillhook pos sandbox`: a till to try things with, at an address of one's own.
+//!
+//! **Invariant:** of the webhook's address no more than host and port is shown: the rest holds the shop's token. The
+//! account's secrets are shown, for they guard nothing but what was invented.
+
+use std::{io::Write, net::SocketAddr, sync::Arc};
+
+use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Exit, Stop};
+use crate::{
+    clock::Clock,
+    order::Locale,
+    till::{
+        Charset, Encoding, Voice,
+        sandbox::{Account, Chance, Fate, Options, Sandbox as Till, Spoken, Webhook},
+    },
+};
+
+/// How the sandbox is run.
+#[derive(Debug, Args)]
+pub struct Sandbox {
+    /// Where everything is served; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    listen: SocketAddr,
+    /// The address that is called when an order is validated or paid
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
+    /// Sell something every one or two seconds; needs --webhook
+    #[arg(long, requires = "webhook")]
+    sell: bool,
+    /// Open this cash box at the start and close it at the end
+    #[arg(long, value_name = "ID", requires = "webhook")]
+    cash_box: Option<u64>,
+    /// How calls are laid out: form, brackets, json, json-twice, multipart, get
+    #[arg(long, default_value_t)]
+    encoding: Encoding,
+    /// In which characters
+    #[arg(long, value_enum, default_value_t = Characters::Utf8)]
+    charset: Characters,
+    /// In which language fields, amounts and dates are written
+    #[arg(long, value_enum, default_value_t = Language::Fr)]
+    language: Language,
+    /// How often a call that was not taken is made again; the till is not known to do so
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retry: u32,
+    /// How many calls get lost, from 0 to 1
+    #[arg(long, value_name = "PART", default_value = "0")]
+    drop: Chance,
+    /// How many calls are made twice, from 0 to 1
+    #[arg(long, value_name = "PART", default_value = "0")]
+    repeat: Chance,
+    /// Let one call in four be overtaken by the next
+    #[arg(long)]
+    reorder: bool,
+    /// Where chance begins: the same number makes the same sales, losses and repeats
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// The shop's time
+    #[arg(long, value_name = "ZONE", default_value = "Europe/Paris")]
+    timezone: String,
+    /// The shop id (`idboutique`, `shopID`)
+    #[arg(long, value_name = "ID", default_value_t = Account::default().shop_id)]
+    shop_id: String,
+    /// The key of the API
+    #[arg(long, value_name = "KEY", default_value_t = Account::default().key)]
+    key: String,
+    /// The login that getAuthToken.php takes
+    #[arg(long, value_name = "LOGIN", default_value_t = Account::default().login)]
+    login: String,
+    /// And its password
+    #[arg(long, value_name = "PASSWORD", default_value_t = Account::default().password)]
+    password: String,
+}
+
+/// The charsets, as they are typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Characters {
+    /// UTF-8, undeclared
+    #[value(name = "utf-8")]
+    Utf8,
+    /// ISO-8859-1, undeclared
+    #[value(name = "iso-8859-1")]
+    Latin1,
+    /// Windows-1252, declared
+    #[value(name = "windows-1252")]
+    Windows1252,
+}
+
+/// The languages, as they are typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Language {
+    /// French
+    Fr,
+    /// English
+    En,
+}
+
+impl Sandbox {
+    fn voice(&self) -> Voice {
+        Voice {
+            encoding: self.encoding,
+            charset: match self.charset {
+                Characters::Utf8 => Charset::Utf8,
+                Characters::Latin1 => Charset::Latin1,
+                Characters::Windows1252 => Charset::Windows1252,
+            },
+            language: match self.language {
+                Language::Fr => Locale::Fr,
+                Language::En => Locale::En,
+            },
+        }
+    }
+
+    fn account(&self) -> Account {
+        let Self { shop_id, key, login, password, .. } = self;
+        Account { shop_id: shop_id.clone(), key: key.clone(), login: login.clone(), password: password.clone() }
+    }
+
+    fn webhook(&self) -> Option<Webhook> {
+        Some(Webhook {
+            url: self.webhook.clone()?,
+            voice: self.voice(),
+            retry: self.retry,
+            drop: self.drop,
+            repeat: self.repeat,
+            reorder: self.reorder,
+            seed: self.seed,
+        })
+    }
+}
+
+/// Runs the sandbox until it is interrupted; each call that it makes is a line of the output.
+///
+/// # Errors
+/// When the address or an option cannot be used.
+pub async fn run(wanted: &Sandbox, clock: &Arc<dyn Clock>, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let zone = TimeZone::get(&wanted.timezone).map_err(|_| {
+        let what = format!("--timezone: there is no time zone `{}`", wanted.timezone);
+        Stop::with_fix(Exit::Usage, what, "name one as in `Europe/Paris`")
+    })?;
+    let place = wanted.webhook.as_deref().map(place_of).transpose()?;
+    let listener = TcpListener::bind(wanted.listen).await.map_err(|error| {
+        let what = format!("cannot listen at {}: {error}", wanted.listen);
+        Stop::with_fix(Exit::Failed, what, "name a free address with --listen; port 0 takes any")
+    })?;
+    let options = Options { seed: wanted.seed, zone: zone.clone(), clock: Arc::clone(clock) };
+    let till = Till::start_as(wanted.account(), listener, options)?;
+    writeln!(out, "{}", header(&till, place.as_deref(), wanted.voice()))?;
+    out.flush()?;
+
+    let (_unheard, silence) = mpsc::unbounded_channel();
+    let mut calls = wanted.webhook().map_or(silence, |webhook| till.call(webhook));
+    if let Some(id) = wanted.cash_box {
+        till.open_cash_box(id).map_err(|refusal| Stop::new(Exit::Usage, format!("--cash-box: {refusal}")))?;
+    }
+    let stop = CancellationToken::new();
+    let seller = till.seller(wanted.seed).0.run_through_webhook(stop.clone());
+    let selling = wanted.sell.then(|| tokio::spawn(seller));
+    let told = |call: &Spoken| format!("{}  {}", clock.now().to_zoned(zone.clone()).strftime("%H:%M:%S"), line(call));
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    loop {
+        tokio::select! {
+            Some(call) = calls.recv() => writeln!(out, "{}", told(&call))?,
+            _ = interrupted.recv() => break,
+            _ = terminated.recv() => break,
+        }
+        out.flush()?;
+    }
+    stop.cancel();
+    if let Some(selling) = selling {
+        selling.await?;
+    }
+    if let Some(id) = wanted.cash_box {
+        till.close_cash_box(id)?;
+    }
+    till.calls_done().await;
+    while let Ok(call) = calls.try_recv() {
+        writeln!(out, "{}", told(&call))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Host and port of the webhook.
+fn place_of(url: &str) -> anyhow::Result<String> {
+    let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let place = parsed.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+    let (host, port) = place.ok_or_else(|| {
+        let fix = "it should look like `http://127.0.0.1:8080/in/TOKEN`; `tillhook url` prints it";
+        Stop::with_fix(Exit::Usage, "--webhook is no address that can be called", fix)
+    })?;
+    Ok(format!("{host}:{port}"))
+}
+
+fn header(till: &Till, webhook: Option<&str>, voice: Voice) -> String {
+    let (origin, account) = (till.origin(), till.account());
+    let Voice { encoding, charset, language } = voice;
+    let webhook = match webhook {
+        Some(place) => {
+            format!("{place} is called, as {encoding}, in {} and {}", charset.as_str(), language.as_str())
+        }
+        None => "none: nobody is told of what is sold (--webhook URL)".to_owned(),
+    };
+    format!(
+        "tillhook sandbox: a till to try things with; all of it is invented\n\n\
+         \x20 api        {origin}/workers/\n\
+         \x20 shop id    {}\n\
+         \x20 key        {}\n\
+         \x20 login      {}\n\
+         \x20 password   {}\n\
+         \x20 webhook    {webhook}\n\n\
+         \x20 For its invoices to be fetched, the shop needs till_hosts = [\"{origin}\"].\n\
+         \x20 Ctrl-C ends it and leaves nothing behind.\n",
+        account.shop_id, account.key, account.login, account.password,
+    )
+}
+
+/// What became of a call: `validated 20261121001: 200 stored`.
+fn line(call: &Spoken) -> String {
+    let again = if call.repeat { " (again)" } else { "" };
+    let fate = match &call.fate {
+        Fate::Dropped => "dropped".to_owned(),
+        Fate::Failed(reason) => reason.clone(),
+        Fate::Answered(status, body) => {
+            let answer: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+            format!("{status} {}", answer["status"].as_str().unwrap_or_default())
+        }
+    };
+    format!("{}{again}: {}", call.topic, fate.trim_end())
+}

@@ -1,0 +1,96 @@
+//! Finds the records of a list whose shape nobody documents: an array, an array in an envelope, or an object keyed by id.
+
+use serde_json::{Map, Value};
+
+use super::ApiError;
+
+/// Names under which an envelope may hold a list; any other name counts where it holds the only list.
+const ENVELOPES: &[&str] = &["data", "result", "results", "list", "rows", "orders", "commandes"];
+
+/// Keys that say how an answer went, beside what it holds.
+const REMARKS: &[&str] = &["success", "result", "message", "count", "total", "page", "pages", "next", "error"];
+
+/// Things that could not be read, all for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Why; it quotes nothing.
+    pub reason: &'static str,
+    /// How many.
+    pub count: usize,
+}
+
+/// A record, and the key that it stood under where the list is an object.
+pub(super) struct Record {
+    pub(super) key: Option<String>,
+    pub(super) value: Value,
+}
+
+/// The records of an answer.
+///
+/// # Errors
+/// When there is no list in it.
+pub(super) fn records(answer: Value) -> Result<Vec<Record>, ApiError> {
+    match answer {
+        Value::Array(list) => Ok(list.into_iter().map(|value| Record { key: None, value }).collect()),
+        Value::Object(fields) => within(fields),
+        _ => Err(ApiError::Unreadable("there is no list in it")),
+    }
+}
+
+fn within(mut fields: Map<String, Value>) -> Result<Vec<Record>, ApiError> {
+    if is_keyed(&fields) {
+        return Ok(fields.into_iter().map(|(key, value)| Record { key: Some(key), value }).collect());
+    }
+    let is_list = |value: &Value| value.is_array() || value.as_object().is_some_and(is_keyed);
+    let lists: Vec<&String> = fields.iter().filter(|(_, value)| is_list(value)).map(|(key, _)| key).collect();
+    let named = ENVELOPES.iter().find(|name| lists.iter().any(|list| list == *name)).map(|name| (*name).to_owned());
+    let others_are_remarks = || fields.iter().all(|(key, value)| is_list(value) || is_remark(key, value));
+    let only = if let [only] = lists[..] { Some(only.clone()) } else { None }.filter(|_| others_are_remarks());
+    if let Some(list) = named.or(only).and_then(|name| fields.remove(&name)) {
+        return records(list);
+    }
+    Err(ApiError::Unreadable("there is no list in it"))
+}
+
+fn is_remark(key: &str, value: &Value) -> bool {
+    REMARKS.contains(&key) && !value.is_object()
+}
+
+/// Whether this is a list whose keys are ids, as PHP writes an array that has holes.
+fn is_keyed(fields: &Map<String, Value>) -> bool {
+    fields.keys().all(|key| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The records that are objects, and how many are none.
+pub(super) fn objects(records: Vec<Record>) -> (Vec<Map<String, Value>>, Vec<Unread>) {
+    let (mut objects, mut unread) = (Vec::new(), Vec::new());
+    for record in records {
+        match object(record.value) {
+            Ok(fields) => objects.push(fields),
+            Err(reason) => count(&mut unread, reason),
+        }
+    }
+    (objects, unread)
+}
+
+/// An object, also one that is written as text.
+pub(super) fn object(value: Value) -> Result<Map<String, Value>, &'static str> {
+    match value {
+        Value::Object(fields) if fields.is_empty() => Err("an object without fields"),
+        Value::Object(fields) => Ok(fields),
+        Value::String(text) => match serde_json::from_str(&text) {
+            Ok(Value::Object(fields)) if !fields.is_empty() => Ok(fields),
+            _ => Err("text in place of an object"),
+        },
+        Value::Array(_) => Err("a list in place of an object"),
+        Value::Null => Err("null in place of an object"),
+        Value::Bool(_) | Value::Number(_) => Err("a number or a truth value in place of an object"),
+    }
+}
+
+pub(super) fn count(unread: &mut Vec<Unread>, reason: &'static str) {
+    match unread.iter_mut().find(|known| known.reason == reason) {
+        Some(known) => known.count += 1,
+        None => unread.push(Unread { reason, count: 1 }),
+    }
+}

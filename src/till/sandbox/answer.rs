@@ -1,0 +1,40 @@
+//! What an endpoint answers: bytes and what they are.
+
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+
+use super::refusal::Refusal;
+
+/// An answer. Its status is 200 even where it refuses, as the vendor's client expects (pos-api §2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What the bytes are.
+    pub content_type: &'static str,
+    /// The bytes.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Bytes of a kind.
+    pub fn new(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { content_type, body: body.into() }
+    }
+
+    /// JSON.
+    pub fn json(value: &Value) -> Self {
+        Self::new("application/json", value.to_string())
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Self::json(&json!({"success": false, "result": refusal.message()}))
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, self.content_type)], self.body).into_response()
+    }
+}
