@@ -16,11 +16,3 @@ CREATE TABLE till_name (
     name TEXT NOT NULL,
     PRIMARY KEY (shop, kind, id)
 ) STRICT, WITHOUT ROWID;
-
--- When each of the till's lists was read.
-CREATE TABLE till_list (
-    shop    TEXT NOT NULL,
-    kind    TEXT NOT NULL,
-    read_at INTEGER NOT NULL,
-    PRIMARY KEY (shop, kind)
-) STRICT, WITHOUT ROWID;

@@ -11,11 +11,12 @@ use crate::{
     deliver::{HostsOf, Lane, Outbox},
     digest,
     invoice::Archive,
-    order::SinkName,
+    order::{ShopId, SinkName},
     receive::Credentials,
     record::{Policy, Recorder, ShopPolicy},
     sink::{self, BuildError, NameBook},
     store::{Store, StoreError},
+    till::{api, reports::Tills},
     upkeep::{Keep, Nightly},
 };
 
@@ -118,6 +119,24 @@ pub fn digests(config: &Config) -> Vec<digest::Plan> {
         })
     };
     config.sinks.values().filter_map(plan).collect()
+}
+
+/// The tills that can be asked: those of the shops with an `api`. Clones of a client share its pace, so each shop has one.
+pub fn tills(config: &Config, clock: &Arc<dyn Clock>) -> BTreeMap<ShopId, api::Client> {
+    let till = |(id, shop): (&ShopId, &crate::config::ShopConfig)| {
+        let credentials = shop.api.as_ref()?;
+        let client = api::Client::new(credentials, clock.clone());
+        let unusable = |error: &api::ApiError| {
+            tracing::error!(shop.id = %id, error = error.for_log(), "the till's API cannot be used");
+        };
+        Some((id.clone(), client.inspect_err(unusable).ok()?))
+    };
+    config.shops.iter().filter_map(till).collect()
+}
+
+/// The way to these tills' own reports; `None` where there is none.
+pub fn reports(tills: &BTreeMap<ShopId, api::Client>) -> Option<digest::Reports> {
+    (!tills.is_empty()).then(|| Arc::new(Tills(tills.clone())) as digest::Reports)
 }
 
 /// When backups are made by themselves; `None` where they are switched off.

@@ -29,6 +29,7 @@ use crate::{
     receive::{self, Credentials, Limits},
     record::Recorder,
     store::{Access, OpenError, Store, StoreError},
+    till,
     upkeep::{self, Retention},
     verify,
 };
@@ -188,7 +189,10 @@ impl Running {
         tasks.spawn(watch.run(stop.clone()));
         let shops = config.shops.iter().map(|(id, settings)| (id.clone(), settings.shop.clone())).collect();
         let Outbox { store, clock, .. } = self.outbox.clone();
-        tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops, None).run(stop.clone()));
+        let tills = assemble::tills(config, &self.clock);
+        let reports = assemble::reports(&tills);
+        tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops, reports).run(stop.clone()));
+        tasks.spawn(till::names::run(self.outbox.clone(), tills, stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use sqlx::Row;
 
-use super::{Store, StoreError, micros, parse, timestamp};
+use super::{Store, StoreError, parse};
 use crate::{order::ShopId, sink::Names};
 
 /// A list of names that the till has.
@@ -53,19 +52,6 @@ impl Store {
         Ok(shops)
     }
 
-    /// When a list of a shop's till was read last.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn names_read_at(&self, shop: &ShopId, list: NameList) -> Result<Option<Timestamp>, StoreError> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT read_at FROM till_list WHERE shop = $1 AND kind = $2")
-            .bind(shop.as_str())
-            .bind(list.as_str())
-            .fetch_optional(self.readers())
-            .await?;
-        at.map(timestamp).transpose()
-    }
-
     /// Puts a list in the place of what it said before. Atomic.
     ///
     /// # Errors
@@ -75,7 +61,6 @@ impl Store {
         shop: &ShopId,
         list: NameList,
         names: Vec<(String, String)>,
-        now: Timestamp,
     ) -> Result<(), StoreError> {
         let (shop, names) = (shop.to_string(), Arc::new(names));
         self.write(move |conn| {
@@ -90,10 +75,9 @@ impl Store {
                 .bind(&shop)
                 .bind(list.as_str())
                 .bind(serde_json::json!(names).to_string())
-                .execute(&mut *conn)
-                .await?;
-                let read = sqlx::query("INSERT OR REPLACE INTO till_list (shop, kind, read_at) VALUES ($1, $2, $3)");
-                read.bind(&shop).bind(list.as_str()).bind(micros(now)).execute(conn).await.map(drop)
+                .execute(conn)
+                .await
+                .map(drop)
             })
         })
         .await

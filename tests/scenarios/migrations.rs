@@ -38,8 +38,7 @@ const SAMPLES: &[(i64, &str)] = &[
 (4, "INSERT INTO verification (event_id, order_key, shop, url, status, holds, first_seen_at, next_attempt_at)
          VALUES ('evt_1', 'ord_1', 'dupont', 'https://kash.click/v', 'pending', 1, 1, 1);"),
 (5, "INSERT INTO digest_report VALUES ('dig_1', 'till.pdf', x'25504446');
-     INSERT INTO till_name VALUES ('dupont', 'cash_box', '1', 'Comptoir');
-     INSERT INTO till_list VALUES ('dupont', 'cash_box', 1);"),
+     INSERT INTO till_name VALUES ('dupont', 'cash_box', '1', 'Comptoir');"),
 ];
 
 #[tokio::test]

@@ -25,3 +25,4 @@ mod restore;
 mod retention;
 mod secrets_in_errors;
 mod secrets_in_logs;
+mod till_lists;
