@@ -26,6 +26,8 @@ pub mod record;
 
 pub mod deliver;
 
+pub mod verify;
+
 pub mod receive;
 
 pub mod till;

@@ -11,14 +11,15 @@ use crate::{
     deliver::{HostsOf, Lane, Outbox},
     digest,
     invoice::Archive,
-    order::SinkName,
+    order::{ShopId, SinkName},
     receive::Credentials,
     record::{Policy, Recorder, ShopPolicy},
-    sink::{self, BuildError},
-    store::Store,
+    sink::{self, BuildError, NameBook},
+    store::{Store, StoreError},
     till::{
         api,
         reconcile::Reconciler,
+        reports::Tills,
         watch::{Watch, Watched},
     },
     upkeep::{Keep, Nightly},
@@ -40,6 +41,7 @@ pub fn policy(config: &Config) -> Policy {
         shop: shop.shop.clone(),
         fetch_invoices: shop.fetch_invoices,
         invoice_wait: shop.invoice_wait,
+        verify: shop.verify,
     };
     Policy {
         shops: config.shops.iter().map(|(id, one)| (id.clone(), shop(one))).collect(),
@@ -90,18 +92,33 @@ pub fn outbox(config: &Config, store: Store, clock: Arc<dyn Clock>, recorder: Re
         recorder,
         archive: Archive::new(config.storage.path.clone()),
         public_url: config.server.public_url.clone(),
+        names: NameBook::default(),
     }
+}
+
+/// What the tills called things when their lists were last read.
+///
+/// # Errors
+/// What the database says.
+pub async fn names(store: &Store) -> Result<NameBook, StoreError> {
+    let book = NameBook::default();
+    for (shop, names) in store.till_names().await? {
+        book.set(&shop, names);
+    }
+    Ok(book)
 }
 
 /// The summaries that sinks want. Every mail sink has a plan: it may have had a limit until now.
 pub fn digests(config: &Config) -> Vec<digest::Plan> {
     let plan = |sink: &crate::config::SinkConfig| {
-        let nothing = || sink::Summaries { cadence: None, limit: None, files: Vec::new(), csv: None };
+        let nothing =
+            || sink::Summaries { cadence: None, limit: None, files: Vec::new(), reports: Vec::new(), csv: None };
         let wanted = sink.options.summaries().or_else(|| (sink.options.kind() == "email").then(nothing))?;
         Some(digest::Plan {
             rule: sink.rule.clone(),
             cadence: wanted.cadence,
             files: wanted.files,
+            reports: wanted.reports,
             csv: wanted.csv,
             accounting: config.accounting.clone(),
         })
@@ -120,16 +137,29 @@ pub fn watch(config: &Config, outbox: &Outbox) -> Watch {
     Watch { store, clock, recorder, shops: config.shops.values().map(watched).collect() }
 }
 
-/// What compares the till's own list of orders with ours, for the shops whose till can be asked.
-pub fn reconciler(config: &Config, outbox: &Outbox) -> Reconciler {
-    let Outbox { store, clock, recorder, .. } = outbox.clone();
-    let asked = |settings: &ShopConfig| {
-        let client = api::Client::new(settings.api.as_ref()?, clock.clone());
-        let told = |error: &api::ApiError| tracing::error!(shop.id = %settings.shop.id, error = %error.for_log(), "the till cannot be asked");
-        Some((settings.shop.clone(), client.inspect_err(told).ok()?))
+/// The tills that can be asked: those of the shops with an `api`. Clones of a client share its pace, so each shop has one.
+pub fn tills(config: &Config, clock: &Arc<dyn Clock>) -> BTreeMap<ShopId, api::Client> {
+    let till = |(id, shop): (&ShopId, &ShopConfig)| {
+        let credentials = shop.api.as_ref()?;
+        let client = api::Client::new(credentials, clock.clone());
+        let unusable = |error: &api::ApiError| {
+            tracing::error!(shop.id = %id, error = error.for_log(), "the till's API cannot be used");
+        };
+        Some((id.clone(), client.inspect_err(unusable).ok()?))
     };
-    let shops = config.shops.values().filter_map(asked).collect();
-    Reconciler::new(store, clock.clone(), recorder, shops)
+    config.shops.iter().filter_map(till).collect()
+}
+
+/// What compares the till's own list of orders with ours, for the shops whose till can be asked.
+pub fn reconciler(config: &Config, outbox: &Outbox, tills: &BTreeMap<ShopId, api::Client>) -> Reconciler {
+    let Outbox { store, clock, recorder, .. } = outbox.clone();
+    let asked = |(id, client): (&ShopId, &api::Client)| Some((config.shops.get(id)?.shop.clone(), client.clone()));
+    Reconciler::new(store, clock, recorder, tills.iter().filter_map(asked).collect())
+}
+
+/// The way to these tills' own reports; `None` where there is none.
+pub fn reports(tills: &BTreeMap<ShopId, api::Client>) -> Option<digest::Reports> {
+    (!tills.is_empty()).then(|| Arc::new(Tills(tills.clone())) as digest::Reports)
 }
 
 /// When backups are made by themselves; `None` where they are switched off.

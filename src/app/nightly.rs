@@ -162,7 +162,8 @@ mod tests {
         let store = Store::open(home.path(), Access::Service).await.unwrap();
         let recorder = Recorder::new(store.clone(), clock.clone(), Policy::default());
         let archive = Archive::new(home.path().to_owned());
-        let outbox = Outbox { store: store.clone(), clock, recorder, archive, public_url: None };
+        let outbox =
+            Outbox { store: store.clone(), clock, recorder, archive, public_url: None, names: Default::default() };
         let nightly = Nightly { at: time(3, 30, 0, 0), zone: TimeZone::UTC, keep: 7 };
         let directory = home.path().to_owned();
         let night = Night { outbox, directory, nightly, stop: CancellationToken::new(), failed: Arc::default() };

@@ -29,7 +29,9 @@ use crate::{
     receive::{self, Credentials, Limits},
     record::Recorder,
     store::{Access, OpenError, Store, StoreError},
+    till,
     upkeep::{self, Retention},
+    verify,
 };
 
 /// How often the write-ahead log is brought back to nothing.
@@ -103,8 +105,9 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
     store.declare_sinks(lanes.keys().cloned().collect(), clock.now()).await?;
     let recorder = Recorder::new(store.clone(), clock.clone(), assemble::policy(config));
     let outbox = assemble::outbox(config, store.clone(), clock.clone(), recorder.clone());
+    let outbox = Outbox { names: assemble::names(&store).await?, ..outbox };
     assemble::watch(config, &outbox).begin().await?;
-    assemble::reconciler(config, &outbox).begin().await?;
+    assemble::reconciler(config, &outbox, &assemble::tills(config, &clock)).begin().await?;
 
     let mut running = Running {
         addr: listener.local_addr()?,
@@ -143,10 +146,10 @@ impl Running {
         self.credentials.store(Arc::new(assemble::credentials(config)));
         let outbox = assemble::outbox(config, self.store.clone(), self.clock.clone(), self.recorder.clone());
         // What the door cannot do before the next start must not be promised: another directory, another path.
-        let Outbox { archive, public_url, .. } = &self.outbox;
+        let Outbox { archive, public_url, names, .. } = &self.outbox;
         let same_path = base_path(public_url.as_ref()) == base_path(outbox.public_url.as_ref());
         let public_url = if same_path { outbox.public_url.clone() } else { public_url.clone() };
-        self.outbox = Outbox { archive: archive.clone(), public_url, ..outbox };
+        self.outbox = Outbox { archive: archive.clone(), public_url, names: names.clone(), ..outbox };
         self.workers = Group::new();
         self.start_workers(config, lanes.into_values());
         Ok(())
@@ -167,6 +170,7 @@ impl Running {
             tasks.spawn(deliver::run(self.outbox.clone(), lane, stop.clone()));
         }
         tasks.spawn(deliver::fetch_invoices(self.outbox.clone(), assemble::hosts(config), stop.clone()));
+        tasks.spawn(verify::run(self.outbox.clone(), assemble::hosts(config), stop.clone()));
         let nightly = assemble::nightly(config);
         if nightly.is_none() {
             self.unsaved.store(false, Ordering::Relaxed);
@@ -187,9 +191,12 @@ impl Running {
         tasks.spawn(watch.run(stop.clone()));
         let shops = config.shops.iter().map(|(id, settings)| (id.clone(), settings.shop.clone())).collect();
         let Outbox { store, clock, .. } = self.outbox.clone();
-        tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops).run(stop.clone()));
+        let tills = assemble::tills(config, &self.clock);
+        let reports = assemble::reports(&tills);
+        tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops, reports).run(stop.clone()));
         tasks.spawn(assemble::watch(config, &self.outbox).run(stop.clone()));
-        tasks.spawn(assemble::reconciler(config, &self.outbox).run(stop.clone()));
+        tasks.spawn(assemble::reconciler(config, &self.outbox, &tills).run(stop.clone()));
+        tasks.spawn(till::names::run(self.outbox.clone(), tills, stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }
 

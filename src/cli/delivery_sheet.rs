@@ -62,6 +62,7 @@ fn facts(desk: &Desk, line: &DeliveryLine, out: &mut dyn Write) -> anyhow::Resul
         ("shop", line.shop.clone()),
         ("status", Some(outcome(desk, line, &ShortIds::WHOLE))),
         ("delivered", line.delivered_at.filter(|_| line.status != "delivered").map(before)),
+        ("held back", line.held_because.clone()),
         ("last error", line.last_error.clone()),
     ] {
         if let Some(value) = value {
@@ -85,6 +86,9 @@ pub fn outcome(desk: &Desk, line: &DeliveryLine, ids: &ShortIds) -> String {
     };
     if let (Some(first), "waiting" | "due" | "retrying") = (&line.behind, line.status.as_str()) {
         return format!("waits behind {}", ids.cut(first));
+    }
+    if line.held_because.is_some() && line.status == "waiting" {
+        return "waiting: not confirmed by the till".to_owned();
     }
     match (line.status.as_str(), &line.last_error) {
         ("delivered", _) => with_time("delivered", line.delivered_at),

@@ -62,6 +62,7 @@ pub async fn run(command: &Digest, desk: &Desk, out: &mut dyn Write) -> anyhow::
     let shop = wanted.shop.as_deref().map(|name| find::shop(&desk.config, name)).transpose()?;
     let plan = plan(desk, &sink)?;
     let admitted = desk.config.shops.values().filter(|one| plan.rule.admits(Some(&one.shop.id)));
+    let reports = assemble::reports(&assemble::tills(&desk.config, &desk.clock));
     let mut made = 0;
     for one in admitted.filter(|one| shop.as_ref().is_none_or(|id| *id == one.shop.id)) {
         let today = desk.today(Some(one.shop.id.as_str()));
@@ -70,7 +71,8 @@ pub async fn run(command: &Digest, desk: &Desk, out: &mut dyn Write) -> anyhow::
             let what = format!("{period} is yet to come");
             return Err(Stop::with_fix(Exit::Usage, what, "name a day with `--day` that has begun"));
         }
-        let maker = Maker { store: &desk.store, plan: &plan, shop: &one.shop, now: desk.now() };
+        let (store, reports) = (&desk.store, reports.as_ref());
+        let maker = Maker { store, plan: &plan, shop: &one.shop, now: desk.now(), reports };
         if maker.make(period, Why::OnPurpose).await? {
             writeln!(out, "{}: the summary of {period} is made; the running service sends it to {sink}", one.shop.id)?;
             made += 1;

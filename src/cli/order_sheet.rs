@@ -27,6 +27,7 @@ const DELIVERIES: u32 = 200;
 pub async fn show(desk: &Desk, mut stored: StoredOrder, as_json: bool, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let invoice = desk.store.invoice(stored.key).await?;
     stored.order.invoice = deliver::invoice_view(invoice.as_ref(), desk.config.server.public_url.as_ref());
+    stored.order.verification = stored.verification;
     let events = desk.store.events_of(stored.key).await?;
     let filter = DeliveryFilter { order: Some(stored.key.to_string()), limit: DELIVERIES, ..DeliveryFilter::default() };
     let mut deliveries = desk.store.list_deliveries(&filter, desk.now()).await?;
@@ -79,6 +80,13 @@ fn head(desk: &Desk, stored: &StoredOrder, events: &[StoredEvent], out: &mut dyn
         .iter()
         .filter_map(|warning| Some(serde_json::to_value(warning).ok()?.as_str()?.replace('_', " ")))
         .collect();
+    let held = if stored.held { ", and held back for it" } else { "" };
+    fact(
+        "verification",
+        stored.verification.map(|known| format!("{}{held}", known.as_str())).or_else(|| {
+            stored.held.then(|| "a call brought no URL to verify it at, and it is held back for that".to_owned())
+        }),
+    )?;
     fact("warnings", (!warnings.is_empty()).then(|| warnings.join(", ")))?;
     Ok(())
 }

@@ -5,14 +5,14 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 
 use super::{
-    Exit,
+    Exit, Stop,
     args::Listing,
     desk::Desk,
     find, order_sheet,
     print::{self, Table},
 };
 use crate::{
-    order::ShopId,
+    order::{ShopId, Verification},
     store::{OrderFilter, OrderLine},
 };
 
@@ -30,6 +30,10 @@ pub enum Orders {
                             Order numbers follow each other without holes, so one that is left open is an order whose calls \
                             were lost. It is listed until the order arrives, or for 62 days after somebody was told.")]
     Missing(List),
+    /// Ask the till again to confirm an order, or let an order go that it does not confirm
+    #[command(after_help = "Examples: tillhook orders verify 20261121042\n          \
+                            tillhook orders verify 20261121042 --accept")]
+    Verify(Verify),
 }
 
 /// Which orders to list, and how.
@@ -53,6 +57,17 @@ pub struct Show {
     json: bool,
 }
 
+/// Which order is to be confirmed, and by whom.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Its internal id, else its number
+    #[arg(value_name = "ORDER")]
+    order: String,
+    /// Answer for it yourself: what is held back goes out
+    #[arg(long)]
+    accept: bool,
+}
+
 /// Carries out one of them.
 ///
 /// # Errors
@@ -65,6 +80,7 @@ pub async fn run(command: &Orders, desk: &Desk, out: &mut dyn Write) -> anyhow::
             let order = find::order(desk, &wanted.order).await?;
             order_sheet::show(desk, order, wanted.json, out).await
         }
+        Orders::Verify(wanted) => verify(wanted, desk, out).await,
     }
 }
 
@@ -148,6 +164,33 @@ async fn compared(desk: &Desk, only: Option<&ShopId>, out: &mut dyn Write) -> an
     Ok(Exit::Ok)
 }
 
+async fn verify(wanted: &Verify, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let order = find::order(desk, &wanted.order).await?;
+    let number = order.order.number();
+    if wanted.accept {
+        if desk.store.release_order(order.key).await? {
+            writeln!(out, "{number} is let go: the running service delivers it now")?;
+        } else {
+            writeln!(out, "{number} is not held back: nothing to do")?;
+        }
+        return Ok(Exit::Ok);
+    }
+    let (asked, mute) = desk.store.verify_again(order.key, desk.now()).await?;
+    if asked > 0 {
+        writeln!(out, "the running service asks the till now; `tillhook orders show {number}` tells what it says")?;
+    }
+    if mute > 0 {
+        let calls = print::counted(mute, "call about it", "calls about it");
+        let what = format!("{calls} brought no address at which the till could be asked");
+        let fix = format!("compare with the till, then `tillhook orders verify {number} --accept`");
+        return Err(Stop::with_fix(Exit::Failed, what, fix));
+    }
+    if asked == 0 {
+        writeln!(out, "{number} has nothing to ask the till about: it is confirmed, or `verify` was off when it came")?;
+    }
+    Ok(Exit::Ok)
+}
+
 /// What is out of the ordinary about an order, in words.
 fn remarks(order: &OrderLine) -> String {
     let mut remarks = Vec::new();
@@ -156,6 +199,12 @@ fn remarks(order: &OrderLine) -> String {
     }
     if order.is_refund == Some(true) {
         remarks.push("refund".to_owned());
+    }
+    if order.held {
+        remarks.push("held back".to_owned());
+    }
+    if let Some(known) = order.verification.filter(|known| *known != Verification::Verified) {
+        remarks.push(format!("verification {}", known.as_str()));
     }
     let warnings = order.warnings.as_array().into_iter().flatten();
     remarks.extend(warnings.filter_map(|warning| warning.as_str()).map(|warning| warning.replace('_', " ")));

@@ -60,8 +60,9 @@ pub async fn run(wanted: &Render, desk: &Desk, out: &mut dyn Write) -> anyhow::R
             return Err(Stop::with_fix(Exit::Usage, "it is not said what to render", "give --order or --day"));
         }
     };
-    let context =
-        Present { recorder: &desk.recorder, public_url: desk.config.server.public_url.as_ref(), now: desk.now() };
+    let names = assemble::names(&desk.store).await?;
+    let public_url = desk.config.server.public_url.as_ref();
+    let context = Present { recorder: &desk.recorder, public_url, names: &names, now: desk.now() };
     let outgoing = deliver::outgoing(&lane, &candidate, &context)?;
     let payload = lane.sink.render(&outgoing).map_err(|error| {
         Stop::with_fix(
@@ -93,6 +94,7 @@ async fn candidate(desk: &Desk, rule: &Rule, stored: StoredOrder) -> anyhow::Res
     let event = event.ok_or_else(|| anyhow::anyhow!("the order's events are not in the database any more"))?;
     Ok(Candidate {
         order_key: Some(stored.key),
+        verification: stored.verification,
         current: Some(Box::new(stored.order)),
         invoice: desk.store.invoice(stored.key).await?,
         ..about(desk, event)
@@ -105,7 +107,7 @@ async fn summary(desk: &Desk, sink: &SinkName, day: Day) -> anyhow::Result<Candi
     let shop = desk.config.shops.values().map(|one| &one.shop).find(|shop| plan.rule.admits(Some(&shop.id)));
     let shop =
         shop.ok_or_else(|| Stop::with_fix(Exit::Usage, "the sink is told of no shop", "look at `shops` in its table"))?;
-    let maker = Maker { store: &desk.store, plan: &plan, shop, now: desk.now() };
+    let maker = Maker { store: &desk.store, plan: &plan, shop, now: desk.now(), reports: None };
     let day = day.seen_from(desk.today(Some(shop.id.as_str())));
     let digest = maker.preview(super::digest::period(&plan, day)).await?;
     let event = StoredEvent {
@@ -128,6 +130,7 @@ fn about(desk: &Desk, event: StoredEvent) -> Candidate {
         version: 0,
         event,
         order_key: None,
+        verification: None,
         current: None,
         invoice: None,
         purpose: Purpose::First,

@@ -85,6 +85,7 @@ fn ping(config: &Config, lane: &Lane, now: Timestamp) -> Outgoing {
         thread: None,
         invoice: None,
         invoice_absent: false,
+        names: Default::default(),
         now,
     }
 }

@@ -181,6 +181,7 @@ fn read_shop(id: &ShopId, section: &mut Section<'_>, report: &mut Report) -> Opt
         gap_after: table.gap_after,
         silent_after: table.silent_after,
         till_hosts: table.till_hosts,
+        verify: table.verify,
         api: api.ok()?,
     })
 }

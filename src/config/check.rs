@@ -22,6 +22,7 @@ pub(super) fn check(config: &Config, root: &Table, report: &mut Report) {
     shops_exist(config, root, report);
     mail_has_a_server(config, root, report);
     journals_have_accounts(config, root, report);
+    reports_have_a_till(config, root, report);
     loops::check(config, root, report);
 }
 
@@ -36,6 +37,26 @@ fn journals_have_accounts(config: &Config, root: &Table, report: &mut Report) {
             let what = format!("`sink.{name}.attach` names journal.csv, and no accounts are known");
             let fix = "add a table `[accounting]` with `journal`, `customer` and `rates`; see `config/example.toml`";
             report.problem(Problem::new(what, place(root, &["sink", name.as_str(), "attach"]), fix));
+        }
+    }
+}
+
+/// The till's own reports are asked of its API.
+fn reports_have_a_till(config: &Config, root: &Table, report: &mut Report) {
+    for (name, sink) in &config.sinks {
+        let wanted = sink.options.summaries().map(|summaries| summaries.reports).unwrap_or_default();
+        let Some(file) = wanted.first() else { continue };
+        let without = config.shops.iter().filter(|(id, shop)| shop.api.is_none() && sink.rule.admits(Some(id)));
+        for (shop, _) in without {
+            let what = format!(
+                "`sink.{name}.also_attach` names {}, and the till of `shop.{shop}` cannot be asked for it",
+                file.as_str()
+            );
+            let fix = format!(
+                "add a table `[shop.{shop}.api]` with `host`, `shop_id` and `key` (`tillhook pos login` gets them), or \
+                 leave the shop out with `shops`"
+            );
+            report.problem(Problem::new(what, place(root, &["sink", name.as_str(), "also_attach"]), fix));
         }
     }
 }

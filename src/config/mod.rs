@@ -146,8 +146,10 @@ pub struct ShopConfig {
     pub gap_after: Option<Duration>,
     /// After what time a silent till is told; `None` where it is not.
     pub silent_after: Option<Duration>,
-    /// Hosts that invoices may be fetched from.
+    /// Hosts that invoices may be fetched from, and that confirm calls.
     pub till_hosts: Vec<TillHost>,
+    /// Whether the till is asked to confirm its calls.
+    pub verify: order::Verify,
     /// The till's own API, where the shop has it.
     pub api: Option<ApiCredentials>,
 }

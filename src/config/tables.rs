@@ -14,7 +14,7 @@ use super::{
     values::{self, Interval},
 };
 use crate::{
-    order::{Currency, Locale, Pattern},
+    order::{Currency, Locale, Pattern, Verify},
     route::{Only, PerOrder, ShopPattern},
     sink::TillHost,
 };
@@ -55,9 +55,11 @@ pub(super) struct ShopTable {
     #[serde(deserialize_with = "values::interval_or_off")]
     #[schemars(with = "Interval")]
     pub(super) silent_after: Option<Duration>,
-    /// Hosts that invoices may be fetched from: host names (https, with subdomains), or exact origins.
+    /// Hosts that invoices may be fetched from, and that confirm calls: host names (https, with subdomains), or exact origins.
     #[schemars(with = "Vec<String>")]
     pub(super) till_hosts: Vec<TillHost>,
+    /// Whether the till is asked to confirm its calls, and whether messages about an order wait for that.
+    pub(super) verify: Verify,
     /// The till's own API: with it orders that were never announced are found, and `tillhook pos` works.
     #[serde(rename = "api", default, deserialize_with = "values::read_elsewhere")]
     #[schemars(with = "ApiCredentials")]

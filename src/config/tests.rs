@@ -148,6 +148,10 @@ impl Written {
     "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.x]\ntype = \"email\"\nto = [\"b@example.com\"]\ndigest = { every = \"daily 20:00\" }\nattach = [\"journal.csv\"]",
     "error: `sink.x.attach` names journal.csv, and no accounts are known\n  --> tillhook.toml:11:10\n  fix: add a table `[accounting]` with `journal`, `customer` and `rates`; see `config/example.toml`"
 )]
+#[case::a_report_of_a_till_without_api(
+    "[shop.a]\ntoken = \"0123456789abcdef\"\n[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.x]\ntype = \"email\"\nto = [\"b@example.com\"]\ndigest = { every = \"daily 20:00\" }\nalso_attach = [\"till.fec\"]",
+    "error: `sink.x.also_attach` names till.fec, and the till of `shop.a` cannot be asked for it\n  --> tillhook.toml:11:15\n  fix: add a table `[shop.a.api]` with `host`, `shop_id` and `key` (`tillhook pos login` gets them), or leave the shop out with `shops`"
+)]
 #[case::no_backup_stays(
     "[shop.a]\ntoken = \"0123456789abcdef\"\n[storage]\nkeep_backups = 0",
     "error: `storage.keep_backups` must be at least 1\n  --> tillhook.toml:4:16\n  fix: use 1 or more, or set `backup` to \"off\""

@@ -12,6 +12,7 @@ pub(super) fn read(mut fields: Fields, shop: &Shop) -> CashBoxNotice {
         closed: fields.moment(names::CLOSED, shop),
         total: fields.money(names::TAKINGS, shop),
         verification_url: fields.text(names::VERIFICATION_URL),
+        verification: None,
         extra: fields.into_extra(),
     }
 }

@@ -23,6 +23,7 @@ mod number;
 mod order;
 mod sniff;
 mod vat;
+mod verification;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use names::same as same_name;
+pub use verification::verification;
 
 use crate::order::{Notification, Phase, Shop, UnknownNotice};
 use fields::Fields;

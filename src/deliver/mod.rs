@@ -23,7 +23,7 @@ use url::Url;
 
 pub use invoices::{HostsOf, file as archive_invoice, run as fetch_invoices};
 pub use prepare::{Context as Present, outgoing, view as invoice_view};
-pub use worker::run;
+pub use worker::{POLL, run};
 
 use crate::{
     clock::Clock,
@@ -31,7 +31,7 @@ use crate::{
     order::SinkName,
     record::Recorder,
     route::Rule,
-    sink::{Handle, Limit},
+    sink::{Handle, Limit, NameBook},
     store::Store,
 };
 
@@ -48,6 +48,8 @@ pub struct Outbox {
     pub archive: Archive,
     /// Where subscribers reach us.
     pub public_url: Option<Url>,
+    /// What the tills call things, for people.
+    pub names: NameBook,
 }
 
 /// A sink and how it is to be treated.

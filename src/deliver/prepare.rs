@@ -8,7 +8,7 @@ use crate::{
     order::{Currency, Event, EventData, InvoiceStatus, InvoiceView, Locale, Shop, ShopId, ShopRef},
     record::{NO_INVOICE, Recorder},
     route::PerOrder,
-    sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread},
+    sink::{InvoiceFile, NameBook, Outgoing, Payload, Purpose, Reason, SinkError, Thread},
     store::{Candidate, InvoiceRow, Started, StoreError, StoredEvent, corrupt},
 };
 
@@ -18,6 +18,8 @@ pub struct Context<'a> {
     pub recorder: &'a Recorder,
     /// Where subscribers reach us.
     pub public_url: Option<&'a Url>,
+    /// What the tills call things.
+    pub names: &'a NameBook,
     /// The time.
     pub now: Timestamp,
 }
@@ -82,14 +84,19 @@ fn condition(lane: &Lane, outgoing: &Outgoing) -> Option<&'static str> {
 pub fn outgoing(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Result<Outgoing, StoreError> {
     let (purpose, thread) = continuation(candidate);
     let mut event = event(&candidate.event)?;
+    if let EventData::CashBox(notice) = &mut event.data {
+        notice.verification = candidate.verification;
+    }
     if let EventData::Order(order) = &mut event.data {
         if let Some(current) = candidate.current.as_ref().filter(|_| tells_the_present(lane, purpose)) {
             *order = current.clone();
         }
         order.invoice = view(candidate.invoice.as_ref(), context.public_url);
+        order.verification = candidate.verification;
     }
     let row = candidate.invoice.as_ref().filter(|_| wants_invoice(lane, purpose));
     let file = row.and_then(|row| row.file.as_ref());
+    let names = context.names.of(event.shop.as_ref().map(|shop| &shop.id));
     Ok(Outgoing {
         delivery: candidate.id,
         shop: event.shop.as_ref().map(|shop| shop_of(context.recorder, shop)),
@@ -102,6 +109,7 @@ pub fn outgoing(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Re
             bytes: file.bytes,
         }),
         invoice_absent: row.is_some() && file.is_none(),
+        names,
         now: context.now,
     })
 }

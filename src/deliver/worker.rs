@@ -117,8 +117,12 @@ impl Worker {
     }
 
     async fn start(&mut self, candidates: Vec<Candidate>, now: Timestamp) -> Result<(), StoreError> {
-        let context =
-            prepare::Context { recorder: &self.outbox.recorder, public_url: self.outbox.public_url.as_ref(), now };
+        let context = prepare::Context {
+            recorder: &self.outbox.recorder,
+            public_url: self.outbox.public_url.as_ref(),
+            names: &self.outbox.names,
+            now,
+        };
         let mut prepared = Vec::with_capacity(candidates.len());
         for candidate in candidates {
             let made = prepare::prepare(&self.lane, &candidate, &context);

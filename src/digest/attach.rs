@@ -12,11 +12,19 @@ use crate::{
 /// The file that takes the place of PDFs that were lost since they were counted.
 const LOST: &str = "MANQUANT-MISSING.txt";
 
+/// What is sent in place of a report that was erased since the summary was made: it may have named whoever asked to be
+/// forgotten.
+const ERASED: &str = "Ce rapport de la caisse a été effacé ici à la demande d'un client. Demandez-le à la caisse.\r\n\
+    This report of the till was erased here because a customer asked to be forgotten. Ask the till for it.\r\n";
+
 /// Makes the file. The same each time, as long as no customer is renamed or erased and no invoice is lost.
 ///
 /// # Errors
 /// What went wrong, for people.
 pub async fn bytes(store: &Store, archive: &Archive, file: &MadeFile) -> Result<Bytes, String> {
+    if file.kind.is_of_the_till() {
+        return report(store, file).await;
+    }
     let lines = store.digest_lines(&file.digest).await.map_err(|error| error.to_string())?;
     if file.kind == ReportFile::Originals {
         return originals(archive, file, &lines).await;
@@ -26,6 +34,12 @@ pub async fn bytes(store: &Store, archive: &Archive, file: &MadeFile) -> Result<
     let made = tokio::task::spawn_blocking(move || files::make(kind, &lines, csv, accounting.as_ref()));
     let made = made.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     made.map(|made| Bytes::from(made.bytes)).ok_or_else(|| format!("there is nothing to make {} of", file.filename))
+}
+
+/// A report, as the till gave it when the summary was made. One that is no longer kept holds up nothing.
+async fn report(store: &Store, file: &MadeFile) -> Result<Bytes, String> {
+    let kept = store.digest_report(&file.digest, file.kind).await.map_err(|error| error.to_string())?;
+    Ok(kept.unwrap_or(Bytes::from_static(ERASED.as_bytes())))
 }
 
 /// The PDFs. One that is lost holds up nothing: it is named in a file of its own.

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 
 use super::{
     Line, Plan,
     closings::{self, Heard},
     figures, files,
+    reports::{self, Reports},
 };
 use crate::{
     invoice,
@@ -24,6 +26,9 @@ use crate::{
 /// How many bytes of PDFs go with one mail: encoded for the way they grow by 37 %, and many servers take 10 MB.
 const BYTES: u64 = 7_000_000;
 
+/// How many bytes of the till's reports go with the first mail; more go with one of their own.
+const REPORT_BYTES: usize = 1_000_000;
+
 /// How far back the number before the period's first is looked for.
 const LOOK_BACK: i64 = 31;
 
@@ -35,6 +40,8 @@ struct Draft {
     parts: Vec<Vec<MadeFile>>,
     /// How each order is counted.
     bookings: Vec<Booking>,
+    /// The till's own reports, in bytes.
+    reports: Vec<(ReportFile, Bytes)>,
 }
 
 /// Makes the summaries of one shop for one sink.
@@ -47,6 +54,8 @@ pub struct Maker<'a> {
     pub shop: &'a Shop,
     /// The time.
     pub now: Timestamp,
+    /// Where the till's own reports come from.
+    pub reports: Option<&'a Reports>,
 }
 
 impl Maker<'_> {
@@ -76,7 +85,8 @@ impl Maker<'_> {
 
     async fn make_of(&self, period: Period, why: Why, seen: i64, booked: &[Booked]) -> Result<bool, StoreError> {
         let earlier = self.earlier(period, why).await?;
-        let Some(draft) = self.draft_of(period, why, booked, &earlier).await? else { return Ok(false) };
+        let Some(mut draft) = self.draft_of(period, why, booked, &earlier).await? else { return Ok(false) };
+        self.add_reports(&mut draft).await;
         let thread = match earlier.iter().find(|made| made.is_told) {
             Some(first) => self.store.delivery_of(&self.plan.rule.sink, first.event).await?,
             None => None,
@@ -157,7 +167,37 @@ impl Maker<'_> {
             files: Vec::new(),
             without,
         };
-        Ok(Some(Draft { whole, parts, bookings }))
+        Ok(Some(Draft { whole, parts, bookings, reports: Vec::new() }))
+    }
+
+    /// Asks the till for the reports that the sink wants. What does not come is said in the summary, and comes no more.
+    async fn add_reports(&self, draft: &mut Draft) {
+        let (whole, wanted) = (&mut draft.whole, &self.plan.reports);
+        if wanted.is_empty() || whole.why == Why::Limit || says_nothing(whole, &draft.bookings) {
+            return;
+        }
+        // After another cadence a summary may be of several days.
+        if !whole.period.is_day() {
+            whole.without.extend(wanted);
+            return;
+        }
+        let (came, without) = reports::fetch(self.reports, &self.shop.id, whole.period.first, wanted).await;
+        whole.without.extend(without);
+        let files = came.iter().map(|(kind, _)| MadeFile {
+            digest: whole.id.clone(),
+            filename: self.filename(whole.period, kind.ending()),
+            kind: *kind,
+            csv: self.csv(),
+            accounting: None,
+            originals: Vec::new(),
+        });
+        let size: usize = came.iter().map(|(_, bytes)| bytes.len()).sum();
+        match draft.parts.first_mut().filter(|first| first.is_empty() || size <= REPORT_BYTES) {
+            Some(first) => first.extend(files),
+            None => draft.parts.push(files.collect()),
+        }
+        whole.parts = u32::try_from(draft.parts.len()).unwrap_or(u32::MAX);
+        draft.reports = came;
     }
 
     /// The files that the sink wants, and that there is nothing to make of.
@@ -182,10 +222,8 @@ impl Maker<'_> {
 
     /// The rows of a draft: the summary, how it counted each order, and an event and a delivery for each part.
     fn written(&self, draft: Draft, thread: Option<DeliveryId>, seen: i64) -> NewDigest {
-        let Draft { whole, parts, bookings } = draft;
-        // Where something was told before, that there is nothing any more is news.
-        let is_news = !bookings.is_empty() || !whole.closings.is_empty() || whole.replaces.is_some();
-        let says_nothing = whole.why == Why::Due && !is_news;
+        let Draft { whole, parts, bookings, reports } = draft;
+        let says_nothing = says_nothing(&whole, &bookings);
         let mut new = NewDigest {
             id: whole.id.clone(),
             sink: self.plan.rule.sink.clone(),
@@ -194,6 +232,7 @@ impl Maker<'_> {
             why: whole.why,
             seen,
             lines: bookings,
+            reports,
             events: Vec::new(),
             deliveries: Vec::new(),
             at: self.now,
@@ -349,6 +388,13 @@ impl Maker<'_> {
         };
         (event, delivery)
     }
+}
+
+/// Whether nothing happened, so that nobody is to be told.
+fn says_nothing(whole: &Digest, bookings: &[Booking]) -> bool {
+    // Where something was told before, that there is nothing any more is news.
+    let is_news = !bookings.is_empty() || !whole.closings.is_empty() || whole.replaces.is_some();
+    whole.why == Why::Due && !is_news
 }
 
 /// What a correction says of an order that the last summary counted as `before`.

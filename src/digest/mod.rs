@@ -1,7 +1,7 @@
 //! Summaries of a period for an accountant: its orders by VAT rate, what is missing, and the files that go with it.
 //!
 //! A summary is made when it is due (`run.rs`), of the orders whose day is in its period (`figures.rs`, `closings.rs`), and
-//! handed to the outbox like everything else (`make.rs`). It remembers how it counted each order, so that what changes
+//! handed to the outbox like everything else (`make.rs`), with the till's own reports where the sink wants them (`reports.rs`). It remembers how it counted each order, so that what changes
 //! afterwards is told in a correction, and its files (`files/`) are made of that when the mail is sent.
 //!
 //! **Invariant:** of a period a sink gets one summary; that it was made, what it counted and its deliveries are one
@@ -12,6 +12,7 @@ mod closings;
 mod figures;
 pub mod files;
 mod make;
+mod reports;
 mod run;
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
 pub use attach::bytes;
 pub use closings::is_open;
 pub use make::Maker;
+pub use reports::{LARGEST as LARGEST_REPORT, PATIENCE as REPORT_PATIENCE, Reports, TillReports};
 pub use run::Digests;
 
 /// The summaries of one sink.
@@ -34,6 +36,8 @@ pub struct Plan {
     pub cadence: Option<Cadence>,
     /// The files that go with them.
     pub files: Vec<ReportFile>,
+    /// The till's own reports that go with the summary of a day.
+    pub reports: Vec<ReportFile>,
     /// How tables are written; as the shop's language has it where not set.
     pub csv: Option<Csv>,
     /// The accounts, for a journal.

@@ -12,7 +12,7 @@ use std::{
 use jiff::{Timestamp, ToSpan as _};
 use tokio_util::sync::CancellationToken;
 
-use super::{Maker, Plan, closings, closings::Heard};
+use super::{Maker, Plan, Reports, closings, closings::Heard};
 use crate::{
     clock::Clock,
     order::{CORRECTED_FOR, Cadence, Due, Period, Shop, ShopId, SinkName, Why, day_of},
@@ -40,13 +40,20 @@ pub struct Digests {
     clock: Arc<dyn Clock>,
     plans: Vec<Plan>,
     shops: BTreeMap<ShopId, Shop>,
+    reports: Option<Reports>,
     news: News,
 }
 
 impl Digests {
-    /// Those that these sinks want of these shops.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, plans: Vec<Plan>, shops: BTreeMap<ShopId, Shop>) -> Self {
-        Self { store, clock, plans, shops, news: News::default() }
+    /// Those that these sinks want of these shops; `reports` leads to the tills' own.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        plans: Vec<Plan>,
+        shops: BTreeMap<ShopId, Shop>,
+        reports: Option<Reports>,
+    ) -> Self {
+        Self { store, clock, plans, shops, reports, news: News::default() }
     }
 
     /// Makes what is due until `stop`.
@@ -78,7 +85,8 @@ impl Digests {
             let Some(cadence) = plan.cadence else { continue };
             for begun in since.iter().filter(|begun| begun.sink == plan.rule.sink) {
                 let Some(shop) = self.shops.get(&begun.shop) else { continue };
-                let turn = Turn { store: &self.store, plan: &plan, cadence, shop, since: begun.since, now };
+                let reports = self.reports.as_ref();
+                let turn = Turn { store: &self.store, plan: &plan, cadence, shop, reports, since: begun.since, now };
                 turn.due().await?;
                 turn.corrections(&mut self.news).await?;
             }
@@ -115,7 +123,8 @@ impl Digests {
         };
         let untold = self.store.untold(sink).await?;
         for shop in self.shops.values() {
-            Maker { store: &self.store, plan, shop, now }.make_of_untold(&untold).await?;
+            let maker = Maker { store: &self.store, plan, shop, now, reports: self.reports.as_ref() };
+            maker.make_of_untold(&untold).await?;
         }
         self.store.end_limit(sink, until).await
     }
@@ -163,6 +172,7 @@ struct Turn<'a> {
     plan: &'a Plan,
     cadence: Cadence,
     shop: &'a Shop,
+    reports: Option<&'a Reports>,
     since: Timestamp,
     now: Timestamp,
 }
@@ -240,7 +250,7 @@ impl Turn<'_> {
     }
 
     async fn make(&self, period: Period, why: Why) -> Result<(), StoreError> {
-        let maker = Maker { store: self.store, plan: self.plan, shop: self.shop, now: self.now };
+        let maker = Maker { store: self.store, plan: self.plan, shop: self.shop, now: self.now, reports: self.reports };
         if maker.make(period, why).await? {
             tracing::info!(sink.name = %self.plan.rule.sink, shop.id = %self.shop.id, digest.period = %period, "a summary was made");
         }

@@ -1,23 +1,19 @@
 //! Fetches an invoice from the till: once, from the till's own hosts only, and only if it is a PDF.
 //!
-//! The link comes with a notification, that is, from whoever knows the webhook's address. So it is followed only where
-//! the operator said the till is, and a redirect is a link like any other.
+//! How far a link is followed is up to `sink/till_link.rs`, like that of every link that a call brings.
 //!
 //! **Invariant:** no request is made to a URL that no [`TillHost`] admits; no error holds a URL.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use url::Url;
 
 use super::pdf;
 use crate::sink::{
-    Admission, TillHost,
-    client::{Client, ClientError, Fetched},
+    LinkError, TillHost,
+    client::{ClientError, Fetched},
+    follow,
 };
-
-/// How many redirects are followed.
-const MAX_HOPS: usize = 3;
 
 /// Why there is no PDF.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,22 +47,17 @@ impl FetchError {
 /// # Errors
 /// Why there is none; [`FetchError::is_final`] tells a link that is refused from one that may work later.
 pub async fn fetch(hosts: &[TillHost], link: &str, timeout: Duration) -> Result<Bytes, FetchError> {
-    let mut url = Url::parse(link.trim()).map_err(|_| FetchError::Refused)?;
-    let mut admission = admit(hosts, &url).ok_or(FetchError::Refused)?;
-    for _ in 0..=MAX_HOPS {
-        let fetched = Client::new(admission.guard(), timeout).get(&url, pdf::MAX_BYTES).await?;
-        if !(300..400).contains(&fetched.status) {
-            return accept(fetched);
-        }
-        let next = fetched.location.and_then(|location| url.join(&location).ok()).ok_or(FetchError::Redirected)?;
-        admission = admit(hosts, &next).ok_or(FetchError::Redirected)?;
-        url = next;
-    }
-    Err(FetchError::Redirected)
+    accept(follow(hosts, link, pdf::MAX_BYTES, timeout).await?)
 }
 
-fn admit(hosts: &[TillHost], url: &Url) -> Option<Admission> {
-    hosts.iter().find_map(|host| host.admits(url))
+impl From<LinkError> for FetchError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Refused => Self::Refused,
+            LinkError::Redirected => Self::Redirected,
+            LinkError::Client(error) => Self::Client(error),
+        }
+    }
 }
 
 fn accept(fetched: Fetched) -> Result<Bytes, FetchError> {

@@ -50,6 +50,8 @@ event_types! {
     TillUnreadable = "till.unreadable",
     /// The till has orders that we have not.
     TillOrderMissing = "till.order_missing",
+    /// The till does not confirm calls, and what they say is held back.
+    TillUnverified = "till.unverified",
     /// An open till says nothing.
     TillSilent = "till.silent",
     /// A sink keeps failing.
@@ -76,6 +78,7 @@ impl EventType {
             Self::InvoiceMissing
                 | Self::TillUnreadable
                 | Self::TillOrderMissing
+                | Self::TillUnverified
                 | Self::TillSilent
                 | Self::SinkFailing
                 | Self::SinkPaused

@@ -19,6 +19,7 @@ mod report;
 mod shop;
 mod snapshot;
 mod timeline;
+mod verification;
 
 pub use booking::{BookedPdf, Booking};
 pub use calendar::{Cadence, CadenceError, Due, Period, clock_time, day_of, midnight};
@@ -40,3 +41,4 @@ pub use report::{Accounting, Accounts, Csv, LeftOut, NotEntered, ReportFile};
 pub use shop::{Currency, Locale, Shop};
 pub use snapshot::{Dates, InvoiceStatus, InvoiceView, Order, Source, State, Warning};
 pub use timeline::Timeline;
+pub use verification::{Verification, Verify};

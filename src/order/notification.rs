@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Moment, Money, Number};
+use super::{Moment, Money, Number, Verification};
 
 /// A decoded call.
 #[derive(Clone, Debug, PartialEq)]
@@ -215,6 +215,9 @@ pub struct CashBoxNotice {
     /// `signatureVerificationURL`; no part of what a subscriber is told.
     #[serde(skip)]
     pub verification_url: Option<String>,
+    /// Whether the till confirms the call; `None` where it is not asked. Filled in when it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
 }
 
 /// A call whose `type` is none that we know.

@@ -28,7 +28,7 @@ impl From<Locale> for Csv {
     }
 }
 
-/// A file that is made of the orders of a period.
+/// A file that goes with the summary of a period: made of its orders, or the till's own report of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ReportFile {
     /// A line for each day, till and VAT rate.
@@ -46,6 +46,15 @@ pub enum ReportFile {
     /// A line for each entry of the accounting journal (`[accounting]`).
     #[serde(rename = "journal.csv")]
     Journal,
+    /// The till's own report of the day, to read.
+    #[serde(rename = "till.pdf")]
+    TillPdf,
+    /// The till's own accounting entries of the day (FEC).
+    #[serde(rename = "till.fec")]
+    TillFec,
+    /// The till's own report of the day, as a table.
+    #[serde(rename = "till.csv")]
+    TillCsv,
 }
 
 impl ReportFile {
@@ -57,7 +66,23 @@ impl ReportFile {
             Self::Workbook => "invoices.xlsx",
             Self::Originals => "invoices.zip",
             Self::Journal => "journal.csv",
+            Self::TillPdf => "till.pdf",
+            Self::TillFec => "till.fec",
+            Self::TillCsv => "till.csv",
         }
+    }
+
+    /// The end of the name under which it is attached. Programs that read a FEC look for a text file.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::TillFec => "till-fec.txt",
+            _ => self.as_str(),
+        }
+    }
+
+    /// Whether the till makes it, and not we.
+    pub fn is_of_the_till(self) -> bool {
+        matches!(self, Self::TillPdf | Self::TillFec | Self::TillCsv)
     }
 
     /// What it is, as mail programs name it.
@@ -66,6 +91,10 @@ impl ReportFile {
             Self::Vat | Self::Invoices | Self::Journal => "text/csv; charset=utf-8",
             Self::Workbook => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             Self::Originals => "application/zip",
+            Self::TillPdf => "application/pdf",
+            // In whatever charset the till writes.
+            Self::TillFec => "text/plain",
+            Self::TillCsv => "text/csv",
         }
     }
 }

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Currency, Customer, DeliveryMethod, Item, Moment, Money, Timeline, VatLine};
+use super::{Currency, Customer, DeliveryMethod, Item, Moment, Money, Timeline, VatLine, Verification};
 
 /// How far an order is. It never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -144,6 +144,10 @@ pub struct Order {
     /// The PDF; filled in when the snapshot is sent.
     #[serde(default)]
     pub invoice: InvoiceView,
+    /// Whether the till confirms its calls; `None` where it is not asked, or a call came without a URL to ask at. Filled in
+    /// when the snapshot is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
     /// What does not add up.
     #[serde(default)]
     pub warnings: Vec<Warning>,
@@ -187,6 +191,7 @@ impl Order {
             cash_box_id: content.cash_box_id,
             delivery_method: content.delivery_method,
             invoice: InvoiceView::default(),
+            verification: None,
             warnings: Vec::new(),
             extra: content.extra,
             source: None,

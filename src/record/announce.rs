@@ -9,9 +9,11 @@ use super::{Policy, Raw, Requeued, ShopPolicy, alert, fan_out, found, heard::Hea
 use crate::{
     order::{
         CashBoxNotice, EventData, EventId, EventType, Fingerprint, InvoiceStatus, Notification, OrderKey, OrderNotice,
-        ReceiptId, ShopId, Source, UnknownNotice,
+        ReceiptId, ShopId, Source, UnknownNotice, Verify,
     },
-    store::{Intake, Keys, KnownInvoice, KnownOrder, NewEvent, NewReceipt, Numbered, SavedOrder, View},
+    store::{
+        Intake, Keys, KnownInvoice, KnownOrder, NewEvent, NewReceipt, NewVerification, Numbered, SavedOrder, View,
+    },
 };
 
 /// How long an identical opening, undated closing, or call of an unknown type is taken for the same one (contract §5, Cash box).
@@ -202,6 +204,10 @@ impl Announced {
             // use for one.
             if !order.timeline.is_hollow() {
                 self.see_link(view, policy, order.key, notice);
+                // Nor is this one: it matters only where the till did not confirm the call at the first.
+                if let Some(url) = notice.verification_url.clone().filter(|_| policy.verify != Verify::Off) {
+                    view.verify_elsewhere(event, url, self.now);
+                }
             }
             return (Outcome::Duplicate, Some(event));
         }
@@ -224,6 +230,10 @@ impl Announced {
             booked_on: heard.booked_on,
         });
         fan_out::order_event(view, &self.policy.rules, &event, heard.standing);
+        // What `send-test` sends cannot be confirmed, and says of itself that it is a test.
+        if !notice.test {
+            self.verify(view, policy, &event, notice.verification_url.as_ref());
+        }
         let id = event.id;
         view.add_event(event);
         (Outcome::Stored, Some(id))
@@ -266,6 +276,26 @@ impl Announced {
         view.save_invoice(order, policy.shop.id.clone(), invoice);
     }
 
+    /// Has the till asked, later and elsewhere, whether it made this call. Where that is required nothing about the order is
+    /// sent before; a call without a URL holds it back like one that is not confirmed.
+    fn verify(&self, view: &mut View, policy: &ShopPolicy, event: &NewEvent, url: Option<&String>) {
+        let must_be_confirmed = match self.call.origin {
+            Origin::Till | Origin::Quarantine(_) => policy.verify != Verify::Off,
+            // We asked the till ourselves.
+            Origin::Reconciliation => false,
+        };
+        if must_be_confirmed {
+            view.verify(NewVerification {
+                event: event.id,
+                order: event.order,
+                shop: policy.shop.id.clone(),
+                url: url.cloned(),
+                holds: policy.verify == Verify::Require && event.order.is_some(),
+                at: self.now,
+            });
+        }
+    }
+
     fn cash_box(
         &self,
         view: &mut View,
@@ -273,7 +303,7 @@ impl Announced {
         kind: EventType,
         notice: &CashBoxNotice,
     ) -> (Outcome, Option<EventId>) {
-        self.about_no_order(view, policy, kind, &EventData::CashBox(notice.clone()))
+        self.about_no_order(view, policy, kind, &EventData::CashBox(notice.clone()), notice.verification_url.as_ref())
     }
 
     /// Whether a repeat of this call about no order is one however late it comes.
@@ -286,7 +316,7 @@ impl Announced {
         facts.insert("type".to_owned(), json!(notice.kind));
         facts.insert("receipt_id".to_owned(), json!(self.receipt));
         facts.insert("reason".to_owned(), json!("the till sent a type that this version does not know"));
-        self.about_no_order(view, policy, EventType::TillUnknown, &EventData::Facts(facts))
+        self.about_no_order(view, policy, EventType::TillUnknown, &EventData::Facts(facts), None)
     }
 
     fn about_no_order(
@@ -295,6 +325,7 @@ impl Announced {
         policy: &ShopPolicy,
         kind: EventType,
         data: &EventData,
+        verification_url: Option<&String>,
     ) -> (Outcome, Option<EventId>) {
         let Some((shop, name, digest)) = self.notice() else { return (Outcome::Quarantined, None) };
         if let Some((event, at)) = view.notice(&shop, &name, &digest)
@@ -305,6 +336,9 @@ impl Announced {
         let event = self.event(policy, kind, None, false, data.to_text());
         view.save_notice(shop, &name, digest, event.id, self.now);
         fan_out::plain_event(view, &self.policy.rules, &event);
+        if verification_url.is_some() {
+            self.verify(view, policy, &event, verification_url);
+        }
         let id = event.id;
         view.add_event(event);
         (Outcome::Stored, Some(id))

@@ -34,7 +34,7 @@ pub use crate::store::Raw;
 
 use crate::{
     clock::Clock,
-    order::{Notification, OrderKey, ReceiptId, Shop, ShopId},
+    order::{Notification, OrderKey, ReceiptId, Shop, ShopId, Verify},
     route::Rule,
     store::{Store, StoreError, StoredEvent},
 };
@@ -57,6 +57,8 @@ pub struct ShopPolicy {
     pub fetch_invoices: bool,
     /// How long a delivery waits for its PDF.
     pub invoice_wait: Duration,
+    /// Whether its till is asked to confirm its calls.
+    pub verify: Verify,
 }
 
 /// Writes down what happens; cheap to clone.

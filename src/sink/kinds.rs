@@ -68,6 +68,8 @@ pub struct Summaries {
     pub limit: Option<Limit>,
     /// The files that go with them.
     pub files: Vec<ReportFile>,
+    /// The till's own reports that go with them.
+    pub reports: Vec<ReportFile>,
     /// How tables are written; as the shop's language has it where not set.
     pub csv: Option<Csv>,
 }

@@ -13,7 +13,9 @@
 //! **Invariant:** no sink retries, sleeps, or reads the database.
 
 mod kinds;
+mod names;
 mod till_host;
+mod till_link;
 mod trust;
 mod verdict;
 
@@ -40,7 +42,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use kinds::{Attach, BuildError, Context, Kind, Limit, Options, Summaries, TIMEOUT, build};
+pub use names::{NameBook, Names};
 pub use till_host::{Admission, TillHost, TillHostError};
+pub use till_link::{LinkError, follow};
 pub use verdict::{Reason, SinkError};
 
 use crate::order::{DeliveryId, Event, EventId, EventType, MadeFile, Shop};
@@ -94,6 +98,8 @@ pub struct Outgoing {
     pub invoice: Option<InvoiceFile>,
     /// Whether the sink wants the PDF attached and it is not there.
     pub invoice_absent: bool,
+    /// What the shop's till calls things.
+    pub names: Arc<Names>,
     /// When the message is made.
     pub now: Timestamp,
 }

@@ -146,6 +146,7 @@ pub(crate) fn outgoing(kind: EventType, data: EventData) -> Outgoing {
         thread: None,
         invoice: None,
         invoice_absent: false,
+        names: Default::default(),
         now: now(),
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::{Timestamp, civil::Date};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{FoundOrder, GivenUp, KnownInvoice, KnownOrder, StoredFile, micros};
+use super::{FoundOrder, GivenUp, KnownInvoice, KnownOrder, NewVerification, StoredFile, micros};
 use crate::{
     order::{DeliveryId, EventId, EventType, Fingerprint, OrderKey, Phase, ReceiptId, ShopId, SinkName},
     sink::Purpose,
@@ -32,6 +32,8 @@ pub struct Changes {
     pub(super) given_up: Vec<GivenUp>,
     pub(super) told: Vec<(SinkName, Option<Timestamp>)>,
     pub(super) found: Vec<FoundOrder>,
+    pub(super) verifications: Vec<NewVerification>,
+    pub(super) other_urls: Vec<(EventId, String, Timestamp)>,
 }
 
 /// A call's bytes, as they came.
@@ -332,6 +334,7 @@ async fn apply_rare(conn: &mut SqliteConnection, changes: &Changes) -> Result<()
     }
     super::invoices::apply_ends(conn, changes).await?;
     super::reconciliation::keep_found(conn, &changes.found).await?;
+    super::verifications::apply(conn, changes).await?;
     for (sink, at) in &changes.told {
         sqlx::query("UPDATE sink_state SET told_at = $2 WHERE sink = $1")
             .bind(sink.as_str())

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::{Timestamp, civil::Date};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     BookedFile, Changes, NewDelivery, NewEvent, Store, StoreError, changes, from_json, micros, parse, timestamp,
 };
-use crate::order::{Booking, DeliveryId, EventId, Period, ShopId, SinkName, Why};
+use crate::order::{Booking, DeliveryId, EventId, Period, ReportFile, ShopId, SinkName, Why};
 
 /// Why a summary was not sent: there were no orders in it.
 pub const NOTHING_TO_TELL: &str = "digest.empty";
@@ -49,6 +50,8 @@ pub struct NewDigest {
     pub seen: i64,
     /// How each order was counted.
     pub lines: Vec<Booking>,
+    /// The till's own reports, byte for byte.
+    pub reports: Vec<(ReportFile, Bytes)>,
     /// An event for each part, the first part's first.
     pub events: Vec<NewEvent>,
     /// A delivery for each part.
@@ -235,6 +238,16 @@ impl Store {
         id.as_deref().map(parse).transpose()
     }
 
+    /// A report of the till that goes with a summary.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn digest_report(&self, digest: &str, kind: ReportFile) -> Result<Option<Bytes>, StoreError> {
+        let content = sqlx::query_scalar("SELECT content FROM digest_report WHERE digest = $1 AND kind = $2");
+        let content: Option<Vec<u8>> = content.bind(digest).bind(kind.as_str()).fetch_optional(self.readers()).await?;
+        Ok(content.map(Bytes::from))
+    }
+
     /// Writes a summary down and enqueues it. Returns whether it did: one that is due is made once. Atomic.
     ///
     /// # Errors
@@ -303,6 +316,14 @@ async fn make(conn: &mut SqliteConnection, new: &NewDigest) -> Result<bool, Stor
     .bind(lines)
     .execute(&mut *conn)
     .await?;
+    for (kind, content) in &new.reports {
+        sqlx::query("INSERT INTO digest_report (digest, kind, content) VALUES ($1, $2, $3)")
+            .bind(&new.id)
+            .bind(kind.as_str())
+            .bind(content.to_vec())
+            .execute(&mut *conn)
+            .await?;
+    }
     if new.why == Why::Limit {
         super::limits::told(conn, new).await?;
     }

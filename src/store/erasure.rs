@@ -221,6 +221,25 @@ impl Store {
         .await
     }
 
+    /// Drops the till's own reports of these shops: whom they name cannot be seen. A mail that is still to take one says so.
+    /// Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn erase_reports(&self, shops: &[ShopId]) -> Result<(), StoreError> {
+        const ERASE: &str = "DELETE FROM digest_report WHERE digest IN
+            (SELECT id FROM digest WHERE shop IN (SELECT value FROM json_each($1)))";
+        let shops = serde_json::json!(shops).to_string();
+        self.write_alone(move |conn| {
+            let shops = shops.clone();
+            Box::pin(async move {
+                begin(conn).await?;
+                sqlx::query(ERASE).bind(shops).execute(conn).await.map(drop)
+            })
+        })
+        .await
+    }
+
     /// Forgets what a sink's far side answered last, where that names the person. Atomic.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ impl Store {
     /// What the database says.
     pub async fn orders_called(&self, name: &str) -> Result<Vec<StoredOrder>, StoreError> {
         let by_internal_id = sqlx::query(
-            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data
+            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data, o.verification, o.held
              FROM customer_order o JOIN event e ON e.id = o.last_event WHERE o.internal_id = $1 ORDER BY o.seq",
         );
         let rows = by_internal_id.bind(name).fetch_all(self.readers()).await?;
@@ -29,7 +29,7 @@ impl Store {
             return rows.iter().map(reading::order).collect();
         }
         let by_number = sqlx::query(
-            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data
+            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data, o.verification, o.held
              FROM customer_order o JOIN event e ON e.id = o.last_event WHERE o.order_id = $1 ORDER BY o.seq",
         );
         by_number.bind(name).fetch_all(self.readers()).await?.iter().map(reading::order).collect()

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
 use super::{Store, StoreError, from_json, parse, timestamp};
-use crate::order::{DeliveryId, EventId, Order, OrderKey, SinkName};
+use crate::order::{DeliveryId, EventId, Order, OrderKey, SinkName, Verification};
 
 /// Which orders to list.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +53,12 @@ pub struct OrderLine {
     pub warnings: Value,
     /// Whether it is a test.
     pub test: bool,
+    /// Whether the till confirms its calls, where it is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
+    /// Whether its messages wait for that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 /// A delivery in a list.
@@ -84,6 +90,9 @@ pub struct DeliveryLine {
     pub skipped_because: Option<String>,
     /// When it was last delivered, also where it is to be sent again.
     pub delivered_at: Option<Timestamp>,
+    /// Why it waits, where the till is still to confirm the order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_because: Option<String>,
     /// The delivery of the same order (or lane) that has to end before this one is tried.
     pub behind: Option<DeliveryId>,
 }
@@ -151,6 +160,8 @@ pub struct ReceiptOutcome {
 
 /// The status of contract §2, from the row, its sink and the time `$now`.
 const STATUS: &str = "CASE WHEN d.open = 1 AND d.status <> 'sending' AND s.paused_at IS NOT NULL THEN 'paused'
+    WHEN d.open = 1 AND d.status <> 'sending' AND d.payload IS NULL
+        AND EXISTS (SELECT 1 FROM customer_order h WHERE h.key = d.order_key AND h.held = 1) THEN 'waiting'
     WHEN d.status = 'pending' AND d.due_at > ";
 const STATUS_ELSE: &str = " THEN 'waiting' WHEN d.status = 'pending' THEN 'due' ELSE d.status END";
 
@@ -161,7 +172,7 @@ impl Store {
     /// What the database says.
     pub async fn list_orders(&self, filter: &OrderFilter) -> Result<Vec<OrderLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT o.shop, o.received_at, e.data, o.test FROM customer_order o JOIN event e ON e.id = o.last_event
+            "SELECT o.shop, o.received_at, e.data, o.test, o.verification, o.held FROM customer_order o JOIN event e ON e.id = o.last_event
              WHERE $1 IS NULL OR o.shop = $1 ORDER BY o.seq DESC LIMIT $2",
         );
         let rows = rows.bind(&filter.shop).bind(filter.limit).fetch_all(self.readers()).await?;
@@ -182,7 +193,9 @@ impl Store {
             d.shop, o.order_id, o.internal_id, d.attempts, d.open, d.due_at, d.last_error, d.skipped_because,
             d.delivered_at, CASE WHEN d.open = 1 THEN
                 (SELECT p.id FROM delivery p WHERE p.lane = d.lane AND p.open = 1 AND p.seq < d.seq ORDER BY p.seq LIMIT 1)
-            END AS behind, ",
+            END AS behind, iif(d.open = 1 AND d.payload IS NULL AND d.status <> 'sending', o.held, 0) AS held,
+            (SELECT json_array(v.status, v.last_error) FROM verification v
+             WHERE o.held = 1 AND v.order_key = o.key AND v.holds = 1 LIMIT 1) AS why_held, ",
         );
         query.push(STATUS).push_bind(super::micros(now)).push(STATUS_ELSE);
         query.push(
@@ -300,6 +313,8 @@ fn order_line(row: &SqliteRow) -> Result<OrderLine, StoreError> {
         order_id: order.order_id,
         internal_id: order.internal_id,
         test: row.try_get(3)?,
+        verification: row.try_get::<Option<&str>, _>(4)?.and_then(Verification::from_word),
+        held: row.try_get(5)?,
     })
 }
 
@@ -321,6 +336,9 @@ fn delivery_line(row: &SqliteRow) -> Result<DeliveryLine, StoreError> {
     let open: bool = row.try_get("open")?;
     let due_at = timestamp(row.try_get("due_at")?)?;
     let behind: Option<&str> = row.try_get("behind")?;
+    let held = row.try_get::<Option<bool>, _>("held")?.unwrap_or(false);
+    let why_held: Option<&str> = row.try_get("why_held")?;
+    let why_held: Option<(String, Option<String>)> = why_held.filter(|_| held).map(from_json).transpose()?;
     Ok(DeliveryLine {
         id: parse(row.try_get("id")?)?,
         sink: parse(row.try_get("sink")?)?,
@@ -331,10 +349,11 @@ fn delivery_line(row: &SqliteRow) -> Result<DeliveryLine, StoreError> {
         internal_id: row.try_get("internal_id")?,
         status: row.try_get("shown")?,
         attempts: row.try_get("attempts")?,
-        next_attempt_at: (open && behind.is_none()).then_some(due_at),
+        next_attempt_at: (open && !held && behind.is_none()).then_some(due_at),
         last_error: row.try_get("last_error")?,
         skipped_because: row.try_get("skipped_because")?,
         delivered_at: row.try_get::<Option<i64>, _>("delivered_at")?.map(timestamp).transpose()?,
+        held_because: why_held.map(|(status, error)| super::verifications::why_held(&status, error.as_deref())),
         behind: behind.map(parse).transpose()?,
     })
 }

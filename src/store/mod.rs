@@ -2,9 +2,10 @@
 //!
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
-//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks and their limits, invoices, the books and
+//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks and their limits, invoices, whether the till confirms its calls
+//! (`verifications.rs`), the books and
 //! the summaries of them (`books.rs`, `digests.rs`), what people list
-//! (`listing.rs`) or mean (`finding.rs`), and what goes (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and
+//! (`listing.rs`), mean (`finding.rs`) or read in place of numbers (`names.rs`), and what goes (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and
 //! `swap.rs` are about whole files: migrations, copies, and putting a copy in the database's place; `space.rs` is about the disk below.
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
@@ -22,6 +23,7 @@ mod invoices;
 mod limits;
 mod listing;
 mod missing;
+mod names;
 mod outbox;
 mod quarantine;
 mod reading;
@@ -33,6 +35,7 @@ mod silence;
 mod sinks;
 mod space;
 mod swap;
+mod verifications;
 mod view;
 mod writer;
 
@@ -57,6 +60,7 @@ pub use listing::{
     DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, QuarantineLine, ReceiptOutcome, SinkLine,
 };
 pub use missing::{Heard, MissingOrder, NumberWatch, NumberedEvent};
+pub use names::NameList;
 pub use outbox::{Candidate, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
@@ -68,6 +72,7 @@ pub use silence::TillWord;
 pub use sinks::SinkState;
 pub use space::{LARGEST_SHARE, LOW, Space};
 pub use swap::Replacement;
+pub use verifications::{Asked, DueVerification, Holding, NewVerification};
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 
 /// A handle on the database; cheap to clone.

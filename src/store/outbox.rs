@@ -12,7 +12,7 @@ use super::{
     view::{invoice_status, purpose},
 };
 use crate::{
-    order::{DeliveryId, Order, OrderKey, SinkName},
+    order::{DeliveryId, Order, OrderKey, SinkName, Verification},
     sink::{Payload, Purpose},
 };
 
@@ -27,6 +27,8 @@ pub struct Candidate {
     pub event: StoredEvent,
     /// The order, where it is about one.
     pub order_key: Option<OrderKey>,
+    /// Whether the till confirms what it said, where it is asked.
+    pub verification: Option<Verification>,
     /// The order as it stands now.
     pub current: Option<Box<Order>>,
     /// Its invoice.
@@ -86,18 +88,22 @@ const CANDIDATES: &str = "
     SELECT d.id, d.version, d.order_key, d.purpose, d.payload, d.attempts, d.retries, d.first_attempt_at,
            e.seq, e.id, e.type, e.shop, e.shop_name, e.order_key, e.at, e.test, e.data,
            latest.data, i.status, i.sha256, i.bytes, i.filename, i.path, i.capability, i.last_error,
-           t.status, t.reference, t.payload
+           t.status, t.reference, t.payload,
+           CASE WHEN d.order_key IS NULL THEN (SELECT v.status FROM verification v WHERE v.event_id = d.event_id)
+                ELSE o.verification END
     FROM delivery d JOIN event e ON e.id = d.event_id
     LEFT JOIN customer_order o ON o.key = d.order_key LEFT JOIN event latest ON latest.id = o.last_event
     LEFT JOIN invoice i ON i.order_key = d.order_key LEFT JOIN delivery t ON t.id = d.thread_of
     WHERE d.sink = $1 AND d.open = 1 AND d.due_at <= $2 AND d.status <> 'sending'
+      AND (d.payload IS NOT NULL OR coalesce(o.held, 0) = 0)
       AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = d.lane AND p.open = 1
                       AND (p.seq < d.seq OR p.status = 'sending'))
     ORDER BY d.due_at, d.seq LIMIT $3";
 
 impl Store {
     /// The deliveries of a sink that may be attempted at `now`, at most one a lane, longest due first. Nothing of a lane
-    /// may while something of it is being sent, also where a person had an earlier delivery sent again. One that cannot be
+    /// may while something of it is being sent, also where a person had an earlier delivery sent again; nothing about an
+    /// order is made while the till is still to confirm it and the shop requires that. One that cannot be
     /// read is to be given up ([`Store::bury`]): it would be found again and again.
     ///
     /// # Errors
@@ -156,20 +162,23 @@ impl Store {
         .await
     }
 
-    /// Whether nothing is due at `now`, nothing is in flight, and no link is to be followed; paused and held sinks do
-    /// not count. What a test waits for.
+    /// Whether nothing is due at `now`, nothing is in flight, and no link is to be followed; paused and held sinks, and
+    /// orders that are held back, do not count. What a test waits for.
     ///
     /// # Errors
     /// What the database says.
     pub async fn is_settled(&self, now: Timestamp) -> Result<bool, StoreError> {
         let busy: i64 = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM delivery d LEFT JOIN sink_state s ON s.sink = d.sink
+                            LEFT JOIN customer_order o ON o.key = d.order_key
                             WHERE d.open = 1 AND (d.status = 'sending' OR (d.due_at <= $1 AND s.paused_at IS NULL
+                                  AND (d.payload IS NOT NULL OR coalesce(o.held, 0) = 0)
                                   AND coalesce(s.held_until, 0) <= $1
                                   AND NOT EXISTS (SELECT 1 FROM delivery p
                                                   WHERE p.lane = d.lane AND p.open = 1
                                                     AND (p.seq < d.seq OR p.status = 'sending')))))
-                 OR EXISTS (SELECT 1 FROM invoice WHERE status = 'pending' AND next_attempt_at <= $1 AND url IS NOT NULL)",
+                 OR EXISTS (SELECT 1 FROM invoice WHERE status = 'pending' AND next_attempt_at <= $1 AND url IS NOT NULL)
+                 OR EXISTS (SELECT 1 FROM verification WHERE status = 'pending' AND next_attempt_at <= $1)",
         )
         .bind(micros(now))
         .fetch_one(self.readers())
@@ -189,6 +198,7 @@ fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
         version: row.try_get(1)?,
         event: super::reading::event(row, 8)?,
         order_key,
+        verification: row.try_get::<Option<&str>, _>(28)?.and_then(Verification::from_word),
         current: current.as_deref().map(from_json).transpose()?,
         invoice: order_key.map(|key| invoice(row, key)).transpose()?.flatten(),
         purpose: purpose(row.try_get(3)?),
@@ -237,7 +247,9 @@ async fn start_one(
          WHERE id = $1 AND version = $2 AND open = 1 AND status <> 'sending'
            AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = delivery.lane AND p.open = 1
                            AND (p.seq < delivery.seq OR p.status = 'sending'))
-           AND NOT EXISTS (SELECT 1 FROM sink_state s WHERE s.sink = delivery.sink AND s.paused_at IS NOT NULL)",
+           AND NOT EXISTS (SELECT 1 FROM sink_state s WHERE s.sink = delivery.sink AND s.paused_at IS NOT NULL)
+           AND (payload IS NOT NULL
+                OR NOT EXISTS (SELECT 1 FROM customer_order o WHERE o.key = delivery.order_key AND o.held = 1))",
     )
     .bind(started.id.to_string())
     .bind(started.version)

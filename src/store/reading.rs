@@ -6,7 +6,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{Store, StoreError, from_json, micros, parse, timestamp};
 use crate::{
-    order::{DeliveryId, EventId, EventType, Order, OrderKey, ShopId, SinkName},
+    order::{DeliveryId, EventId, EventType, Order, OrderKey, ShopId, SinkName, Verification},
     sink::Payload,
 };
 
@@ -44,6 +44,10 @@ pub struct StoredOrder {
     pub received_at: Timestamp,
     /// The event that it is the data of.
     pub last_event: EventId,
+    /// Whether the till confirms its calls, where it is asked.
+    pub verification: Option<Verification>,
+    /// Whether its messages wait for that.
+    pub held: bool,
     /// The order.
     pub order: Order,
 }
@@ -195,7 +199,7 @@ impl Store {
     /// What the database says.
     pub async fn order(&self, key: OrderKey) -> Result<Option<StoredOrder>, StoreError> {
         let row = sqlx::query(
-            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data
+            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data, o.verification, o.held
              FROM customer_order o JOIN event e ON e.id = o.last_event WHERE o.key = $1",
         );
         let row = row.bind(key.to_string()).fetch_optional(self.readers()).await?;
@@ -283,7 +287,7 @@ pub(super) fn event(row: &SqliteRow, first: usize) -> Result<StoredEvent, StoreE
     })
 }
 
-/// The six columns of an order.
+/// The eight columns of an order.
 pub(super) fn order(row: &SqliteRow) -> Result<StoredOrder, StoreError> {
     Ok(StoredOrder {
         key: parse(row.try_get(0)?)?,
@@ -292,5 +296,7 @@ pub(super) fn order(row: &SqliteRow) -> Result<StoredOrder, StoreError> {
         received_at: timestamp(row.try_get(3)?)?,
         last_event: parse(row.try_get(4)?)?,
         order: from_json(row.try_get(5)?)?,
+        verification: row.try_get::<Option<&str>, _>(6)?.and_then(Verification::from_word),
+        held: row.try_get(7)?,
     })
 }

@@ -253,6 +253,7 @@ async fn prune_orders(conn: &mut SqliteConnection, window: Window) -> Result<u64
     for change in [
         HOLLOW_OUT,
         "UPDATE invoice SET url = NULL WHERE order_key IN (SELECT value FROM json_each($1))",
+        "DELETE FROM verification WHERE order_key IN (SELECT value FROM json_each($1))",
         "DELETE FROM attempt WHERE delivery_id IN
             (SELECT d.id FROM json_each($1) k CROSS JOIN delivery d ON d.order_key = k.value)",
         "DELETE FROM delivery WHERE order_key IN (SELECT value FROM json_each($1))",
@@ -274,6 +275,9 @@ async fn prune_plain_events(conn: &mut SqliteConnection, window: Window) -> Resu
         "DELETE FROM attempt WHERE delivery_id IN (SELECT d.id FROM json_each($1) k CROSS JOIN delivery d
             ON d.event_id = k.value AND d.order_key IS NULL)",
         "DELETE FROM delivery WHERE order_key IS NULL AND event_id IN (SELECT value FROM json_each($1))",
+        "DELETE FROM verification WHERE event_id IN (SELECT value FROM json_each($1))",
+        "DELETE FROM digest_report WHERE digest IN
+            (SELECT g.id FROM digest g WHERE g.event_id IN (SELECT value FROM json_each($1)))",
         "DELETE FROM digest_line WHERE digest IN
             (SELECT g.id FROM digest g WHERE g.event_id IN (SELECT value FROM json_each($1)))",
         "DELETE FROM event WHERE id IN (SELECT value FROM json_each($1))",

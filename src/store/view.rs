@@ -222,6 +222,17 @@ impl View {
         self.invoices.insert(key, invoice);
     }
 
+    /// Has the till asked whether it made a call.
+    pub fn verify(&mut self, call: super::NewVerification) {
+        self.changes.verifications.push(call);
+    }
+
+    /// A repeat of the call that made `event` brought this URL: it is asked there, unless it is asked elsewhere, or was
+    /// confirmed.
+    pub fn verify_elsewhere(&mut self, event: EventId, url: String, at: Timestamp) {
+        self.changes.other_urls.push((event, url, at));
+    }
+
     /// Remembers that somebody was told of a sink's outage (`Some`), or of its end (`None`).
     pub fn told_of_sink(&mut self, sink: SinkName, at: Option<Timestamp>) {
         self.changes.told.push((sink, at));

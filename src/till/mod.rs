@@ -16,8 +16,10 @@ pub mod cash_box;
 pub mod dice;
 mod fields;
 pub mod goods;
+pub mod names;
 pub mod order;
 pub mod reconcile;
+pub mod reports;
 pub mod sandbox;
 #[cfg(test)]
 mod tests;

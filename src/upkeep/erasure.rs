@@ -1,7 +1,8 @@
 //! Erasure: a customer is taken out of everything that is stored here, and the books stay whole.
 //!
 //! What goes: name, address and every other word about the person in orders, events and messages, what far sides answered
-//! to those, the bytes of their calls, and their name in the file names of invoices. What stays: numbers, amounts, VAT,
+//! to those, the bytes of their calls, their name in the file names of invoices, and the till's own reports that went with
+//! summaries, which may name anybody. What stays: numbers, amounts, VAT,
 //! articles, and the fingerprints that recognise a repeat. Messages that wait are sent without the customer, because the
 //! sale has to reach the books. PDFs stay as they are: the law wants invoices kept.
 //!
@@ -11,7 +12,11 @@
 //! **Invariant:** after [`Erasure::compact`] no file of the data directory holds what was erased, but the PDFs (and
 //! backups, which are not touched).
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
@@ -120,6 +125,10 @@ impl Erasure {
         }
         let names = traces.clone();
         self.store.erase_sink_errors(move |text| names.are_surely_in(&plain(text.as_bytes()))).await?;
+        let shops: BTreeSet<ShopId> = found.orders.values().cloned().collect();
+        if !shops.is_empty() {
+            self.store.erase_reports(&shops.into_iter().collect::<Vec<_>>()).await?;
+        }
         let mut batch = Vec::with_capacity(ORDERS);
         for (order, shop) in &found.orders {
             batch.push((

@@ -4,4 +4,5 @@ pub mod foreign;
 pub mod http;
 pub mod raw;
 pub mod smtp;
+pub mod till_api;
 pub mod tls;

@@ -171,6 +171,12 @@ impl App {
         reloaded.unwrap_or_else(|error| panic!("the service does not reload: {error}"));
     }
 
+    /// Writes something else into the configuration before its sinks; [`App::reconfigure`] puts it into effect.
+    pub fn change_head(&mut self, old: &str, new: &str) {
+        assert!(self.head.contains(old), "it was written");
+        self.head = self.head.replace(old, new);
+    }
+
     /// The same with another `public_url`.
     pub async fn move_to(&mut self, public_url: &str, sinks: &str) {
         let line = |url: &str| format!("public_url = \"{url}\"");
@@ -210,7 +216,8 @@ impl App {
 
     /// What compares the lists; it remembers what it saw, so a test keeps it.
     pub fn reconciler(&self) -> Reconciler {
-        assemble::reconciler(&self.config, &self.service().outbox)
+        let outbox = &self.service().outbox;
+        assemble::reconciler(&self.config, outbox, &assemble::tills(&self.config, &outbox.clock))
     }
 
     /// Starts the service on its directory.

@@ -13,7 +13,7 @@ use tillhook::{
     clock::{Clock, ManualClock},
     deliver::{self, Lane, Outbox},
     invoice::Archive,
-    order::{Currency, Locale, Notification, OrderContent, OrderNotice, Shop, ShopId, SinkName, State},
+    order::{Currency, Locale, Notification, OrderContent, OrderNotice, Shop, ShopId, SinkName, State, Verify},
     record::{Call, Origin, Outcome, Policy, Raw, Recorder, ShopPolicy, Unread},
     route::{Only, Rule, ShopPattern},
     store::{Access, DeliveryFilter, DeliveryLine, OpenError, Store, StoreError},
@@ -76,6 +76,7 @@ impl World {
             recorder: self.recorder().clone(),
             archive: Archive::new(self.directory.path().to_owned()),
             public_url: None,
+            names: Default::default(),
         };
         for (sink, settings) in SINKS.iter().enumerate() {
             let (clock, ledger) = (self.clock.clone(), self.ledger.clone());
@@ -250,7 +251,7 @@ async fn open(directory: &Path, clock: &ManualClock) -> (Store, Recorder) {
         currency: Currency::EUR,
         locale: Locale::Fr,
     };
-    let policy = ShopPolicy { shop, fetch_invoices: false, invoice_wait: Duration::ZERO };
+    let policy = ShopPolicy { shop, fetch_invoices: false, invoice_wait: Duration::ZERO, verify: Verify::Off };
     let policy = Policy { shops: [(policy.shop.id.clone(), policy)].into(), rules: SINKS.iter().map(rule).collect() };
     let recorder = Recorder::new(store.clone(), Arc::new(clock.clone()), policy);
     (store, recorder)

@@ -360,7 +360,7 @@ async fn ask(app: &App) {
     let config = load(&source, &Environment::default()).expect("the configuration").config;
     let plan = assemble::digests(&config).swap_remove(0);
     let shop = &config.shops.values().next().expect("a shop").shop;
-    let maker = Maker { store: app.store(), plan: &plan, shop, now: app.now() };
+    let maker = Maker { store: app.store(), plan: &plan, shop, now: app.now(), reports: None };
     let day = "2026-11-21".parse().expect("a day");
     assert!(maker.make(Period::day(day), Why::OnPurpose).await.expect("the database answers"));
 }

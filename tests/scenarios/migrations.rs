@@ -40,6 +40,10 @@ const SAMPLES: &[(i64, &str)] = &[
      INSERT INTO till_word VALUES ('dupont', 1, 1, NULL);
      INSERT INTO reconciliation VALUES ('dupont', 1, 1, 1, 1, 0, NULL);
      INSERT INTO found_order VALUES ('dupont', '20261121041', 1, 1);"),
+(4, "INSERT INTO verification (event_id, order_key, shop, url, status, holds, first_seen_at, next_attempt_at)
+         VALUES ('evt_1', 'ord_1', 'dupont', 'https://kash.click/v', 'pending', 1, 1, 1);"),
+(5, "INSERT INTO digest_report VALUES ('dig_1', 'till.pdf', x'25504446');
+     INSERT INTO till_name VALUES ('dupont', 'cash_box', '1', 'Comptoir');"),
 ];
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod answers;
+mod authenticity;
 mod backup;
 mod books;
 mod conversations;
@@ -27,3 +28,4 @@ mod restore;
 mod retention;
 mod secrets_in_errors;
 mod secrets_in_logs;
+mod till_lists;

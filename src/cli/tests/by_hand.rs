@@ -199,3 +199,36 @@ async fn an_imported_invoice_is_proven_and_replaced_only_when_forced() {
     office.ok(&format!("invoices import {other} --order 41 --force")).await;
     assert!(office.ok("invoices fetch 41").await.starts_with("it is here already"));
 }
+
+#[tokio::test]
+async fn an_order_that_the_till_does_not_confirm_is_asked_about_again_or_let_go() {
+    let office =
+        Office::open_with("[shop.careful]\ntoken = \"0123456789abcdef-careful\"\nverify = \"require\"\n").await;
+    office.order("careful", "41", "1").await;
+    let url = "&signatureVerificationURL=https://kash.click/v";
+    office.call("careful", &format!("type=validated&orderID=42&orderInternalID=2&price=1{url}")).await;
+    let list = office.ok("orders list").await;
+    assert!(list.contains("held back, verification pending"), "{list}");
+    let json: serde_json::Value = serde_json::from_str(&office.ok("orders list --json").await).unwrap();
+    assert_eq!((&json["data"][0]["verification"], &json["data"][0]["held"]), (&"pending".into(), &true.into()));
+    assert!(json["data"][1].get("verification").is_none(), "nothing can be asked");
+    let sheet = office.ok("orders show 41").await;
+    assert!(sheet.contains("verification    a call brought no URL"), "{sheet}");
+    let shown: serde_json::Value = serde_json::from_str(&office.ok("orders show 42 --json").await).unwrap();
+    assert_eq!(shown["order"]["verification"], "pending");
+    let id = office.deliveries("erp").await[0].id;
+    let sheet = office.ok(&format!("deliveries show {id}")).await;
+    assert!(sheet.contains("held back   the call brought no `signatureVerificationURL`"), "{sheet}");
+    assert!(sheet.contains("status      waiting: not confirmed by the till"), "{sheet}");
+
+    let (exit, said) = office.run("orders verify 41").await;
+    assert!(exit == Exit::Failed && said.contains("orders verify 41 --accept"), "{said}");
+    assert!(office.ok("orders verify 42").await.contains("asks the till now"));
+    for order in ["41", "42"] {
+        assert!(office.ok(&format!("orders verify {order} --accept")).await.contains("is let go"));
+        assert!(office.ok(&format!("orders verify {order} --accept")).await.contains("nothing to do"));
+    }
+    assert!(office.deliveries("erp").await.iter().all(|line| line.status == "due"));
+    let list = office.ok("orders list").await;
+    assert!(list.contains("verification pending") && !list.contains("held back"), "{list}");
+}

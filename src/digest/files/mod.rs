@@ -46,8 +46,8 @@ pub enum FileError {
     Io(#[from] io::Error),
 }
 
-/// A table of these lines. `None` where `kind` is none: the PDFs are not in the lines (see [`zip()`]), and there is no
-/// journal without accounts.
+/// A table of these lines. `None` where `kind` is none: the PDFs are not in the lines (see [`zip()`]), the
+/// till's own reports are none of ours, and there is no journal without accounts.
 ///
 /// # Errors
 /// When there are more lines than a workbook has.
@@ -61,7 +61,7 @@ pub fn make(
         ReportFile::Vat => separated::table(style, vat::COLUMNS, &vat::rows(lines))?,
         ReportFile::Invoices => separated::table(style, invoices::COLUMNS, &invoices::rows(lines, style))?,
         ReportFile::Workbook => workbook::make(lines, style)?,
-        ReportFile::Originals => return Ok(None),
+        ReportFile::Originals | ReportFile::TillPdf | ReportFile::TillFec | ReportFile::TillCsv => return Ok(None),
         ReportFile::Journal => {
             let Some(accounting) = accounting else { return Ok(None) };
             let Journal { bytes, left_out } = journal(lines, style, accounting)?;

@@ -109,7 +109,7 @@ impl<'a> Composer<'a> {
 
     /// A summary of a period; a correction, and every part but the first, continues the thread of the first.
     fn digest(&self, digest: &Digest, thread: Option<&Thread>) -> Result<Letter, SinkError> {
-        let said = say::digest_text(digest, self.locale);
+        let said = say::digest_text(digest, &self.outgoing.names, self.locale);
         let subject = self.subject(&[&said.title, &said.total, &self.sender()]);
         let sentences = |lines: &[String]| lines.iter().map(|line| clean::sentence(line)).collect::<Vec<_>>();
         let section = |(title, lines): &(String, Vec<String>)| context! { title, lines => sentences(lines) };
@@ -134,7 +134,7 @@ impl<'a> Composer<'a> {
 
     /// Anything else, a till's closing or an alert, in plain words with what to do.
     fn notice(&self) -> Result<Letter, SinkError> {
-        let said = say::alert_text(self.event, self.outgoing.shop.as_ref(), self.locale);
+        let said = say::alert_text(self.event, self.outgoing.shop.as_ref(), &self.outgoing.names, self.locale);
         let title = clean::line(&said.title);
         let lines: Vec<String> = said.lines.iter().map(|line| clean::line(line)).collect();
         let advice = said.what_to_do.as_deref().map(clean::line).unwrap_or_default();
@@ -250,12 +250,14 @@ impl<'a> Composer<'a> {
 
     fn order_facts(&self, order: &Order) -> Vec<Fact<'static>> {
         let customer = order.customer.as_ref().and_then(|customer| customer.name.as_deref());
-        let delivery = order.delivery_method.as_ref().map(|method| say::delivery_method(method, self.locale));
+        let names = &self.outgoing.names;
+        let delivery = order.delivery_method.as_ref().map(|method| say::delivery_method(method, names, self.locale));
+        let till = order.cash_box_id.as_deref().map(|id| names.cash_box(id));
         present([
             (self.w("date"), Some(say::date_time(order.dates.booked(), self.locale))),
             (self.w("customer"), customer.map(clean::short)),
             (self.w("delivery"), delivery.as_deref().map(clean::short)),
-            (self.w("till"), order.cash_box_id.as_deref().map(clean::short)),
+            (self.w("till"), till.as_deref().map(clean::short)),
         ])
     }
 

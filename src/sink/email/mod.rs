@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use address::{AddressError, Email, Mailbox};
 pub use preset::Preset;
 pub use profile::Profile;
-pub use summary::{LimitTable, MailFile, When};
+pub use summary::{LimitTable, MailFile, TillFile, When};
 
 use self::{
     letter::Letter,
@@ -42,7 +42,7 @@ use self::{
 use super::{
     BuildError, Context, Delivery, Handle, Kind, Limit, Outgoing, Payload, Reason, Receipt, Sink, SinkError, Summaries,
 };
-use crate::order::{Csv, Locale, ReportFile, SinkName};
+use crate::order::{Cadence, Csv, Locale, ReportFile, SinkName};
 
 /// The mail server (`[smtp]`).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -113,6 +113,8 @@ pub struct Options {
     pub locale: Option<Locale>,
     /// What goes with it.
     pub attach: Vec<MailFile>,
+    /// The till's own reports of the day, which go with the digest of a day (`[shop.NAME.api]`).
+    pub also_attach: Vec<TillFile>,
     /// Summaries in place of a mail about each order.
     #[schemars(with = "Option<summary::Written>")]
     pub digest: Option<When>,
@@ -141,7 +143,8 @@ impl Kind for Options {
         if files.is_empty() && cadence.is_none() && self.attaches_invoice() {
             files.push(ReportFile::Originals);
         }
-        (cadence.is_some() || limit.is_some()).then_some(Summaries { cadence, limit, files, csv: self.csv })
+        let reports = self.also_attach.iter().copied().map(ReportFile::from).collect();
+        (cadence.is_some() || limit.is_some()).then_some(Summaries { cadence, limit, files, reports, csv: self.csv })
     }
 
     /// A machine that reads invoices has no use for a mail without one.
@@ -157,6 +160,7 @@ impl Kind for Options {
 
     fn build(&self, _: &SinkName, context: &Context) -> Result<Handle, BuildError> {
         self.refuse_files_of_no_summary()?;
+        self.refuse_reports_of_no_day()?;
         self.refuse_summaries_for_machines()?;
         let smtp = context.smtp.as_ref().ok_or_else(|| {
             BuildError::new(
@@ -209,6 +213,23 @@ impl Options {
             let what = format!("`attach` names {}, which goes with a digest, and there is none", file.as_str());
             Err(BuildError::new(what, "add `digest = { every = \"daily 20:00\" }`, or remove the file from `attach`"))
         })
+    }
+
+    /// A report is the till's of one day, so it goes with the summary of one day.
+    fn refuse_reports_of_no_day(&self) -> Result<(), BuildError> {
+        let Some(file) = self.also_attach.first().map(|file| ReportFile::from(*file).as_str()) else { return Ok(()) };
+        let of_a_day = |cadence| matches!(cadence, Cadence::Daily(_) | Cadence::Closing(_));
+        match self.digest.map(|when| when.0) {
+            Some(cadence) if of_a_day(cadence) => Ok(()),
+            Some(_) => Err(BuildError::new(
+                format!("`also_attach` names {file}, which is of one day, and the digest is of several"),
+                "write `digest = { every = \"daily 20:00\" }`, or remove `also_attach`",
+            )),
+            None => Err(BuildError::new(
+                format!("`also_attach` names {file}, which goes with a digest, and there is none"),
+                "add `digest = { every = \"daily 20:00\" }`, or remove `also_attach`",
+            )),
+        }
     }
 
     fn correspondence(&self, smtp: &Smtp) -> Result<Correspondence, BuildError> {

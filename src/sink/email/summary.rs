@@ -47,6 +47,30 @@ impl MailFile {
     }
 }
 
+/// A report that the till makes of a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TillFile {
+    /// To read.
+    #[serde(rename = "till.pdf")]
+    Pdf,
+    /// Accounting entries (FEC).
+    #[serde(rename = "till.fec")]
+    Fec,
+    /// A table.
+    #[serde(rename = "till.csv")]
+    Csv,
+}
+
+impl From<TillFile> for ReportFile {
+    fn from(file: TillFile) -> Self {
+        match file {
+            TillFile::Pdf => Self::TillPdf,
+            TillFile::Fec => Self::TillFec,
+            TillFile::Csv => Self::TillCsv,
+        }
+    }
+}
+
 /// When summaries are sent: `{ every = "daily 20:00" }`, or `{ on = "cashbox.closed", or_at = "23:55" }`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "Written")]

@@ -59,7 +59,7 @@ fn sale(outgoing: &Outgoing, order: &Order, locale: Locale, show: &[Show]) -> Va
 }
 
 fn alert(outgoing: &Outgoing, locale: Locale) -> Value {
-    let text = words::alert_text(&outgoing.event, outgoing.shop.as_ref(), locale);
+    let text = words::alert_text(&outgoing.event, outgoing.shop.as_ref(), &outgoing.names, locale);
     let title = format!("{}{}", test_mark(outgoing), piece(&text.title));
     let mut lines = vec![format!("*{title}*")];
     lines.extend(text.lines.iter().map(|line| piece(line)));
@@ -111,8 +111,9 @@ fn item_line(item: &Item, order: &Order, locale: Locale) -> String {
 /// `Boulangerie Dupont · 21/11/2026 à 14:03 · caisse 1 · sur place · Zoé Durand`.
 fn circumstances(outgoing: &Outgoing, order: &Order, locale: Locale, with_customer: bool) -> String {
     let customer = order.customer.as_ref().filter(|_| with_customer).and_then(|customer| customer.name.as_deref());
-    let cash_box = order.cash_box_id.as_ref().map(|id| format!("{} {id}", pick(locale, "caisse", "till")));
-    let method = order.delivery_method.as_ref().map(|method| words::delivery_method(method, locale));
+    let names = &outgoing.names;
+    let cash_box = order.cash_box_id.as_ref().map(|id| names.cash_box_after(pick(locale, "caisse", "till"), id));
+    let method = order.delivery_method.as_ref().map(|method| words::delivery_method(method, names, locale));
     let parts = [
         outgoing.event.shop.as_ref().map(|shop| shop.name.clone()),
         Some(words::date_time(order.dates.validated.unwrap_or(order.dates.received), locale)),

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{date_time, digest::hole, money, order_name, pick};
-use crate::order::{CashBoxNotice, Event, EventData, EventType, Locale, Moment, OrderNumber, Shop, runs};
+use crate::{
+    order::{CashBoxNotice, Event, EventData, EventType, Locale, Moment, OrderNumber, Shop, runs},
+    sink::Names,
+};
 
 /// What a far side or the decoder said, as it said it: mostly in English.
 const TECHNICAL_DETAIL: (&str, &str, &str) = ("Détail technique (en anglais)", "Technical detail", "reason");
@@ -21,8 +24,9 @@ pub struct AlertText {
 }
 
 /// Says in plain words what an event is about. `shop` lends its time zone and currency; without it times are UTC.
-pub fn alert_text(event: &Event, shop: Option<&Shop>, locale: Locale) -> AlertText {
-    let facts = Facts { event, shop, locale };
+/// `names` are its till's.
+pub fn alert_text(event: &Event, shop: Option<&Shop>, names: &Names, locale: Locale) -> AlertText {
+    let facts = Facts { event, shop, names, locale };
     let mut text = match &event.data {
         EventData::CashBox(notice) => facts.cash_box(notice),
         EventData::Order(_) | EventData::Digest(_) | EventData::Facts(_) => facts.describe(),
@@ -37,6 +41,7 @@ pub fn alert_text(event: &Event, shop: Option<&Shop>, locale: Locale) -> AlertTe
 struct Facts<'a> {
     event: &'a Event,
     shop: Option<&'a Shop>,
+    names: &'a Names,
     locale: Locale,
 }
 
@@ -110,6 +115,17 @@ impl Facts<'_> {
                     "Look for them in the till, and check the address that it calls: `tillhook url` prints it. Those that are missing still: `tillhook orders missing`.".into(),
                 ),
             ),
+            EventType::TillUnverified => self.text(
+                say(
+                    "Des commandes sont retenues : la caisse ne les a pas confirmées".into(),
+                    "Orders are held back: the till has not confirmed them".into(),
+                ),
+                self.lines(&[("Numéros", "Numbers", "order_ids"), ("Depuis", "Since", "since"), TECHNICAL_DETAIL]),
+                say(
+                    "Comparez avec la caisse. Ce qu'elle a vendu part avec `tillhook orders verify NUMÉRO --accept`. Si elle n'a rien vendu de tel, quelqu'un d'autre connaît l'adresse d'appel : changez-la.".into(),
+                    "Compare with the till. What it sold goes out with `tillhook orders verify ORDER --accept`. If it sold no such thing, somebody else knows the address that the till calls: change it.".into(),
+                ),
+            ),
             EventType::TillSilent => self.text(
                 say("La caisse n'envoie plus rien".into(), "The till says nothing any more".into()),
                 self.lines(&[("Depuis", "Since", "since")]),
@@ -164,10 +180,14 @@ impl Facts<'_> {
     }
 
     fn cash_box(&self, notice: &CashBoxNotice) -> AlertText {
-        let id = notice.cash_box_id.as_deref().map(|id| format!(" {id}")).unwrap_or_default();
+        let word = pick(self.locale, "Caisse", "Till");
+        let till = match &notice.cash_box_id {
+            Some(id) => self.names.cash_box_after(word, id),
+            None => word.to_owned(),
+        };
         let title = match self.event.kind {
-            EventType::CashBoxOpened => pick(self.locale, format!("Caisse{id} ouverte"), format!("Till{id} opened")),
-            _ => pick(self.locale, format!("Caisse{id} fermée"), format!("Till{id} closed")),
+            EventType::CashBoxOpened => pick(self.locale, format!("{till} ouverte"), format!("{till} opened")),
+            _ => pick(self.locale, format!("{till} fermée"), format!("{till} closed")),
         };
         let when = |french, english, moment: Option<Moment>| {
             moment.map(|moment| self.line(french, english, &date_time(moment, self.locale)))
@@ -308,7 +328,8 @@ mod tests {
     fn every_alert_says_what_to_do_in_both_languages() {
         for kind in EventType::ALL.iter().copied().filter(|kind| kind.is_alert()) {
             let event = event(kind, json!({ "sink": "team", "dead": 2 }));
-            let [french, english] = [Locale::Fr, Locale::En].map(|locale| alert_text(&event, None, locale));
+            let [french, english] =
+                [Locale::Fr, Locale::En].map(|locale| alert_text(&event, None, &Names::default(), locale));
             assert!(french.what_to_do.is_some() && english.what_to_do.is_some(), "{kind}");
             assert_ne!(french.title, english.title, "{kind}");
             assert!(!french.title.contains(kind.as_str()), "{kind} has words");
@@ -319,7 +340,7 @@ mod tests {
     fn a_paused_sink_is_described_with_its_queue_and_the_way_out() {
         let facts =
             json!({ "sink": "team", "reason": "gone", "since": "2026-11-21T13:00:00Z", "waiting": 12, "dead": 0 });
-        let text = alert_text(&event(EventType::SinkPaused, facts), None, Locale::En);
+        let text = alert_text(&event(EventType::SinkPaused, facts), None, &Names::default(), Locale::En);
         assert_eq!(text.title, "Deliveries to “team” are paused");
         assert_eq!(
             text.lines,
@@ -331,8 +352,9 @@ mod tests {
     #[test]
     fn a_disk_that_is_nearly_full_is_described_with_what_is_left_of_it() {
         let facts = json!({ "free": 3_145_728, "path": "/data" });
-        let [french, english] = [Locale::Fr, Locale::En]
-            .map(|locale| alert_text(&event(EventType::StorageLow, facts.clone()), None, locale).lines);
+        let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
+            alert_text(&event(EventType::StorageLow, facts.clone()), None, &Names::default(), locale).lines
+        });
         assert_eq!(french, ["Libre\u{a0}: 3,1 Mo", "Dossier\u{a0}: /data"]);
         assert_eq!(english, ["Free: 3.1 MB", "Folder: /data"]);
     }
@@ -343,8 +365,9 @@ mod tests {
             "order_ids": ["41", "42"], "count": 2, "incomplete_ids": ["45"], "incomplete_count": 1, "since": null,
             "source": "reconciliation",
         });
-        let [french, english] = [Locale::Fr, Locale::En]
-            .map(|locale| alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, locale));
+        let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
+            alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, &Names::default(), locale)
+        });
         assert_eq!(french.lines[0], "Commandes retrouvées\u{a0}: 41 à 42 (2)");
         let incomplete = "Of which only one of the two announcements had arrived: 45";
         assert_eq!(english.lines, ["Orders found: 41 to 42 (2)", incomplete]);
@@ -355,8 +378,9 @@ mod tests {
     fn missing_orders_are_listed() {
         let facts =
             json!({ "order_ids": ["20261121043", "20261121041", "20261121042", "A7"], "count": 6, "since": null });
-        let [french, english] = [Locale::Fr, Locale::En]
-            .map(|locale| alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, locale).lines);
+        let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
+            alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, &Names::default(), locale).lines
+        });
         assert_eq!(french, ["Numéros\u{a0}: 20261121041 à 20261121043 (3), A7, et 2 autres"]);
         assert_eq!(english, ["Numbers: 20261121041 to 20261121043 (3), A7, and 2 more"]);
     }

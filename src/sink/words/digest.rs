@@ -6,9 +6,12 @@
 use jiff::civil::Date;
 
 use super::{date_time, money, number, pick, warning};
-use crate::order::{
-    ChangeKind, Closing, Currency, Digest, Explanation, Figures, Hole, Locale, Money, NotEntered, NumberRange,
-    NumberedAmount, Period, RateSum, ReportFile, Sums, Why,
+use crate::{
+    order::{
+        ChangeKind, Closing, Currency, Digest, Explanation, Figures, Hole, Locale, Money, NotEntered, NumberRange,
+        NumberedAmount, Period, RateSum, ReportFile, Sums, Why,
+    },
+    sink::Names,
 };
 
 /// How many lines of a list are written out; the files have them all.
@@ -44,9 +47,9 @@ pub struct TableRow {
     pub amounts: [String; 3],
 }
 
-/// Puts a summary into words.
-pub fn digest_text(digest: &Digest, locale: Locale) -> DigestText {
-    let words = Words { digest, currency: digest.currency, locale };
+/// Puts a summary into words. `names` are those of the shop's till.
+pub fn digest_text(digest: &Digest, names: &Names, locale: Locale) -> DigestText {
+    let words = Words { digest, names, currency: digest.currency, locale };
     let Sums { gross, sales, refunds, .. } = digest.figures.total;
     DigestText {
         title: words.title(),
@@ -65,6 +68,7 @@ fn columns(locale: Locale) -> [&'static str; 4] {
 
 struct Words<'a> {
     digest: &'a Digest,
+    names: &'a Names,
     currency: Currency,
     locale: Locale,
 }
@@ -278,6 +282,14 @@ impl Words<'_> {
     fn nothing_in(&self, kind: ReportFile) -> String {
         let name = kind.as_str();
         match kind {
+            kind if kind.is_of_the_till() && !self.digest.period.is_day() => self.say(
+                format!("Pas de {name}\u{a0}: la caisse ne le donne que pour un seul jour"),
+                format!("No {name}: the till gives it for a single day only"),
+            ),
+            kind if kind.is_of_the_till() => self.say(
+                format!("Pas de {name}\u{a0}: la caisse ne l’a pas fourni, et il ne sera pas envoyé plus tard"),
+                format!("No {name}: the till did not give it, and it will not be sent later"),
+            ),
             ReportFile::Originals => self.say(
                 format!("Pas de {name}\u{a0}: aucun PDF à joindre"),
                 format!("No {name}: there is no PDF to attach"),
@@ -326,7 +338,8 @@ impl Words<'_> {
     }
 
     fn closing(&self, closing: &Closing) -> String {
-        let till = closing.till.as_deref().map(|till| format!(" {till}")).unwrap_or_default();
+        let word = self.say("Caisse", "Till");
+        let till = closing.till.as_deref().map_or_else(|| word.clone(), |till| self.names.cash_box_after(&word, till));
         let span = match (closing.opened, closing.closed) {
             (Some(opened), Some(closed)) => {
                 let [opened, closed] = [opened, closed].map(|at| date_time(at, self.locale));
@@ -338,13 +351,15 @@ impl Words<'_> {
         let ours = self.amount(closing.ours);
         let Some(difference) = closing.difference() else {
             return self.say(
-                format!("Caisse{till}{span}\u{a0}: la caisse n’a pas communiqué de total ; ventes soldées connues\u{a0}: {ours}"),
-                format!("Till{till}{span}: the till sent no total; paid sales that we know of: {ours}"),
+                format!(
+                    "{till}{span}\u{a0}: la caisse n’a pas communiqué de total ; ventes soldées connues\u{a0}: {ours}"
+                ),
+                format!("{till}{span}: the till sent no total; paid sales that we know of: {ours}"),
             );
         };
         let said = self.say(
-            format!("Caisse{till}{span}\u{a0}: total de la caisse {theirs}, ventes soldées connues {ours}"),
-            format!("Till{till}{span}: the till's total {theirs}, paid sales that we know of {ours}"),
+            format!("{till}{span}\u{a0}: total de la caisse {theirs}, ventes soldées connues {ours}"),
+            format!("{till}{span}: the till's total {theirs}, paid sales that we know of {ours}"),
         );
         let difference = self.amount(Some(difference));
         match closing.explanation() {

@@ -5,6 +5,7 @@
 mod alert;
 mod digest;
 
+use super::Names;
 use crate::order::{Currency, DeliveryMethod, Event, EventType, Locale, Moment, Money, Number, Order, State, Warning};
 
 pub use alert::{AlertText, alert_text};
@@ -81,8 +82,11 @@ pub fn order_news(event: &Event, order: &Order, locale: Locale) -> &'static str 
     }
 }
 
-/// How the customer gets the goods; the till's own number where we have no word for it.
-pub fn delivery_method(method: &DeliveryMethod, locale: Locale) -> String {
+/// How the customer gets the goods; where we have no word for it the till's own, else its number.
+pub fn delivery_method(method: &DeliveryMethod, names: &Names, locale: Locale) -> String {
+    if let Some(name) = names.delivery_method(method) {
+        return name.to_owned();
+    }
     let word = match method.name.as_str() {
         "take_away" => pick(locale, "à emporter", "take away"),
         "delivery" => pick(locale, "à livrer", "delivery"),
@@ -191,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_delivery_method_that_we_do_not_know_is_shown_by_its_number() {
-        assert_eq!(delivery_method(&DeliveryMethod::from_code("2"), Locale::Fr), "sur place");
-        assert_eq!(delivery_method(&DeliveryMethod::from_code("9"), Locale::En), "delivery method 9");
+        let names = Names::default();
+        assert_eq!(delivery_method(&DeliveryMethod::from_code("2"), &names, Locale::Fr), "sur place");
+        assert_eq!(delivery_method(&DeliveryMethod::from_code("9"), &names, Locale::En), "delivery method 9");
     }
 }

@@ -1,6 +1,9 @@
 //! What is refused before anything is sent.
 
-use super::*;
+use super::{
+    super::{TillFile, When},
+    *,
+};
 
 fn refusal(options: &Options, smtp: Option<Smtp>) -> String {
     match options.build(&"accountant".parse().unwrap(), &context(smtp)) {
@@ -46,4 +49,17 @@ fn machines_that_read_invoices_always_get_them_and_get_text_alone() {
     assert!(!Options { attach: Vec::new(), ..options() }.attaches_invoice());
     let payload = sink(&machine, smtp(25)).render(&first(Locale::Fr, paid())).unwrap();
     assert_eq!(serde_json::from_str::<Letter>(&payload.body).unwrap().html, None);
+}
+
+#[test]
+fn the_tills_reports_go_with_the_digest_of_a_day_and_with_nothing_else() {
+    let with = |digest: Option<&str>| {
+        let digest = digest.map(|every| When(every.parse().unwrap()));
+        refusal(&Options { also_attach: vec![TillFile::Fec], digest, ..options() }, Some(smtp(25)))
+    };
+    assert_eq!(with(Some("daily 20:00")), "taken");
+    assert!(with(None).contains("`also_attach` names till.fec, which goes with a digest, and there is none"));
+    for of_more in ["weekly mon 07:00", "monthly 1 06:00"] {
+        assert!(with(Some(of_more)).contains("`also_attach` names till.fec, which is of one day"), "{of_more}");
+    }
 }

@@ -140,6 +140,7 @@ fn outgoing(locale: Locale, purpose: Purpose, kind: EventType, data: EventData) 
         thread: None,
         invoice: None,
         invoice_absent: false,
+        names: Default::default(),
         now: now(),
     }
 }
