@@ -3,9 +3,12 @@
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
-use super::{Charset, Encoding, TillOrder, Voice, encode, sandbox::Sales};
+use super::{
+    Announcement, CashBoxCall, CashBoxClosing, Charset, Encoding, TillOrder, Voice, encode, encode_cash_box,
+    sandbox::Sales,
+};
 use crate::{
-    decode::{Input, decode},
+    decode::{Input, Unreadable, decode},
     order::{Currency, Locale, Moment, Notification, Order, OrderNotice, Phase, Shop, Timeline},
 };
 
@@ -37,10 +40,13 @@ fn orders(count: usize) -> Vec<TillOrder> {
     (0..count).map(&mut sell).collect()
 }
 
-fn heard(order: &TillOrder, phase: Phase, voice: Voice) -> OrderNotice {
-    let call = encode(order, phase, voice);
+fn understood(call: &Announcement) -> Result<Notification, Unreadable> {
     let input = Input { content_type: call.content_type.as_deref(), query: call.query.as_deref(), body: &call.body };
-    match decode(&input, &shop()) {
+    decode(&input, &shop())
+}
+
+fn heard(order: &TillOrder, phase: Phase, voice: Voice) -> OrderNotice {
+    match understood(&encode(order, phase, voice)) {
         Ok(Notification::Order(notice)) => *notice,
         other => panic!("{voice:?}: {other:?}"),
     }
@@ -73,7 +79,7 @@ fn what_was_sold_is_what_is_understood_and_it_adds_up() {
         for voice in voices() {
             let notice = heard(&order, Phase::Terminated, voice);
             assert_eq!((notice.phase, notice.test), (Phase::Terminated, false));
-            assert_eq!(notice.invoice_url, order.pdf_url);
+            assert_eq!((&notice.invoice_url, &notice.verification_url), (&order.pdf_url, &order.verification_url));
             let mut timeline = Timeline::default();
             timeline.hear(notice.phase, notice.content);
             let seen = Order::new(&timeline, Currency::EUR, Moment::new(noon(), &shop().timezone));
@@ -107,5 +113,33 @@ fn a_sample_is_understood_as_a_test_with_an_identity_of_its_own() {
             assert!(notice.content.order_id.is_some_and(|id| id.starts_with("TEST-")));
             assert_eq!(notice.content.is_refund, Some(refund));
         }
+    }
+}
+
+#[test]
+fn what_is_said_of_a_cash_box_is_understood_in_every_voice() {
+    let at = |text: &str| text.parse::<Timestamp>().expect("an instant").to_zoned(shop().timezone);
+    let closing = CashBoxClosing {
+        total: Decimal::new(123_450, 2),
+        opened: at("2026-11-21T07:00:00Z"),
+        closed: at("2026-11-21T18:30:00Z"),
+        verification_url: "http://127.0.0.1:9/verify/cashbox-2-1".to_owned(),
+    };
+    for voice in voices() {
+        let call = CashBoxCall { cash_box_id: "2".to_owned(), closing: Some(closing.clone()) };
+        let Ok(Notification::CashBoxClosed(notice)) = understood(&encode_cash_box(&call, voice)) else {
+            panic!("{voice:?}: no closing")
+        };
+        assert_eq!(notice.total.map(|total| total.value()), Some(closing.total), "{voice:?}");
+        let [opened, closed] = [notice.opened, notice.closed].map(|moment| moment.map(Moment::timestamp));
+        assert_eq!((opened, closed), (Some(closing.opened.timestamp()), Some(closing.closed.timestamp())), "{voice:?}");
+        assert_eq!(notice.verification_url.as_deref(), Some(closing.verification_url.as_str()));
+        assert!(notice.extra.is_empty(), "{voice:?}: {:?}", notice.extra);
+
+        let call = CashBoxCall { cash_box_id: "2".to_owned(), closing: None };
+        let Ok(Notification::CashBoxOpened(notice)) = understood(&encode_cash_box(&call, voice)) else {
+            panic!("{voice:?}: no opening")
+        };
+        assert_eq!(notice.cash_box_id.as_deref(), Some("2"));
     }
 }

@@ -3,7 +3,7 @@
 //! **Invariant:** of the webhook's address no more than host and port is shown: the rest holds the shop's token. The
 //! account's secrets are shown, for they guard nothing but what was invented.
 
-use std::{io::Write, net::SocketAddr, sync::Arc};
+use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
@@ -23,6 +23,9 @@ use crate::{
         sandbox::{Account, Chance, Fate, Options, Sandbox as Till, Spoken, Webhook},
     },
 };
+
+/// How long the last calls may take once it was told to end.
+const LAST_CALLS: Duration = Duration::from_secs(15);
 
 /// How the sandbox is run.
 #[derive(Debug, Args)]
@@ -181,7 +184,13 @@ pub async fn run(wanted: &Sandbox, clock: &Arc<dyn Clock>, out: &mut dyn Write) 
     if let Some(id) = wanted.cash_box {
         till.close_cash_box(id)?;
     }
-    till.calls_done().await;
+    // A webhook that hangs is no reason to stay: the second signal ends it at once.
+    tokio::select! {
+        () = till.calls_done() => {}
+        () = clock.sleep(LAST_CALLS) => {}
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
     while let Ok(call) = calls.try_recv() {
         writeln!(out, "{}", told(&call))?;
     }

@@ -151,8 +151,7 @@ impl Book {
         let was_quote = self.sales.ticket(&id).is_some_and(|ticket| ticket.stage == Stage::Quote);
         let validates = was_quote && matches!(wanted.pay, Some(Pay::Invoice | Pay::By(_)));
         if validates {
-            let value = wanted.value.map(|at| wall_clock(at, self.sales.zone()));
-            self.sales.validate(&id, value, now);
+            self.sales.validate(&id, now);
         }
         if let Some(method) = method {
             // Money goes back as a whole, so there is no amount to it.
@@ -218,9 +217,10 @@ impl Book {
 
     /// Writes what is said of a quote, besides its lines, onto it.
     fn fill_in(&mut self, id: &str, wanted: &Wanted) {
-        let buyer = self.buyer(&wanted.buyer);
+        let (buyer, value) = (self.buyer(&wanted.buyer), wanted.value.map(|at| wall_clock(at, self.sales.zone())));
         if let Some(ticket) = self.sales.ticket_mut(id) {
             let order = &mut ticket.order;
+            order.value = value.or_else(|| order.value.take());
             order.customer = buyer.or_else(|| order.customer.take());
             order.cash_box_id = wanted.cash_box.map_or_else(|| order.cash_box_id.clone(), |id| id.to_string());
             order.delivery_method = wanted.delivery_method.unwrap_or(order.delivery_method);

@@ -91,8 +91,9 @@ impl Sales {
         self.tickets.insert(id.to_owned(), Ticket::quote(order));
     }
 
-    /// Validates a quote: it gets the next number and an invoice. Any other order stays as it is.
-    pub fn validate(&mut self, id: &str, value: Option<Zoned>, now: Timestamp) {
+    /// Validates a quote: it gets the next number and an invoice, and counts for today unless it has a value date. Any other
+    /// order stays as it is.
+    pub fn validate(&mut self, id: &str, now: Timestamp) {
         let Some(ticket) = self.tickets.get_mut(id).filter(|ticket| ticket.stage == Stage::Quote) else { return };
         let at = wall_clock(now, &self.zone);
         if at.date() != self.day {
@@ -101,7 +102,7 @@ impl Sales {
         self.sold_today += 1;
         ticket.order.order_id = format!("{}{:03}", at.strftime("%Y%m%d"), self.sold_today);
         ticket.order.pdf_url = Some(format!("{}/invoice/{id}.pdf", self.origin));
-        ticket.order.value = Some(value.unwrap_or_else(|| at.clone()));
+        ticket.order.value.get_or_insert_with(|| at.clone());
         ticket.order.validated = Some(at);
         ticket.stage = Stage::Invoiced;
         self.validated.push(id.to_owned());
@@ -167,7 +168,7 @@ impl Sales {
     /// An order as the shop's own people make one: validated at once, and paid with this method.
     fn sold(&mut self, order: TillOrder, method: Option<u64>, now: Timestamp) -> TillOrder {
         let id = self.open(order);
-        self.validate(&id, None, now);
+        self.validate(&id, now);
         if let Some(method) = method.and_then(|id| METHODS.iter().find(|known| known.id == id)) {
             let _all_of_it = self.pay(&id, *method, None, now);
         }
@@ -212,8 +213,8 @@ mod tests {
         let id = till.open(draft);
         assert_eq!(till.ticket(&id).map(|quote| quote.stage), Some(Stage::Quote));
         assert_eq!(till.sell(noon()).order_id, "20261121002");
-        till.validate(&id, None, noon());
-        till.validate(&id, None, noon());
+        till.validate(&id, noon());
+        till.validate(&id, noon());
         assert_eq!(till.order(&id).map(|order| order.order_id.as_str()), Some("20261121003"));
         assert_eq!(till.orders().count(), 3);
     }

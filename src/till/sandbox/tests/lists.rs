@@ -139,6 +139,8 @@ async fn a_report_is_of_the_day_that_is_asked_for_and_else_of_the_day_before() {
 async fn a_sale_counts_for_its_value_date() {
     let till = Till::open().await;
     till.sale("payment=2&itemsList[]=12&dateValeur=1795000000").await;
+    let quote = till.sale("payment=-2&itemsList[]=12&dateValeur=1795000000").await;
+    till.post("editOrder.php", &format!("orderID={quote}&payment=-1")).await;
     let gross = |day: &str| till.sandbox.report(day.parse().expect("a day")).total.gross.to_string();
-    assert_eq!((gross("2026-11-18").as_str(), gross("2026-11-21").as_str()), ("12.90", "0.00"));
+    assert_eq!((gross("2026-11-18").as_str(), gross("2026-11-21").as_str()), ("25.80", "0.00"));
 }
