@@ -170,10 +170,16 @@ fn history(desk: &Desk, stored: &StoredOrder, events: &[StoredEvent], out: &mut 
     let mut table = Table::new(&["", "", ""]);
     for event in events {
         let at = Moment::new(event.at, &desk.zone(Some(stored.shop.as_str())));
-        table.row([moment(at), in_words(event.kind).to_owned(), event.kind.to_string()]);
+        let found = if is_found(event) { ", found in the till's list" } else { "" };
+        table.row([moment(at), format!("{}{found}", in_words(event.kind)), event.kind.to_string()]);
     }
     table.write("  ", out)?;
     Ok(())
+}
+
+/// Whether the till never announced it, and it was taken from the till's own list.
+fn is_found(event: &StoredEvent) -> bool {
+    serde_json::from_str(&event.data).is_ok_and(|data: serde_json::Value| data["source"] == "reconciliation")
 }
 
 fn in_words(kind: EventType) -> &'static str {

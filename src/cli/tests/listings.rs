@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Office, without_ids};
-use crate::{cli::Exit, store::Verdict};
+use crate::{
+    cli::Exit,
+    store::{Reconciliation, Verdict},
+};
 
 fn parsed(text: &str) -> Value {
     serde_json::from_str(&without_ids(text)).unwrap()
@@ -223,4 +226,33 @@ async fn no_text_of_the_till_commands_the_terminal() {
         let said = office.ok(command).await;
         assert!(said.chars().all(|c| c == '\n' || !c.is_control()), "{command}: {said:?}");
     }
+}
+
+#[tokio::test]
+async fn missing_orders_are_listed_with_what_the_comparison_with_the_tills_list_came_to() {
+    let office = Office::open().await;
+    assert_eq!(office.ok("orders missing").await, "no order is missing, as far as the numbers tell\n");
+    let api = "[shop.dupont.api]\nhost = \"kash.click\"\nshop_id = \"4711\"\nkey = \"secret\"\n";
+    let office = Office::open_with(api).await;
+    let said = office.ok("orders missing").await;
+    assert!(said.contains("dupont: not compared yet with the till's own list"), "{said}");
+    let now = office.desk.clock.now();
+    let state = Reconciliation {
+        shop: "dupont".parse().unwrap(),
+        since: now,
+        done_until: now,
+        recognised: true,
+        ended_at: Some(now),
+        unread: 2,
+        trouble: Some("the till answered with HTTP 500".to_owned()),
+    };
+    office.desk.store.save_reconciliation(&state).await.unwrap();
+    let expected = "\
+no order is missing, as far as the numbers tell
+dupont: last compared with the till's own list 2026-11-21 14:05
+  since then it was not possible: the till answered with HTTP 500
+  2 orders in it could not be read, and were left; look at them in the till, or with `tillhook pos orders`
+";
+    assert_eq!(office.ok("orders missing --shop dupont").await, expected);
+    assert!(!office.ok("orders missing --shop martin").await.contains("compared"));
 }
