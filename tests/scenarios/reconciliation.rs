@@ -180,7 +180,7 @@ async fn a_list_whose_numbers_are_not_the_announced_ones_is_not_taken_from() {
 }
 
 /// Which calls about each order the webhook took.
-fn taken(app: &App) -> BTreeMap<String, BTreeSet<Phase>> {
+pub(super) fn taken(app: &App) -> BTreeMap<String, BTreeSet<Phase>> {
     let mut taken: BTreeMap<String, BTreeSet<Phase>> = BTreeMap::new();
     for spoken in app.till.spoken() {
         let is_taken = spoken.is_taken();
@@ -193,11 +193,9 @@ fn taken(app: &App) -> BTreeMap<String, BTreeSet<Phase>> {
     taken
 }
 
-/// A day of a shop whose webhook is down for an hour, and whose calls are lost, made twice and overtake each other.
-async fn a_day_in(encoding: Encoding) {
-    const ACCOUNTANT: &str = "[sink.accountant]\nMAIL\ndigest = { every = \"daily 20:00\" }\nattach = [\"vat.csv\"]\n\
-                              [sink.archive]\nHTTP\non = [\"order.validated\"]\nper_order = \"once\"\n";
-    let app = App::start_with(API, &format!("{SINKS}{ACCOUNTANT}")).await;
+/// A day of 500 orders of a shop whose webhook is down for an hour, and whose calls are lost, made twice and overtake each
+/// other.
+pub(super) async fn a_bad_day(app: &App, encoding: Encoding) {
     let voice = Voice { encoding, ..Voice::default() };
     let five = Chance::percent(5);
     for half_hour in 0..10_u64 {
@@ -213,6 +211,13 @@ async fn a_day_in(encoding: Encoding) {
         app.till.calls_done().await;
         app.advance(30 * A_MINUTE).await;
     }
+}
+
+async fn a_day_in(encoding: Encoding) {
+    const ACCOUNTANT: &str = "[sink.accountant]\nMAIL\ndigest = { every = \"daily 20:00\" }\nattach = [\"vat.csv\"]\n\
+                              [sink.archive]\nHTTP\non = [\"order.validated\"]\nper_order = \"once\"\n";
+    let app = App::start_with(API, &format!("{SINKS}{ACCOUNTANT}")).await;
+    a_bad_day(&app, encoding).await;
     let mut reconciler = app.reconciler();
     assert!(compare(&app, &mut reconciler).await);
     // A payment that was lost is taken over when it was not on its way any more.
