@@ -34,7 +34,9 @@ CREATE TABLE reconciliation (
     since      INTEGER NOT NULL,
     -- Up to when every order was looked for.
     done_until INTEGER NOT NULL,
-    -- Whether the list ever named an order that we knew: the numbers in it are the ones that we know orders by.
+    -- As whom the till was asked, and whether its list ever named an order that it had announced: the numbers in it are the
+    -- ones that we know orders by.
+    till       TEXT NOT NULL,
     recognised INTEGER NOT NULL,
     -- When the last comparison came to its end, and how many orders in it could not be read.
     ended_at   INTEGER,
@@ -52,3 +54,6 @@ CREATE TABLE found_order (
     at     INTEGER NOT NULL,
     PRIMARY KEY (shop, number)
 ) STRICT, WITHOUT ROWID;
+
+-- What happened to a shop after a point in the order of commits.
+CREATE INDEX event_by_shop ON event (shop, seq) WHERE shop IS NOT NULL;

@@ -57,10 +57,11 @@ const NAMED: u32 = 50;
 /// Asks about what is due until `shutdown`. What is cut off is asked again at the next start.
 pub async fn run(outbox: Outbox, hosts: HostsOf, shutdown: CancellationToken) {
     let asking = async {
-        release(&outbox).await;
         let mut commits = outbox.store.commits();
         loop {
             commits.borrow_and_update();
+            // A call that was under way while `require` went may have been written since.
+            release(&outbox).await;
             let now = outbox.clock.now();
             let wake_at = match round(&outbox, &hosts, now).await {
                 Ok(next) => next.filter(|at| *at > now).unwrap_or(now + POLL).min(now + POLL),
@@ -102,8 +103,9 @@ fn requiring(outbox: &Outbox) -> Vec<ShopId> {
 
 /// Asks about everything that is due, tells who has to know, and says when there is more to do.
 async fn round(outbox: &Outbox, hosts: &HostsOf, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    loop {
-        let due = outbox.store.due_verifications(now, CONCURRENCY).await?;
+    let mut asked = Ok(());
+    while asked.is_ok() {
+        let due = outbox.store.due_verifications(outbox.clock.now(), CONCURRENCY).await?;
         if due.is_empty() {
             break;
         }
@@ -111,11 +113,12 @@ async fn round(outbox: &Outbox, hosts: &HostsOf, now: Timestamp) -> Result<Optio
             let hosts = hosts(&due.shop);
             AssertUnwindSafe(ask(outbox, &hosts, due)).catch_unwind().await.unwrap_or(Err(StoreError::Bug))
         });
-        join_all(asking).await.into_iter().collect::<Result<(), _>>()?;
+        asked = join_all(asking).await.into_iter().collect();
     }
     for shop in requiring(outbox) {
         tell(outbox, &shop, now).await?;
     }
+    asked?;
     outbox.store.next_verification_at().await
 }
 
@@ -165,8 +168,7 @@ async fn answer(hosts: &[TillHost], url: &str) -> Result<(Verification, Option<S
 
 /// Tells a person of orders that are held back for long, and of no others for a while.
 async fn tell(outbox: &Outbox, shop: &ShopId, now: Timestamp) -> Result<(), StoreError> {
-    let (held_since, quiet_since) = (now - TOLD_AFTER, now - TOLD_EVERY);
-    let held = outbox.store.untold_holds(shop, held_since, quiet_since, NAMED).await?;
+    let held = outbox.store.untold_holds(shop, now, (TOLD_AFTER, TOLD_EVERY), NAMED).await?;
     let Some(first) = held.first() else { return Ok(()) };
     // Both calls about an order may be among them.
     let mut numbers: Vec<&str> = Vec::new();

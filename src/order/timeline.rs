@@ -36,12 +36,17 @@ impl Timeline {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// What a phase said.
+    pub fn said(&self, phase: Phase) -> Option<&OrderContent> {
+        match phase {
+            Phase::Validated => self.validated.as_ref(),
+            Phase::Terminated => self.terminated.as_ref(),
+        }
+    }
+
     /// Whether the phase was heard of.
     pub fn knows(&self, phase: Phase) -> bool {
-        match phase {
-            Phase::Validated => self.validated.is_some(),
-            Phase::Terminated => self.terminated.is_some(),
-        }
+        self.said(phase).is_some()
     }
 
     /// Whether nothing is left but which phases were heard of: the order was pruned, and its numbers are known elsewhere.

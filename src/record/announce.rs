@@ -240,7 +240,7 @@ impl Announced {
     }
 
     /// The event that said the same of an order. Where a phase was found in the till's list, its first call afterwards
-    /// says the same whatever it says: it is the one that was lost.
+    /// says the same: it is the one that was lost. Another amount is news.
     fn said_before(
         &self,
         view: &mut View,
@@ -251,8 +251,9 @@ impl Announced {
         match self.call.origin {
             Origin::Reconciliation if order.timeline.knows(notice.phase) => view.announced_any(order.key, notice.phase),
             Origin::Reconciliation => None,
-            _ => found::called(view, order.key, notice.phase, content)
-                .or_else(|| view.announced(order.key, notice.phase, content)),
+            _ => {
+                found::called(view, order, notice, content).or_else(|| view.announced(order.key, notice.phase, content))
+            }
         }
     }
 

@@ -1,18 +1,18 @@
 //! Orders that were found in the till's own list, and the call that may come for them all the same.
 //!
 //! The till's list and its calls may tell an order in other words, so what such a phase said is no measure for the first
-//! call of it: that call is the one that was lost, and says nothing new. The calls after it are compared as always. Both
-//! is remembered among what the phase said, under digests that no content has.
+//! call of it: that call is the one that was lost, and says nothing new, unless it tells of another amount. The calls after
+//! it are compared as always. Both is remembered among what the phase said, under digests that no content has.
 
 use jiff::Timestamp;
 
 use crate::{
-    order::{EventId, Fingerprint, OrderKey, OrderNotice, Phase},
+    order::{EventId, Fingerprint, OrderNotice},
     store::{FoundOrder, KnownOrder, View},
 };
 
-/// The phase was found in the list.
-fn was_found() -> Fingerprint {
+/// What a phase that was found in the list said, among what phases say.
+pub fn was_found() -> Fingerprint {
     Fingerprint::of_bytes(&[b"found in the till's list"])
 }
 
@@ -41,13 +41,24 @@ pub(super) fn mark(
     });
 }
 
-/// The event of a phase that was found, where this is the first call of it.
-pub(super) fn called(view: &mut View, order: OrderKey, phase: Phase, content: Fingerprint) -> Option<EventId> {
+/// The event of a phase that was found, where this is the first call of it and tells of the same amount.
+pub(super) fn called(
+    view: &mut View,
+    known: &KnownOrder,
+    notice: &OrderNotice,
+    content: Fingerprint,
+) -> Option<EventId> {
+    let (order, phase) = (known.key, notice.phase);
     let event = view.announced(order, phase, was_found())?;
     if view.announced(order, phase, was_called()).is_some() {
         return None;
     }
     view.announce(order, phase, was_called(), event);
+    // Of an order that was pruned nothing is left to compare with.
+    let total = known.timeline.said(phase).and_then(|said| said.total);
+    if total.is_some_and(|total| notice.content.total.is_some_and(|told| told != total)) {
+        return None;
+    }
     if view.announced(order, phase, content).is_none() {
         view.announce(order, phase, content, event);
     }

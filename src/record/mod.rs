@@ -28,6 +28,7 @@ use jiff::Timestamp;
 pub use alert::Alert;
 pub use announce::{Acceptance, Call, Origin, Outcome, Unread};
 pub use fan_out::NO_INVOICE;
+pub use found::was_found;
 pub use invoice::Arrival;
 
 pub use crate::store::Raw;

@@ -1,13 +1,13 @@
 //! How far the till's own list of orders was compared with ours, and what was found there.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{Changes, Store, StoreError, changes, micros, parse, timestamp};
-use crate::order::{Phase, ShopId};
+use crate::order::{Fingerprint, Period, Phase, ShopId};
 
 /// How far a shop's orders were compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,9 @@ pub struct Reconciliation {
     pub since: Timestamp,
     /// Up to when every order was looked for.
     pub done_until: Timestamp,
-    /// Whether the till's list ever named an order that we knew.
+    /// As whom the till was asked, and where.
+    pub till: String,
+    /// Whether the till's list ever named an order that it had announced.
     pub recognised: bool,
     /// When the last comparison came to its end.
     pub ended_at: Option<Timestamp>,
@@ -42,7 +44,7 @@ pub struct FoundOrder {
 }
 
 /// The till's numbers of an order in its list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ListedNumbers {
     /// `orderInternalID`
     pub internal_id: String,
@@ -68,7 +70,7 @@ impl Store {
     /// What the database says.
     pub async fn reconciliation(&self, shop: &ShopId) -> Result<Option<Reconciliation>, StoreError> {
         let row = sqlx::query(
-            "SELECT shop, since, done_until, recognised, ended_at, unread, trouble FROM reconciliation WHERE shop = $1",
+            "SELECT shop, since, done_until, recognised, ended_at, unread, trouble, till FROM reconciliation WHERE shop = $1",
         );
         let row = row.bind(shop.as_str()).fetch_optional(self.readers()).await?;
         row.as_ref().map(reconciliation).transpose()
@@ -97,6 +99,28 @@ impl Store {
         );
         let first: Option<i64> = first.bind(shop.as_str()).fetch_optional(self.readers()).await?;
         first.map(timestamp).transpose()
+    }
+
+    /// The orders of these days that the till announced with both of their numbers, but for those of which `found` is among
+    /// what a phase said; tests are none.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn announced_orders(
+        &self,
+        shop: &ShopId,
+        days: Period,
+        found: Fingerprint,
+    ) -> Result<HashSet<ListedNumbers>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT o.internal_id, o.order_id FROM customer_order o
+             WHERE o.shop = $1 AND o.booked_on BETWEEN $2 AND $3 AND o.test = 0
+               AND o.internal_id IS NOT NULL AND o.order_id IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM announcement a WHERE a.order_key = o.key AND a.fingerprint = $4)",
+        );
+        let rows = rows.bind(shop.as_str()).bind(days.first.to_string()).bind(days.last.to_string());
+        let numbers = |row: &SqliteRow| Ok(ListedNumbers { internal_id: row.try_get(0)?, order_id: row.try_get(1)? });
+        rows.bind(found.0.to_vec()).fetch_all(self.readers()).await?.iter().map(numbers).collect()
     }
 
     /// Which phases were heard of each of these orders, in their order; none of an order that is not with us.
@@ -146,8 +170,8 @@ impl Store {
 
 async fn save(conn: &mut SqliteConnection, state: &Reconciliation) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT OR REPLACE INTO reconciliation (shop, since, done_until, recognised, ended_at, unread, trouble)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT OR REPLACE INTO reconciliation (shop, since, done_until, recognised, ended_at, unread, trouble, till)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(state.shop.as_str())
     .bind(micros(state.since))
@@ -156,6 +180,7 @@ async fn save(conn: &mut SqliteConnection, state: &Reconciliation) -> Result<(),
     .bind(state.ended_at.map(micros))
     .bind(state.unread)
     .bind(&state.trouble)
+    .bind(&state.till)
     .execute(conn)
     .await
     .map(drop)
@@ -198,5 +223,6 @@ fn reconciliation(row: &SqliteRow) -> Result<Reconciliation, StoreError> {
         ended_at: row.try_get::<Option<i64>, _>(4)?.map(timestamp).transpose()?,
         unread: row.try_get(5)?,
         trouble: row.try_get(6)?,
+        till: row.try_get(7)?,
     })
 }

@@ -3,7 +3,7 @@
 //! **Invariant:** what `customer_order` says of it (`verification`, `held`) is written with the rows of `verification`, in
 //! the same transaction, by [`settle`] alone.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -68,7 +68,7 @@ pub struct Holding {
     pub number: String,
     /// When the call came.
     pub since: Timestamp,
-    /// Why it is not confirmed, as [`why_held`] says it.
+    /// Why it is not confirmed, as `why_held` says it.
     pub reason: String,
 }
 
@@ -88,14 +88,16 @@ pub(super) fn why_held(status: &str, error: Option<&str>) -> String {
 }
 
 impl Store {
-    /// The calls to ask about at `now`, the longest due first.
+    /// The calls to ask about at `now`: those that were never asked about first, then the longest due. One that came in the
+    /// future came when the clock was ahead.
     ///
     /// # Errors
     /// What the database says.
     pub async fn due_verifications(&self, now: Timestamp, limit: u32) -> Result<Vec<DueVerification>, StoreError> {
         let rows = sqlx::query(
             "SELECT event_id, shop, url, attempts, first_seen_at FROM verification
-             WHERE status = 'pending' AND next_attempt_at <= $1 AND url IS NOT NULL ORDER BY next_attempt_at LIMIT $2",
+             WHERE status = 'pending' AND (next_attempt_at <= $1 OR first_seen_at > $1) AND url IS NOT NULL
+             ORDER BY attempts, next_attempt_at LIMIT $2",
         );
         let due = |row: &SqliteRow| {
             Ok(DueVerification {
@@ -141,13 +143,7 @@ impl Store {
                 .bind(asked.again_at.map(micros))
                 .execute(&mut *conn)
                 .await?;
-                let orders: String = sqlx::query_scalar(
-                    "SELECT json_group_array(order_key) FROM verification WHERE event_id = $1 AND order_key IS NOT NULL",
-                )
-                .bind(asked.event.to_string())
-                .fetch_one(&mut *conn)
-                .await?;
-                settle(conn, &orders).await.map(drop)
+                settle_order_of(conn, asked.event).await
             })
         })
         .await
@@ -229,26 +225,28 @@ impl Store {
         .await
     }
 
-    /// Calls of a shop that have held an order back since `before` or longer and of which nobody was told, the oldest
-    /// first; none where somebody was told of others after `told_before`.
+    /// Calls of a shop that have held an order back for the first of these times at `now` and of which nobody was told, the
+    /// oldest first; none where somebody was told of others within the second. A time in the future is that of a clock that
+    /// was ahead.
     ///
     /// # Errors
     /// What the database says.
     pub async fn untold_holds(
         &self,
         shop: &ShopId,
-        before: Timestamp,
-        told_before: Timestamp,
+        now: Timestamp,
+        (held_for, quiet_for): (Duration, Duration),
         limit: u32,
     ) -> Result<Vec<Holding>, StoreError> {
         let rows = sqlx::query(
             "SELECT v.event_id, coalesce(o.order_id, o.internal_id, '?'), v.first_seen_at, v.status, v.last_error
              FROM verification v JOIN customer_order o ON o.key = v.order_key
-             WHERE v.holds = 1 AND v.shop = $1 AND v.first_seen_at <= $2 AND v.told_at IS NULL
-               AND NOT EXISTS (SELECT 1 FROM verification t WHERE t.shop = $1 AND t.told_at > $3)
+             WHERE v.holds = 1 AND v.shop = $1 AND (v.first_seen_at <= $2 OR v.first_seen_at > $5) AND v.told_at IS NULL
+               AND NOT EXISTS (SELECT 1 FROM verification t WHERE t.shop = $1 AND t.told_at > $3 AND t.told_at <= $5)
              ORDER BY v.first_seen_at, o.seq LIMIT $4",
         );
-        let rows = rows.bind(shop.as_str()).bind(micros(before)).bind(micros(told_before)).bind(limit);
+        let rows = rows.bind(shop.as_str()).bind(micros(now - held_for)).bind(micros(now - quiet_for));
+        let rows = rows.bind(limit).bind(micros(now));
         let holding = |row: &SqliteRow| {
             Ok(Holding {
                 event: parse(row.try_get(0)?)?,
@@ -285,6 +283,14 @@ impl Store {
     }
 }
 
+/// The same for the order that an event is about, where it is about one.
+async fn settle_order_of(conn: &mut SqliteConnection, event: EventId) -> Result<(), sqlx::Error> {
+    const ORDER: &str =
+        "SELECT json_group_array(order_key) FROM verification WHERE event_id = $1 AND order_key IS NOT NULL";
+    let orders: String = sqlx::query_scalar(ORDER).bind(event.to_string()).fetch_one(&mut *conn).await?;
+    settle(conn, &orders).await.map(drop)
+}
+
 /// Writes which calls are to be confirmed, inside the caller's transaction.
 pub(super) async fn apply(conn: &mut SqliteConnection, changes: &Changes) -> Result<(), sqlx::Error> {
     if !changes.verifications.is_empty() {
@@ -292,14 +298,17 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: &Changes) -> Res
     }
     for (event, url, at) in &changes.other_urls {
         sqlx::query(
-            "UPDATE verification SET url = $2, status = 'pending', next_attempt_at = $3, last_error = NULL
-             WHERE event_id = $1 AND status NOT IN ('pending', 'verified') AND url IS NOT $2",
+            "UPDATE verification SET url = $2, status = 'pending', next_attempt_at = $3, first_seen_at = $3, attempts = 0,
+                 last_error = NULL
+             WHERE event_id = $1 AND (status NOT IN ('pending', 'verified') OR (status = 'pending' AND attempts > 0))
+               AND url IS NOT $2",
         )
         .bind(event.to_string())
         .bind(url)
         .bind(micros(*at))
         .execute(&mut *conn)
         .await?;
+        settle_order_of(conn, *event).await?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ const SAMPLES: &[(i64, &str)] = &[
 (3, "INSERT INTO number_watch VALUES ('dupont', 1, '[]');
      INSERT INTO missing_order VALUES ('dupont', '20261121041', 'numbers', 1, NULL);
      INSERT INTO till_word VALUES ('dupont', 1, 1, NULL);
-     INSERT INTO reconciliation VALUES ('dupont', 1, 1, 1, 1, 0, NULL);
+     INSERT INTO reconciliation VALUES ('dupont', 1, 1, '4242 at the till', 1, 1, 0, NULL);
      INSERT INTO found_order VALUES ('dupont', '20261121041', 1, 1);"),
 (4, "INSERT INTO verification (event_id, order_key, shop, url, status, holds, first_seen_at, next_attempt_at)
          VALUES ('evt_1', 'ord_1', 'dupont', 'https://kash.click/v', 'pending', 1, 1, 1);"),

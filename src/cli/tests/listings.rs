@@ -241,6 +241,7 @@ async fn missing_orders_are_listed_with_what_the_comparison_with_the_tills_list_
         shop: "dupont".parse().unwrap(),
         since: now,
         done_until: now,
+        till: "4242 at the till".to_owned(),
         recognised: true,
         ended_at: Some(now),
         unread: 2,

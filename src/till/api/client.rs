@@ -76,6 +76,11 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
+    /// As whom the till is asked, and where: what is known of one account says nothing of another.
+    pub fn account(&self) -> String {
+        format!("{} at {}", self.inner.shop_id, self.inner.base)
+    }
+
     /// A client for this shop. Nothing is asked yet.
     ///
     /// # Errors
@@ -84,7 +89,7 @@ impl Client {
         Self::patient(credentials, clock, TIMEOUT)
     }
 
-    /// The same with another [`TIMEOUT`].
+    /// The same with another time for each question.
     ///
     /// # Errors
     /// When the host makes no address.

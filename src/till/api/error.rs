@@ -46,6 +46,11 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// Whether this answer alone is at fault, so that another question may be answered well.
+    pub fn is_about_the_answer(&self) -> bool {
+        matches!(self, Self::Empty(_) | Self::Unreadable(_) | Self::Unreachable(ClientError::TooLarge(_)))
+    }
+
     /// One word for what went wrong, for logs and metrics.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     order::{Notification, Period, Phase, Shop, day_of},
-    record::{Call, Origin, Outcome, Raw},
+    record::{Call, Origin, Outcome, Raw, was_found},
     store::{ListedNumbers, Reconciliation, StoreError},
     till::api::{Client, OrdersQuery},
 };
@@ -17,26 +17,36 @@ use crate::{
 /// How much is asked for at once, in hours.
 const STEP: i64 = 24;
 
-/// How many orders have to be known before it means something that a list names none of them.
-const FEW: usize = 3;
-
 /// What an announcement that nobody made has in place of a method.
 const METHOD: &str = "reconciliation";
 
 /// Looks at everything that is due, oldest first.
 pub(super) async fn run(reconciler: &mut Reconciler, shop: &Shop, client: &Client) -> Result<Tally, Trouble> {
     let now = reconciler.clock.now();
-    let mut state = begin(reconciler, shop, now).await?;
+    let mut state = begin(reconciler, shop, client, now).await?;
     let steps = steps(&state, now);
     let mut tally = Tally::default();
     if !state.recognised {
         recognise(reconciler, shop, client, &mut state, &steps).await?;
     }
+    let (mut trouble, mut is_whole) = (None, true);
     for (from, to) in steps {
-        let listed = ask(shop, client, from, to, &mut tally).await?;
-        take_over(reconciler, shop, listed, to, &mut tally).await?;
-        state.done_until = state.done_until.max(to);
-        reconciler.store.save_reconciliation(&state).await?;
+        let left = tally.left;
+        match ask(shop, client, from, to, &mut tally).await {
+            Ok(listed) => take_over(reconciler, shop, listed, now - ON_ITS_WAY, &mut tally).await?,
+            // A day whose list cannot be read holds up no other.
+            Err(Trouble::Till(error)) if error.is_about_the_answer() => trouble = Some(error),
+            Err(other) => return Err(other),
+        }
+        // What was left, or could not be read, is looked for again however long ago it was.
+        is_whole &= trouble.is_none() && tally.left == left;
+        if is_whole {
+            state.done_until = state.done_until.max(to);
+            reconciler.store.save_reconciliation(&state).await?;
+        }
+    }
+    if let Some(error) = trouble {
+        return Err(error.into());
     }
     let ended_at = Some(reconciler.clock.now());
     let unread = u32::try_from(tally.unread).unwrap_or(u32::MAX);
@@ -45,8 +55,14 @@ pub(super) async fn run(reconciler: &mut Reconciler, shop: &Shop, client: &Clien
 }
 
 /// How far the last run came. The first one begins with the shop's first order, so that nobody is told of what was sold
-/// before this service was there; a time in the future was written by a clock that was ahead.
-pub(super) async fn begin(reconciler: &Reconciler, shop: &Shop, now: Timestamp) -> Result<Reconciliation, StoreError> {
+/// before this service was there; a time in the future was written by a clock that was ahead. Another account at the till
+/// may have other numbers.
+pub(super) async fn begin(
+    reconciler: &Reconciler,
+    shop: &Shop,
+    client: &Client,
+    now: Timestamp,
+) -> Result<Reconciliation, StoreError> {
     let store = &reconciler.store;
     let mut state = match store.reconciliation(&shop.id).await? {
         Some(state) => state,
@@ -56,6 +72,7 @@ pub(super) async fn begin(reconciler: &Reconciler, shop: &Shop, now: Timestamp) 
                 shop: shop.id.clone(),
                 since,
                 done_until: since.max(now - ALWAYS),
+                till: client.account(),
                 recognised: false,
                 ended_at: None,
                 unread: 0,
@@ -65,6 +82,9 @@ pub(super) async fn begin(reconciler: &Reconciler, shop: &Shop, now: Timestamp) 
             state
         }
     };
+    if state.till != client.account() {
+        (state.till, state.recognised) = (client.account(), false);
+    }
     state.since = state.since.min(now);
     state.done_until = state.done_until.min(now);
     if state.done_until < now - AT_MOST {
@@ -91,8 +111,8 @@ fn steps(state: &Reconciliation, now: Timestamp) -> Vec<(Timestamp, Timestamp)> 
     steps
 }
 
-/// Whether the till's list names orders by the numbers that we know them by. It has to be seen once: a list with other
-/// numbers would make a second one of each order.
+/// Whether the till's list names orders that it announced, by both of their numbers. It has to be seen once: a list with
+/// other numbers would make a second one of each order. What was taken from the list itself is no proof.
 async fn recognise(
     reconciler: &Reconciler,
     shop: &Shop,
@@ -102,19 +122,18 @@ async fn recognise(
 ) -> Result<(), Trouble> {
     let (Some((first, _)), Some((_, last))) = (steps.first(), steps.last()) else { return Ok(()) };
     let days = Period { first: day_of(*first, &shop.timezone), last: day_of(*last, &shop.timezone) };
-    let known = reconciler.store.numbers_of(&shop.id, days).await?.len();
+    let known = reconciler.store.announced_orders(&shop.id, days, was_found()).await?;
     let mut listed_any = false;
     for (from, to) in steps.iter().rev() {
         let numbers: Vec<ListedNumbers> =
             ask(shop, client, *from, *to, &mut Tally::default()).await?.into_iter().map(|one| one.numbers).collect();
         listed_any |= !numbers.is_empty();
-        let heard = reconciler.store.heard_phases(&shop.id, &numbers).await?;
-        if heard.iter().any(|phases| !phases.is_empty()) {
+        if numbers.iter().any(|numbers| known.contains(numbers)) {
             state.recognised = true;
             return Ok(reconciler.store.save_reconciliation(state).await?);
         }
     }
-    if listed_any && known >= FEW { Err(Trouble::Unfamiliar) } else { Ok(()) }
+    if listed_any && !known.is_empty() { Err(Trouble::Unfamiliar) } else { Ok(()) }
 }
 
 /// The validated orders of a period, in the order in which they were made.
@@ -153,13 +172,13 @@ async fn take_over(
     reconciler: &mut Reconciler,
     shop: &Shop,
     listed: Vec<Listed>,
-    to: Timestamp,
+    until: Timestamp,
     tally: &mut Tally,
 ) -> Result<(), StoreError> {
     let numbers: Vec<ListedNumbers> = listed.iter().map(|order| order.numbers.clone()).collect();
     let heard = reconciler.store.heard_phases(&shop.id, &numbers).await?;
     for (order, heard) in listed.into_iter().zip(heard) {
-        if order.at.is_some_and(|at| at > to) || is_payment_on_its_way(reconciler, shop, &order, &heard) {
+        if order.at.is_some_and(|at| at > until) || is_payment_on_its_way(reconciler, shop, &order, &heard) {
             tally.left += 1;
             continue;
         }

@@ -98,8 +98,8 @@ impl Reconciler {
     /// # Errors
     /// When it is not on disk.
     pub async fn begin(&self) -> Result<(), StoreError> {
-        for (shop, _) in &self.shops {
-            compare::begin(self, shop, self.clock.now()).await?;
+        for (shop, client) in &self.shops {
+            compare::begin(self, shop, client, self.clock.now()).await?;
         }
         Ok(())
     }

@@ -78,13 +78,20 @@ impl Watch {
     /// # Errors
     /// When the database does not answer, or something of what was found is not on disk.
     pub async fn pass(&self, now: Timestamp) -> Result<(), StoreError> {
+        // One shop holds up no other.
+        let mut looked = Ok(());
         for watched in &self.shops {
-            if let Some(gap_after) = watched.gap_after {
-                gaps::look(self, &watched.shop, gap_after, now).await?;
-            }
-            if let Some(silent_after) = watched.silent_after {
-                silence::look(self, &watched.shop, silent_after, now).await?;
-            }
+            looked = self.look(watched, now).await.and(looked);
+        }
+        looked
+    }
+
+    async fn look(&self, watched: &Watched, now: Timestamp) -> Result<(), StoreError> {
+        if let Some(gap_after) = watched.gap_after {
+            gaps::look(self, &watched.shop, gap_after, now).await?;
+        }
+        if let Some(silent_after) = watched.silent_after {
+            silence::look(self, &watched.shop, silent_after, now).await?;
         }
         Ok(())
     }
