@@ -84,6 +84,7 @@ pub fn sale(data: &[u8]) -> Outgoing {
         thread: None,
         invoice: None,
         invoice_absent: choice & 16 != 0,
+        names: Default::default(),
         now: now(),
     }
 }

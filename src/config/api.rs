@@ -49,7 +49,7 @@ pub(super) fn read(shop: &Section<'_>, report: &mut Report) -> Result<Option<Api
 /// Words with what to write in its place.
 pub fn key_host(text: &str) -> Result<TillHost, String> {
     let host: TillHost = text.parse().map_err(|_| {
-        format!("`{text}` is not where a till answers: write a host such as `kash.click`, without a path")
+        format!("`{text}` is not where a till answers: write a host such as `kash.click`, or `http://127.0.0.1:9000` for a stand-in on this machine, without a path")
     })?;
     match &host {
         TillHost::Origin(origin) if origin.scheme() == "http" && !is_this_machine(origin) => {

@@ -105,7 +105,10 @@ impl Store {
     pub async fn missing_orders(&self, shop: Option<&ShopId>) -> Result<Vec<MissingOrder>, StoreError> {
         let rows = sqlx::query(
             "SELECT shop, number, source, since, told_at FROM missing_order
-             WHERE $1 IS NULL OR shop = $1 ORDER BY shop, length(number), number",
+             WHERE ($1 IS NULL OR shop = $1)
+               AND NOT EXISTS (SELECT 1 FROM customer_order o
+                               WHERE o.shop = missing_order.shop AND o.order_id = missing_order.number AND o.test = 0)
+             ORDER BY shop, length(number), number",
         );
         rows.bind(shop.map(ShopId::as_str)).fetch_all(self.readers()).await?.iter().map(missing).collect()
     }

@@ -128,7 +128,7 @@ fn a_sale_is_recorded_edited_paid_and_then_no_longer_changed() {
     let order = sold.split_whitespace().nth(1).expect("an id").to_owned();
     let edited =
         shop.ok(&["edit", &order, "--payment", "invoice", "--department", "5:9.99:Rayon", "--customer", "123"]);
-    assert!(edited.starts_with(&format!("Order {order} is recorded: invoice issued, unpaid")), "{edited}");
+    assert!(edited.starts_with(&format!("Order {order} is recorded: invoice issued, not paid in full")), "{edited}");
     let listed = shop.ok(&["orders", "--from", "yesterday"]);
     assert!(listed.lines().any(|line| line.starts_with(&order) && line.contains("48.98")), "{listed}");
     let refused = shop.fails(1, &["edit", &order, "--payment", "invoice", "--free", "1:Late"]);

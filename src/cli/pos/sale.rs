@@ -66,7 +66,7 @@ pub(super) fn tell(
     let answer = answer.map_err(stop)?;
     let state = match answer.recorded {
         Recorded::Quote => "quote, not validated and not paid",
-        Recorded::Unpaid => "invoice issued, unpaid",
+        Recorded::Unpaid => "invoice issued, not paid in full",
         Recorded::Paid => "invoice issued, paid",
         Recorded::Unsaid => "the till does not say whether it is validated or paid",
     };

@@ -20,11 +20,14 @@ const STEP: i64 = 24;
 /// What an announcement that nobody made has in place of a method.
 const METHOD: &str = "reconciliation";
 
-/// Looks at everything that is due, oldest first.
-pub(super) async fn run(reconciler: &mut Reconciler, shop: &Shop, client: &Client) -> Result<Tally, Trouble> {
+/// Looks at everything that is due, oldest first; `None` where there is nothing yet to ask for.
+pub(super) async fn run(reconciler: &mut Reconciler, shop: &Shop, client: &Client) -> Result<Option<Tally>, Trouble> {
     let now = reconciler.clock.now();
     let mut state = begin(reconciler, shop, client, now).await?;
     let steps = steps(&state, now);
+    if steps.is_empty() {
+        return Ok(None);
+    }
     let mut tally = Tally::default();
     if !state.recognised {
         recognise(reconciler, shop, client, &mut state, &steps).await?;
@@ -51,7 +54,7 @@ pub(super) async fn run(reconciler: &mut Reconciler, shop: &Shop, client: &Clien
     let ended_at = Some(reconciler.clock.now());
     let unread = u32::try_from(tally.unread).unwrap_or(u32::MAX);
     reconciler.store.save_reconciliation(&Reconciliation { ended_at, unread, trouble: None, ..state }).await?;
-    Ok(tally)
+    Ok(Some(tally))
 }
 
 /// How far the last run came. The first one begins with the shop's first order, so that nobody is told of what was sold

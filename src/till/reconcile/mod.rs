@@ -130,7 +130,9 @@ impl Reconciler {
         let mut ended = true;
         for (shop, client) in self.shops.clone() {
             match self.shop(&shop, &client).await {
-                Ok(tally) => tracing::info!(
+                // Asked again soon: a wrong key is to be known before an hour is over.
+                Ok(None) => ended = false,
+                Ok(Some(tally)) => tracing::info!(
                     shop.id = %shop.id,
                     orders.listed = tally.listed,
                     orders.found = tally.found,
@@ -151,7 +153,7 @@ impl Reconciler {
     }
 
     /// What came of it is told also where it did not come to its end.
-    async fn shop(&mut self, shop: &Shop, client: &Client) -> Result<Tally, Trouble> {
+    async fn shop(&mut self, shop: &Shop, client: &Client) -> Result<Option<Tally>, Trouble> {
         let compared = compare::run(self, shop, client).await;
         self.tell(shop).await?;
         compared
