@@ -4,9 +4,9 @@
 //! which it sold on three of the last four such days. So no night, no Sunday and no lunch break is a silence; a holiday may be
 //! one, and is told once.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use jiff::{Timestamp, ToSpan as _, civil::Date};
+use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 
 use super::{Watch, alert};
@@ -72,14 +72,11 @@ async fn should_speak(watch: &Watch, shop: &Shop, after: Duration, now: Timestam
 /// Whether the shop sold at that hour on most of these days of the weeks before.
 async fn usually_sells(watch: &Watch, shop: &Shop, at: Timestamp) -> Result<bool, StoreError> {
     let at = at.to_zoned(shop.timezone.clone());
-    let days: Vec<Date> = (1..=WEEKS).map(|week| at.date().saturating_sub((week * 7).days())).collect();
-    let mut sold = BTreeSet::new();
-    for day in days {
-        let times = watch.store.sold_at(&shop.id, day).await?;
-        let hours = times.into_iter().map(|time| time.to_zoned(shop.timezone.clone()));
-        if hours.into_iter().any(|time| time.hour() == at.hour()) {
-            sold.insert(day);
-        }
+    let mut sold = 0;
+    for week in 1..=WEEKS {
+        let times = watch.store.sold_at(&shop.id, at.date().saturating_sub((week * 7).days())).await?;
+        let is_then = |time: Timestamp| time.to_zoned(shop.timezone.clone()).hour() == at.hour();
+        sold += usize::from(times.into_iter().any(is_then));
     }
-    Ok(sold.len() >= USUALLY)
+    Ok(sold >= USUALLY)
 }
