@@ -19,6 +19,8 @@ use super::ledger::Call;
 pub struct Arrivals {
     /// The event ids under which each announcement was taken.
     pub calls: BTreeMap<Call, BTreeSet<String>>,
+    /// When each came first.
+    pub first_at: BTreeMap<Call, Instant>,
     /// How many messages about orders were taken.
     pub taken: usize,
     /// Invoices that came after the payment, in messages that were not there before.
@@ -106,6 +108,7 @@ impl Arrivals {
         };
         let order = event["data"]["internal_id"].as_str().expect("an id").to_owned();
         let paid = self.calls.contains_key(&(order.clone(), Phase::Terminated));
+        self.first_at.entry((order.clone(), phase)).or_insert_with(Instant::now);
         let ids = self.calls.entry((order, phase)).or_default();
         let is_new = ids.insert(event["id"].as_str().expect("an id").to_owned());
         self.taken += 1;
