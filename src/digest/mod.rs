@@ -24,7 +24,7 @@ use crate::{
 pub use attach::bytes;
 pub use closings::is_open;
 pub use make::Maker;
-pub use reports::{LARGEST as LARGEST_REPORT, PATIENCE as REPORT_PATIENCE, Reports, TillReports};
+pub use reports::{Reports, TillReports};
 pub use run::Digests;
 
 /// The summaries of one sink.
