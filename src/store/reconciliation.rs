@@ -93,10 +93,15 @@ impl Store {
     /// # Errors
     /// When it is not on disk.
     pub async fn save_reconciliation(&self, state: &Reconciliation) -> Result<(), StoreError> {
-        self.save_reconciliation_and_tell(state, Changes::default).await
+        let state = Arc::new(state.clone());
+        self.write(move |conn| {
+            let state = state.clone();
+            Box::pin(async move { save(conn, &state).await })
+        })
+        .await
     }
 
-    /// The same, and tells somebody in the same commit.
+    /// The same, and tells somebody in the same commit, unless somebody was told of this trouble before.
     ///
     /// # Errors
     /// When nothing of it is on disk.
@@ -109,8 +114,12 @@ impl Store {
         self.write(move |conn| {
             let (state, told) = (state.clone(), told.clone());
             Box::pin(async move {
+                let was_told = sqlx::query_scalar(
+                    "SELECT EXISTS (SELECT 1 FROM reconciliation WHERE shop = $1 AND told_at IS NOT NULL)",
+                );
+                let was_told: bool = was_told.bind(state.shop.as_str()).fetch_one(&mut *conn).await?;
                 save(conn, &state).await?;
-                changes::apply(conn, told()).await
+                if was_told { Ok(()) } else { changes::apply(conn, told()).await }
             })
         })
         .await
