@@ -13,6 +13,7 @@ use tillhook::{
     order::Phase,
     till::{
         Encoding, TillOrder, Voice,
+        api::ReportFormat,
         reconcile::Reconciler,
         sandbox::{Chance, Topic, Trouble, Webhook},
     },
@@ -327,6 +328,25 @@ pub(super) async fn a_bad_day(app: &App, encoding: Encoding) {
     }
 }
 
+/// What the till's own report of the day (`getSales.php`) says by rate, in cents: VAT, and with VAT.
+async fn rates_of_the_till(app: &App) -> BTreeMap<String, (i64, i64)> {
+    let (_, till) = app.tills().pop_first().expect("a till");
+    let day = start_time().to_zoned(paris()).date();
+    let csv = till.report(Some(day), ReportFormat::Csv).await.expect("a report").bytes;
+    let csv = std::str::from_utf8(&csv).expect("text");
+    let mut rates: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for line in csv.lines().skip(1) {
+        let [_, _, kind, rate, _, vat, gross] = line.split(';').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        if kind == "total" {
+            continue;
+        }
+        let amount = |cell: &str| cell.parse::<Decimal>().expect("an amount");
+        let sum = rates.entry(amount(rate).normalize().to_string().replace('.', ",")).or_default();
+        *sum = (sum.0 + digests::in_cents(amount(vat)), sum.1 + digests::in_cents(amount(gross)));
+    }
+    rates
+}
+
 async fn a_day_in(encoding: Encoding) {
     const ACCOUNTANT: &str = "[sink.accountant]\nMAIL\ndigest = { every = \"daily 20:00\" }\nattach = [\"vat.csv\"]\n\
                               [sink.archive]\nHTTP\non = [\"order.validated\"]\nper_order = \"once\"\n";
@@ -362,14 +382,7 @@ async fn a_day_in(encoding: Encoding) {
     assert!(told(&app, "order_ids").await.iter().all(|number| lost.contains(number)), "{encoding}");
 
     app.advance(AN_HOUR).await;
-    let report = app.till.report(start_time().to_zoned(paris()).date());
-    let digest = digests::rates(&app).await;
-    let cents = |amount: Decimal| digests::in_cents(amount);
-    let reported = report
-        .vat
-        .iter()
-        .map(|vat| (vat.rate.normalize().to_string().replace('.', ","), (cents(vat.vat), cents(vat.gross))));
-    assert_eq!(digest, reported.collect(), "{encoding}: to the cent");
+    assert_eq!(digests::rates(&app).await, rates_of_the_till(&app).await, "{encoding}: to the cent");
     app.finish().await;
 }
 
