@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::Mutex, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -29,7 +29,7 @@ use crate::{
     receive::{self, Credentials, Limits},
     record::Recorder,
     store::{Access, OpenError, Store, StoreError},
-    till,
+    till::{self, reconcile::Reconciler},
     upkeep::{self, Retention},
     verify,
 };
@@ -62,6 +62,8 @@ pub struct Running {
     pub recorder: Recorder,
     /// What delivers.
     pub outbox: Outbox,
+    /// What compares the tills' own lists with ours.
+    pub reconciler: Arc<Mutex<Reconciler>>,
     /// Where it listens.
     pub addr: SocketAddr,
     directory: PathBuf,
@@ -108,7 +110,8 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
     let outbox = Outbox { names: assemble::names(&store).await?, ..outbox };
     assemble::watch(config, &outbox).begin().await?;
     let tills = assemble::tills(config, &clock);
-    assemble::reconciler(config, &outbox, &tills).begin().await?;
+    let reconciler = assemble::reconciler(config, &outbox, &tills);
+    reconciler.begin().await?;
 
     let mut running = Running {
         addr: listener.local_addr()?,
@@ -120,6 +123,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
         outbox,
         clock,
         space_is_low: SpaceIsLow::default(),
+        reconciler: Arc::new(Mutex::new(reconciler)),
         door: Group::new(),
         workers: Group::new(),
     };
@@ -152,7 +156,9 @@ impl Running {
         let public_url = if same_path { outbox.public_url.clone() } else { public_url.clone() };
         self.outbox = Outbox { archive: archive.clone(), public_url, names: names.clone(), ..outbox };
         self.workers = Group::new();
-        self.start_workers(config, lanes, assemble::tills(config, &self.clock));
+        let tills = assemble::tills(config, &self.clock);
+        self.reconciler = Arc::new(Mutex::new(assemble::reconciler(config, &self.outbox, &tills)));
+        self.start_workers(config, lanes, tills);
         Ok(())
     }
 
@@ -195,7 +201,7 @@ impl Running {
         let reports = assemble::reports(&tills);
         tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops, reports).run(stop.clone()));
         tasks.spawn(assemble::watch(config, &self.outbox).run(stop.clone()));
-        tasks.spawn(assemble::reconciler(config, &self.outbox, &tills).run(stop.clone()));
+        tasks.spawn(Reconciler::run(self.reconciler.clone(), stop.clone()));
         tasks.spawn(till::names::run(self.outbox.clone(), tills, stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }

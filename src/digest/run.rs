@@ -60,7 +60,12 @@ impl Digests {
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let began = self.clock.now();
-            if let Err(error) = self.pass().await {
+            // The till may be asked for reports, and take its time; what is made then is made anew at the next start.
+            let passed = tokio::select! {
+                () = stop.cancelled() => return,
+                passed = self.pass() => passed,
+            };
+            if let Err(error) = passed {
                 tracing::error!(error = %error, "summaries could not be made; trying again");
             }
             tokio::select! {

@@ -129,17 +129,18 @@ pub fn hear(seen: &mut Vec<NumberRange>, number: OrderNumber, widest: u64) -> Ve
     };
     // The sequence that goes on stands last: those that nothing is heard of any more come to the front.
     let mut range = seen.remove(at);
-    let open = if number.place > last.place {
+    // Missing numbers are written like the one before them: 9999 comes before 10000.
+    let (before, open) = if number.place > last.place {
         range.last = number.to_string();
-        last.between(number)
+        (last, last.between(number))
     } else if number.place < first.place {
         range.first = number.to_string();
-        number.between(first)
+        (number, number.between(first))
     } else {
-        None
+        (number, None)
     };
     seen.push(range);
-    open.into_iter().flatten().map(|place| number.at(place).to_string()).collect()
+    open.into_iter().flatten().map(|place| before.at(place).to_string()).collect()
 }
 
 /// These numbers, and beside them the last one before each of their sequences, where it is among `earlier`.

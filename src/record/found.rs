@@ -1,13 +1,13 @@
 //! Orders that were found in the till's own list, and the call that may come for them all the same.
 //!
 //! The till's list and its calls may tell an order in other words, so what such a phase said is no measure for the first
-//! call of it: that call is the one that was lost, and says nothing new, unless it tells of another amount. The calls after
-//! it are compared as always. Both is remembered among what the phase said, under digests that no content has.
+//! call of it: that call is the one that was lost, and says nothing new, unless it tells of another amount, or of VAT or
+//! items of which the list said nothing. The calls after it are compared as always. Both is remembered among what the phase said, under digests that no content has.
 
 use jiff::Timestamp;
 
 use crate::{
-    order::{EventId, Fingerprint, OrderNotice},
+    order::{EventId, Fingerprint, OrderContent, OrderNotice, Phase},
     store::{FoundOrder, KnownOrder, View},
 };
 
@@ -31,6 +31,14 @@ pub(super) fn mark(
     now: Timestamp,
 ) {
     view.announce(order.key, notice.phase, was_found(), event);
+    // Of an order of which nothing came somebody is told once, also where it is paid later.
+    let other = match notice.phase {
+        Phase::Validated => Phase::Terminated,
+        Phase::Terminated => Phase::Validated,
+    };
+    if !whole && view.announced(order.key, other, was_found()).is_some() {
+        return;
+    }
     let content = &notice.content;
     let number = content.order_id.as_ref().or(content.internal_id.as_ref());
     view.found(FoundOrder {
@@ -59,8 +67,19 @@ pub(super) fn called(
     if total.is_some_and(|total| notice.content.total.is_some_and(|told| told != total)) {
         return None;
     }
+    if known.timeline.said(phase).is_some_and(|said| tells_more(&notice.content, said)) {
+        return None;
+    }
     if view.announced(order, phase, content).is_none() {
         view.announce(order, phase, content, event);
     }
     Some(event)
+}
+
+/// Whether a call brings what the books need and the list did not say.
+fn tells_more(call: &OrderContent, list: &OrderContent) -> bool {
+    let is_new = |told: bool, known: bool| told && !known;
+    is_new(call.vat.is_some(), list.vat.is_some())
+        || is_new(call.total_vat.is_some(), list.total_vat.is_some())
+        || is_new(call.items.is_some(), list.items.is_some())
 }

@@ -102,9 +102,9 @@ impl Store {
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let rows = sqlx::query(
             "SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
-             WHERE id >= $2 AND id < $3 AND shop = $1 AND type IN ('cashbox.opened', 'cashbox.closed') ORDER BY seq",
+             WHERE id >= $2 AND id < $3 AND +shop = $1 AND type IN ('cashbox.opened', 'cashbox.closed') ORDER BY seq",
         );
-        // An id begins with its millisecond.
+        // An id begins with its millisecond. Without the plus SQLite reads every event that the shop ever had.
         let id = |at: Timestamp, more: i64| format!("evt_{:012x}", at.as_millisecond().max(0) + more);
         let rows = rows.bind(shop.as_str()).bind(id(from, 0)).bind(id(to, 1)).fetch_all(self.readers()).await?;
         rows.iter().map(|row| super::reading::event(row, 0)).collect()

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -125,13 +125,13 @@ impl Store {
         .await
     }
 
-    /// When a shop's first order came; tests are none.
+    /// When the first event about an order of a shop came that is known still; tests are none.
     ///
     /// # Errors
     /// What the database says.
     pub async fn first_order_at(&self, shop: &ShopId) -> Result<Option<Timestamp>, StoreError> {
         let first = sqlx::query_scalar(
-            "SELECT received_at FROM customer_order WHERE shop = $1 AND test = 0 ORDER BY seq LIMIT 1",
+            "SELECT at FROM event WHERE shop = $1 AND test = 0 AND order_key IS NOT NULL ORDER BY seq LIMIT 1",
         );
         let first: Option<i64> = first.bind(shop.as_str()).fetch_optional(self.readers()).await?;
         first.map(timestamp).transpose()
@@ -157,6 +157,29 @@ impl Store {
         let rows = rows.bind(shop.as_str()).bind(days.first.to_string()).bind(days.last.to_string());
         let numbers = |row: &SqliteRow| Ok(ListedNumbers { internal_id: row.try_get(0)?, order_id: row.try_get(1)? });
         rows.bind(found.0.to_vec()).fetch_all(self.readers()).await?.iter().map(numbers).collect()
+    }
+
+    /// The newest order, by its day, that the till announced with both of its numbers, and that day; as above.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn last_announced(
+        &self,
+        shop: &ShopId,
+        found: Fingerprint,
+    ) -> Result<Option<(ListedNumbers, Date)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT o.internal_id, o.order_id, o.booked_on FROM customer_order o
+             WHERE o.shop = $1 AND o.booked_on IS NOT NULL AND o.test = 0
+               AND o.internal_id IS NOT NULL AND o.order_id IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM announcement a WHERE a.order_key = o.key AND a.fingerprint = $2)
+             ORDER BY o.booked_on DESC LIMIT 1",
+        );
+        let row = row.bind(shop.as_str()).bind(found.0.to_vec()).fetch_optional(self.readers()).await?;
+        let order = |row: SqliteRow| {
+            Ok((ListedNumbers { internal_id: row.try_get(0)?, order_id: row.try_get(1)? }, parse(row.try_get(2)?)?))
+        };
+        row.map(order).transpose()
     }
 
     /// Which phases were heard of each of these orders, in their order; none of an order that is not with us.

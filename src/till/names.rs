@@ -69,8 +69,9 @@ async fn read_one(outbox: &Outbox, shop: &ShopId, till: &Client, list: NameList)
         NameList::DeliveryMethods => List::DeliveryMethods,
     };
     let listing = till.list(wanted).await.map_err(|error| error.for_log())?;
+    let says_something = !listing.entries.is_empty() || !listing.unread.is_empty();
     let names: Vec<_> = listing.entries.into_iter().filter_map(named).take(MOST).collect();
-    if names.is_empty() && !listing.unread.is_empty() {
+    if names.is_empty() && says_something {
         return Err("nothing in it is understood".to_owned());
     }
     keep(outbox, shop, list, names).await.map_err(|error| error.to_string())

@@ -22,7 +22,6 @@ use tillhook::{
     store::{DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, SinkState, Store, StoredAttempt},
     till::{
         self, Announcement, TillOrder, Voice,
-        reconcile::Reconciler,
         sandbox::{Options, Sandbox},
     },
 };
@@ -201,8 +200,9 @@ impl App {
 
     /// Compares the till's own list of orders with ours, as the service does every hour. The clock is turned while the till
     /// is given a pause.
-    pub async fn reconciled(&self, reconciler: &mut Reconciler) -> bool {
-        let pass = reconciler.pass();
+    pub async fn reconciled(&self) -> bool {
+        let reconciler = self.service().reconciler.clone();
+        let pass = async { reconciler.lock().await.pass().await };
         tokio::pin!(pass);
         let ended = loop {
             match tokio::time::timeout(Duration::from_millis(20), &mut pass).await {
@@ -212,11 +212,6 @@ impl App {
         };
         self.settle().await;
         ended
-    }
-
-    /// What compares the lists; it remembers what it saw, so a test keeps it.
-    pub fn reconciler(&self) -> Reconciler {
-        assemble::reconciler(&self.config, &self.service().outbox, &self.tills())
     }
 
     /// The ways to the tills' own API.

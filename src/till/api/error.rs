@@ -46,9 +46,13 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    /// Whether this answer alone is at fault, so that another question may be answered well.
-    pub fn is_about_the_answer(&self) -> bool {
-        matches!(self, Self::Empty(_) | Self::Unreadable(_) | Self::Unreachable(ClientError::TooLarge(_)))
+    /// Whether the till answered, if with something else, so that another question may be answered well.
+    pub fn is_an_answer(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Page(_) | Self::Empty(_) | Self::Unreadable(_) => true,
+            Self::Unreachable(error) => matches!(error, ClientError::TooLarge(_)),
+            Self::Status { .. } | Self::MaybeRecorded(_) | Self::Wrong(_) => false,
+        }
     }
 
     /// One word for what went wrong, for logs and metrics.

@@ -1,5 +1,7 @@
 //! One comparison of a shop's orders: which days to look at, what is missing in each, and taking it over.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use jiff::{Timestamp, ToSpan as _};
 
@@ -8,14 +10,20 @@ use super::{
     read::{self, JSON, Listed, Unfit},
 };
 use crate::{
-    order::{Notification, Period, Phase, Shop, day_of},
+    order::{Notification, Period, Phase, Shop, day_of, midnight},
     record::{Call, Origin, Outcome, Raw, was_found},
-    store::{ListedNumbers, Reconciliation, StoreError},
-    till::api::{Client, OrdersQuery},
+    store::{ListedNumbers, Reconciliation, Store, StoreError},
+    till::api::{ApiError, Client, OrdersQuery},
 };
 
 /// How much is asked for at once, in hours.
 const STEP: i64 = 24;
+
+/// After how many questions in a row that nobody answered the others are not asked.
+const UNANSWERED: usize = 2;
+
+/// Half a day.
+const AROUND: Duration = Duration::from_hours(12);
 
 /// What an announcement that nobody made has in place of a method.
 const METHOD: &str = "reconciliation";
@@ -32,17 +40,26 @@ pub(super) async fn run(reconciler: &mut Reconciler, shop: &Shop, client: &Clien
     if !state.recognised {
         recognise(reconciler, shop, client, &mut state, &steps).await?;
     }
-    let (mut trouble, mut is_whole) = (None, true);
+    let (mut trouble, mut is_whole, mut unanswered) = (None, true, 0);
     for (from, to) in steps {
-        let left = tally.left;
+        let before = tally;
         match ask(shop, client, from, to, &mut tally).await {
-            Ok(listed) => take_over(reconciler, shop, listed, now - ON_ITS_WAY, &mut tally).await?,
-            // A day whose list cannot be read holds up no other.
-            Err(Trouble::Till(error)) if error.is_about_the_answer() => trouble = Some(error),
+            Ok(listed) => {
+                unanswered = 0;
+                take_over(reconciler, shop, listed, now - ON_ITS_WAY, &mut tally).await?;
+            }
+            // A day whose list cannot be had holds up no other; a till that does not answer is left alone.
+            Err(Trouble::Till(error)) => {
+                unanswered = if error.is_an_answer() { 0 } else { unanswered + 1 };
+                trouble = Some(error);
+                if unanswered == UNANSWERED {
+                    break;
+                }
+            }
             Err(other) => return Err(other),
         }
         // What was left, or could not be read, is looked for again however long ago it was.
-        is_whole &= trouble.is_none() && tally.left == left;
+        is_whole &= trouble.is_none() && tally.left == before.left && !tally.is_all_unread_since(before);
         if is_whole {
             state.done_until = state.done_until.max(to);
             reconciler.store.save_reconciliation(&state).await?;
@@ -51,6 +68,9 @@ pub(super) async fn run(reconciler: &mut Reconciler, shop: &Shop, client: &Clien
     if let Some(error) = trouble {
         return Err(error.into());
     }
+    if tally.is_all_unread_since(Tally::default()) {
+        return Err(ApiError::Unreadable("none of the orders in it can be read").into());
+    }
     let ended_at = Some(reconciler.clock.now());
     let unread = u32::try_from(tally.unread).unwrap_or(u32::MAX);
     reconciler.store.save_reconciliation(&Reconciliation { ended_at, unread, trouble: None, ..state }).await?;
@@ -58,8 +78,7 @@ pub(super) async fn run(reconciler: &mut Reconciler, shop: &Shop, client: &Clien
 }
 
 /// How far the last run came. The first one begins with the shop's first order, so that nobody is told of what was sold
-/// before this service was there; a time in the future was written by a clock that was ahead. Another account at the till
-/// may have other numbers.
+/// before this service was there. Another account at the till may have other numbers.
 pub(super) async fn begin(
     reconciler: &Reconciler,
     shop: &Shop,
@@ -70,7 +89,7 @@ pub(super) async fn begin(
     let mut state = match store.reconciliation(&shop.id).await? {
         Some(state) => state,
         None => {
-            let since = store.first_order_at(&shop.id).await?.unwrap_or(now);
+            let since = first_order(store, shop, now).await?;
             let state = Reconciliation {
                 shop: shop.id.clone(),
                 since,
@@ -87,9 +106,13 @@ pub(super) async fn begin(
     };
     if state.till != client.account() {
         (state.till, state.recognised, state.trouble) = (client.account(), false, None);
+        store.save_reconciliation(&state).await?;
     }
-    state.since = state.since.min(now);
-    state.done_until = state.done_until.min(now);
+    // The clock may have been ahead at the first start, or far behind.
+    if state.since > now || (state.ended_at.is_none() && state.since < now - AT_MOST) {
+        state.since = first_order(store, shop, now).await?;
+    }
+    state.done_until = state.done_until.max(state.since).min(now);
     if state.done_until < now - AT_MOST {
         tracing::warn!(
             shop.id = %shop.id,
@@ -99,6 +122,10 @@ pub(super) async fn begin(
         state.done_until = now - AT_MOST;
     }
     Ok(state)
+}
+
+async fn first_order(store: &Store, shop: &Shop, now: Timestamp) -> Result<Timestamp, StoreError> {
+    Ok(store.first_order_at(&shop.id).await?.filter(|at| *at <= now).unwrap_or(now))
 }
 
 /// The periods to ask for, each at most a day, the oldest first.
@@ -115,7 +142,8 @@ fn steps(state: &Reconciliation, now: Timestamp) -> Vec<(Timestamp, Timestamp)> 
 }
 
 /// Whether the till's list names orders that it announced, by both of their numbers. It has to be seen once: a list with
-/// other numbers would make a second one of each order. What was taken from the list itself is no proof.
+/// other numbers, or another shop's, would make a second one of each order. What was taken from the list itself is no proof.
+/// Only where the till never announced anything there is nothing to know it by.
 async fn recognise(
     reconciler: &Reconciler,
     shop: &Shop,
@@ -125,18 +153,40 @@ async fn recognise(
 ) -> Result<(), Trouble> {
     let (Some((first, _)), Some((_, last))) = (steps.first(), steps.last()) else { return Ok(()) };
     let days = Period { first: day_of(*first, &shop.timezone), last: day_of(*last, &shop.timezone) };
-    let known = reconciler.store.announced_orders(&shop.id, days, was_found()).await?;
-    let mut listed_any = false;
-    for (from, to) in steps.iter().rev() {
-        let numbers: Vec<ListedNumbers> =
-            ask(shop, client, *from, *to, &mut Tally::default()).await?.into_iter().map(|one| one.numbers).collect();
-        listed_any |= !numbers.is_empty();
-        if numbers.iter().any(|numbers| known.contains(numbers)) {
+    let mut known = reconciler.store.announced_orders(&shop.id, days, was_found()).await?;
+    let mut asked: Vec<(Timestamp, Timestamp)> = steps.iter().rev().copied().collect();
+    let is_quiet = known.is_empty();
+    if is_quiet {
+        let Some((order, day)) = reconciler.store.last_announced(&shop.id, was_found()).await? else {
+            tracing::info!(shop.id = %shop.id, "the till has announced nothing yet: its list cannot be checked against that");
+            return Ok(());
+        };
+        known.insert(order);
+        // The list may count an order for the day before or after.
+        let noon = midnight(day, &shop.timezone) + AROUND;
+        asked = vec![(noon - 3 * AROUND, noon + 3 * AROUND)];
+    }
+    let (mut listed_any, mut trouble) = (false, None);
+    for (from, to) in asked {
+        let listed = match ask(shop, client, from, to, &mut Tally::default()).await {
+            Ok(listed) => listed,
+            Err(Trouble::Till(error)) if error.is_an_answer() => {
+                trouble = Some(error);
+                continue;
+            }
+            Err(other) => return Err(other),
+        };
+        listed_any |= !listed.is_empty();
+        if listed.iter().any(|order| known.contains(&order.numbers)) {
             state.recognised = true;
             return Ok(reconciler.store.save_reconciliation(state).await?);
         }
     }
-    if listed_any && !known.is_empty() { Err(Trouble::Unfamiliar) } else { Ok(()) }
+    match trouble {
+        Some(error) => Err(error.into()),
+        None if is_quiet || listed_any => Err(Trouble::Unfamiliar),
+        None => Ok(()),
+    }
 }
 
 /// The validated orders of a period, in the order in which they were made.

@@ -15,6 +15,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{ApiError, Client};
@@ -80,6 +81,14 @@ pub struct Tally {
     pub unread: usize,
 }
 
+impl Tally {
+    /// Whether orders were listed since, and none of them could be read: the till writes them in another way than we know.
+    fn is_all_unread_since(self, before: Self) -> bool {
+        let unread = self.unread - before.unread;
+        unread > 0 && unread == self.listed - before.listed
+    }
+}
+
 /// Compares the lists of all shops whose till can be asked.
 pub struct Reconciler {
     store: Store,
@@ -107,23 +116,27 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Compares until `stop`.
-    pub async fn run(mut self, stop: CancellationToken) {
-        if self.shops.is_empty() {
-            return;
-        }
+    /// Compares until `stop`. Whoever else holds it may compare between two times.
+    pub async fn run(shared: Arc<Mutex<Self>>, stop: CancellationToken) {
+        let clock = {
+            let reconciler = shared.lock().await;
+            if reconciler.shops.is_empty() {
+                return;
+            }
+            reconciler.clock.clone()
+        };
         while !stop.is_cancelled() {
-            let began = self.clock.now();
+            let began = clock.now();
             let ended = tokio::select! {
                 () = stop.cancelled() => return,
-                ended = self.pass() => ended,
+                ended = async { shared.lock().await.pass().await } => ended,
             };
             let pause = if ended { EVERY } else { TRY_AGAIN };
             tokio::select! {
                 () = stop.cancelled() => {}
                 // The clock may be set ahead while we work, and back while we sleep.
-                () = self.clock.sleep_until(began + pause) => {}
-                () = self.clock.sleep(pause) => {}
+                () = clock.sleep_until(began + pause) => {}
+                () = clock.sleep(pause) => {}
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! How the till writes an order in its list is documented nowhere. It is read as if it had been announced, with the names
 //! of an announcement; and because nobody announced it, more is asked of it than of a call: both of its numbers, a total,
-//! and no word about its state that we do not know.
+//! the day that it counts for, and no word about its state that we do not know.
 //!
 //! **Invariant:** nothing is guessed, and no reason quotes what the till wrote.
 
@@ -26,6 +26,20 @@ const PAID: &[&str] = &["terminated", "termine", "terminee", "paid", "paye", "pa
 
 /// Words for an order that is not validated.
 const QUOTE: &[&str] = &["quote", "devis", "pending", "draft", "enattente", "encours", "brouillon"];
+
+/// Names under which the till may say that an order is none any more.
+const CANCELLED: &[&str] = &[
+    "cancelled",
+    "canceled",
+    "iscancelled",
+    "iscanceled",
+    "deleted",
+    "isdeleted",
+    "annule",
+    "annulee",
+    "supprime",
+    "supprimee",
+];
 
 /// The content type that an announcement in place of a call has.
 pub(super) const JSON: &str = "application/json";
@@ -51,6 +65,9 @@ pub(super) enum Unfit {
 
 /// Reads an order of the list; the till was asked for those that are validated.
 pub(super) fn read(mut fields: Map<String, Value>, shop: &Shop) -> Result<Listed, Unfit> {
+    if fields.iter().any(|(name, value)| CANCELLED.iter().any(|known| same_name(name, known)) && !is_no(value)) {
+        return Err(Unfit::Unread("it may be cancelled"));
+    }
     let phases: &[Phase] = match state(&mut fields)? {
         Phase::Validated => &[Phase::Validated],
         Phase::Terminated => &[Phase::Validated, Phase::Terminated],
@@ -73,8 +90,22 @@ pub(super) fn read(mut fields: Map<String, Value>, shop: &Shop) -> Result<Listed
     if content.total.is_none() {
         return Err(Unfit::Unread("it has no total"));
     }
+    // Else it would count for the day on which it was found.
+    if content.dates.value.or(content.dates.validated).is_none() {
+        return Err(Unfit::Unread("it does not say its day"));
+    }
     let at = content.dates.validated.or(content.dates.created).map(|at| at.timestamp());
     Ok(Listed { numbers, at, announcements })
+}
+
+/// Whether a flag is not set.
+fn is_no(flag: &Value) -> bool {
+    match flag {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => matches!(text.trim(), "" | "0" | "false" | "no" | "non"),
+        _ => false,
+    }
 }
 
 /// How far the order is. A list of validated orders need not say that they are.
@@ -84,7 +115,11 @@ fn state(fields: &mut Map<String, Value>) -> Result<Phase, Unfit> {
     let mut phase = None;
     for name in names {
         let Some(value) = fields.remove(&name) else { continue };
-        let Value::String(word) = value else { return Err(Unfit::Unread("its state is no word")) };
+        let word = match value {
+            Value::Null => continue,
+            Value::String(word) => word,
+            _ => return Err(Unfit::Unread("its state is no word")),
+        };
         let is = |words: &[&str]| words.iter().any(|known| same_name(word.trim(), known));
         let said = if is(VALIDATED) {
             Phase::Validated
@@ -121,7 +156,8 @@ mod tests {
             currency: Currency::EUR,
             locale: Locale::Fr,
         };
-        let Value::Object(fields) = order else { panic!("an object") };
+        let Value::Object(mut fields) = order else { panic!("an object") };
+        fields.entry("validationDate").or_insert_with(|| json!("2026-11-21 14:03:10"));
         super::read(fields, &shop)
     }
 
@@ -149,6 +185,9 @@ mod tests {
             read(order).err()
         };
         assert_eq!(unfit(json!({ "status": "devis" })), Some(Unfit::Quote));
+        for well in [json!({ "statut": null }), json!({ "isCancelled": "0" }), json!({ "deleted": false })] {
+            assert_eq!(unfit(well.clone()), None, "{well}");
+        }
         for more in [
             json!({ "status": "annulée" }),
             json!({ "status": 3 }),
@@ -156,6 +195,9 @@ mod tests {
             json!({ "orderInternalID": null }),
             json!({ "price": "a lot" }),
             json!({ "tillhooktest": "1" }),
+            json!({ "isCancelled": true }),
+            json!({ "annulée": "2026-11-22" }),
+            json!({ "validationDate": null, "creationDate": "2026-11-21 14:03:10" }),
         ] {
             assert!(matches!(unfit(more.clone()), Some(Unfit::Unread(_))), "{more}");
         }

@@ -13,6 +13,7 @@ use super::{Watch, Watched, alert};
 use crate::{
     order::{EventType, NumberRange, OrderNumber, Period, Shop, WIDEST, day_of, hear},
     store::{Heard, MissingOrder, NumberWatch, NumberedEvent, Reconciliation, StoreError},
+    till::reconcile::ON_ITS_WAY,
 };
 
 /// How many events are looked at in one step.
@@ -68,7 +69,9 @@ pub(super) async fn look(
 fn may_be_found(order: &MissingOrder, after: Duration, state: Option<&Reconciliation>, now: Timestamp) -> bool {
     let late_at = order.since + after;
     let Some(Reconciliation { trouble: None, ended_at, .. }) = state else { return false };
-    ended_at.is_none_or(|ended_at| ended_at < late_at) && (late_at..late_at + FOUND_WITHIN).contains(&now)
+    // A comparison leaves out what was sold a moment before it, and takes its time.
+    let looked_at = order.since + after.max(2 * ON_ITS_WAY);
+    ended_at.is_none_or(|ended_at| ended_at < looked_at) && (late_at..late_at + FOUND_WITHIN).contains(&now)
 }
 
 /// The facts of an alert, with the keys of contract §6.
