@@ -61,6 +61,26 @@ async fn a_later_event_of_the_order_waits_behind_what_is_held_back_for_every_sin
 }
 
 #[tokio::test]
+async fn what_comes_of_an_order_that_is_held_back_waits_too() {
+    let mut scene = Scene::new("require").await;
+    let files = HttpFar::start().await;
+    let more = format!("[sink.files]\ntype = \"http\"\nurl = \"{}\"\non = [\"invoice.stored\"]\n", files.url());
+    scene.app.reconfigure(&(sinks(&scene.ops) + &more)).await;
+    scene.till.always(Answer::status(200).body("false"));
+    let url = format!("http://{}/verify", scene.till.addr());
+    let pdf = scene.app.till.sell().pdf_url.expect("an invoice");
+    let call = [("type", "validated"), ("orderInternalID", "1"), ("orderID", "1"), ("price", "9.90")];
+    scene.app.say(&[&call[..], &[("PDFinvoice", &pdf), ("signatureVerificationURL", &url)]].concat()).await;
+    scene.app.event("invoice.stored", 1).await;
+    assert_eq!(scene.app.statuses("files").await, ["waiting"]);
+    assert_eq!(files.requests().len(), 0);
+    assert_eq!(scene.accept("1").await, Accepted::LetGo);
+    scene.app.settle().await;
+    assert_eq!(files.event_types(), ["invoice.stored"]);
+    scene.finish().await;
+}
+
+#[tokio::test]
 async fn what_a_person_retries_or_skips_by_hand_stays_held_with_its_order() {
     let scene = Scene::new("require").await;
     scene.till.always(Answer::status(200).body("false"));
