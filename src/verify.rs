@@ -1,5 +1,5 @@
 //! Asks the till whether it made a call: once for each call that said something new, in the background, so that the till
-//! never waits for it.
+//! never waits for it, and each shop's till by itself, so that no other shop does.
 //!
 //! The webhook's address is the only secret the till can keep, and whoever knows it can invent a sale. The URL that comes
 //! with a call (`signatureVerificationURL`) leads to the till itself, and is followed like that of an invoice: on the shop's
@@ -7,24 +7,24 @@
 //!
 //! **Invariant:** nothing here sends a message or drops one; an order that is not confirmed waits, and a person is told.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use futures_util::{FutureExt as _, future::join_all};
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     decode,
-    deliver::{HostsOf, Outbox, POLL},
-    order::{EventType, ShopId, Verification, Verify},
+    deliver::{Errands, HostsOf, Outbox, POLL, wait_after},
+    order::{EventId, EventType, ShopId, Verification, Verify},
     record::Alert,
     sink::{LinkError, TillHost, client::ClientError, follow},
     store::{Asked, DueVerification, StoreError},
 };
 
-/// How many calls are asked about at the same time.
-pub const CONCURRENCY: u32 = 4;
+/// How many calls of a shop are asked about at the same time.
+pub const CONCURRENCY: usize = 4;
 
 /// How long the till may take to answer.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,15 +32,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of an answer is read, in bytes: it is a word.
 pub const ANSWER_CAP: usize = 64 * 1024;
 
-/// How long to wait before a till that did not answer is asked again; the last wait is repeated until [`GIVE_UP_AFTER`].
-pub const RETRY: [Duration; 6] = [
-    Duration::from_secs(10),
-    Duration::from_mins(1),
-    Duration::from_mins(5),
-    Duration::from_mins(15),
-    Duration::from_hours(1),
-    Duration::from_hours(3),
-];
+/// How long to wait at the most before a till that did not answer is asked again, until [`GIVE_UP_AFTER`].
+pub const LONGEST_WAIT: Duration = Duration::from_hours(3);
 
 /// How long a till that does not answer is asked again.
 pub const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
@@ -51,79 +44,94 @@ pub const TOLD_AFTER: Duration = Duration::from_mins(10);
 /// A person is told of a shop's orders at most that often.
 pub const TOLD_EVERY: Duration = Duration::from_hours(1);
 
-/// How many orders an alert names.
-const NAMED: u32 = 50;
+/// After that a call that was under way while the configuration changed is on disk.
+const LANDED_AFTER: Duration = Duration::from_mins(1);
 
-/// Asks about what is due until `shutdown`. What is cut off is asked again at the next start.
+/// How many orders an alert names; it counts the others.
+const NAMED: usize = 50;
+
+/// Of how many calls an alert tells; of what is beyond that, the next one.
+const TOLD_AT_ONCE: u32 = 10_000;
+
+/// Asks about what is due until `shutdown`. What is cut off is asked again at the next start. Which shops ask is read once:
+/// a reload starts this anew.
 pub async fn run(outbox: Outbox, hosts: HostsOf, shutdown: CancellationToken) {
-    let asking = async {
-        let mut commits = outbox.store.commits();
-        loop {
-            commits.borrow_and_update();
-            // A call that was under way while `require` went may have been written since.
-            release(&outbox).await;
-            let now = outbox.clock.now();
-            let wake_at = match round(&outbox, &hosts, now).await {
-                Ok(next) => next.filter(|at| *at > now).unwrap_or(now + POLL).min(now + POLL),
-                Err(error) => {
-                    tracing::error!(error = %error, "the calls to verify cannot be read; trying again");
-                    now + POLL
-                }
-            };
-            // Where no shop asks its till there is nothing in a commit for us.
-            let is_wanted = outbox.recorder.policy().shops.values().any(|shop| shop.verify != Verify::Off);
-            tokio::select! {
-                _ = commits.changed(), if is_wanted => {}
-                () = outbox.clock.sleep_until(wake_at) => {}
+    let policy = outbox.recorder.policy();
+    let tills = policy.shops.iter().map(|(shop, policy)| Till {
+        outbox: &outbox,
+        shop,
+        hosts: hosts(shop).into(),
+        verify: policy.verify,
+    });
+    let asking = join_all(tills.map(Till::ask));
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        _ = join(release(&outbox), asking) => {}
+    }
+}
+
+/// Lets go what was held back by a shop that no longer requires anything; and once more what a call held back that was under
+/// way when that changed.
+async fn release(outbox: &Outbox) {
+    release_now(outbox).await;
+    outbox.clock.sleep(LANDED_AFTER).await;
+    release_now(outbox).await;
+}
+
+async fn release_now(outbox: &Outbox) {
+    let policy = outbox.recorder.policy();
+    let requiring = policy.shops.iter().filter(|(_, shop)| shop.verify == Verify::Require);
+    let requiring: Vec<ShopId> = requiring.map(|(id, _)| id.clone()).collect();
+    let orders = loop {
+        match outbox.store.release_all_but(&requiring).await {
+            Ok(orders) => break orders,
+            Err(error) => {
+                tracing::error!(error = %error, "orders that are no longer to be held back still are; trying again");
+                outbox.clock.sleep(POLL).await;
             }
         }
     };
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = asking => {}
+    if orders > 0 {
+        tracing::warn!(orders, "orders that the till did not confirm are let go: it is no longer required");
     }
 }
 
-/// Lets go what was held back by a shop that no longer requires anything.
-async fn release(outbox: &Outbox) {
-    match outbox.store.release_all_but(&requiring(outbox)).await {
-        Ok(0) => {}
-        Ok(orders) => {
-            tracing::warn!(orders, "orders that the till did not confirm are let go: it is no longer required");
+/// The till of one shop.
+struct Till<'a> {
+    outbox: &'a Outbox,
+    shop: &'a ShopId,
+    hosts: Arc<[TillHost]>,
+    verify: Verify,
+}
+
+impl Till<'_> {
+    /// Asks about the shop's calls for ever.
+    async fn ask(self) {
+        let mut errands = Errands::new(self.outbox, "verifying a call", CONCURRENCY);
+        loop {
+            let next = self.look(&mut errands).await;
+            // Where the till is not asked there is nothing in a commit for us; what is left of before still is to be.
+            errands.rest(next, self.verify != Verify::Off).await;
         }
-        Err(error) => tracing::error!(error = %error, "orders that are no longer to be held back still are"),
     }
-}
 
-fn requiring(outbox: &Outbox) -> Vec<ShopId> {
-    let policy = outbox.recorder.policy();
-    let requiring = policy.shops.iter().filter(|(_, shop)| shop.verify == Verify::Require);
-    requiring.map(|(id, _)| id.clone()).collect()
-}
-
-/// Asks about everything that is due, tells who has to know, and says when there is more to do.
-async fn round(outbox: &Outbox, hosts: &HostsOf, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    let mut asked = Ok(());
-    while asked.is_ok() {
-        let due = outbox.store.due_verifications(outbox.clock.now(), CONCURRENCY).await?;
-        if due.is_empty() {
-            break;
+    /// Has asked what is due, tells who has to know, and says when there is more to do.
+    async fn look(&self, errands: &mut Errands<EventId>) -> Result<Option<Timestamp>, StoreError> {
+        let Self { outbox, shop, .. } = self;
+        let now = errands.look();
+        for due in outbox.store.due_verifications(shop, now, now + LONGEST_WAIT, errands.wanted()).await? {
+            let (outbox, shop, hosts) = ((*outbox).clone(), (*shop).clone(), self.hosts.clone());
+            errands.send(due.event, async move { ask(&outbox, &shop, &hosts, due).await });
         }
-        let asking = due.into_iter().map(|due| async {
-            let hosts = hosts(&due.shop);
-            AssertUnwindSafe(ask(outbox, &hosts, due)).catch_unwind().await.unwrap_or(Err(StoreError::Bug))
-        });
-        asked = join_all(asking).await.into_iter().collect();
+        if self.verify == Verify::Require {
+            tell(outbox, shop, now).await?;
+        }
+        outbox.store.next_verification_at(shop, now).await
     }
-    for shop in requiring(outbox) {
-        tell(outbox, &shop, now).await?;
-    }
-    asked?;
-    outbox.store.next_verification_at().await
 }
 
 /// Asks about one call and writes down what came of it.
-async fn ask(outbox: &Outbox, hosts: &[TillHost], due: DueVerification) -> Result<(), StoreError> {
+async fn ask(outbox: &Outbox, shop: &ShopId, hosts: &[TillHost], due: DueVerification) -> Result<(), StoreError> {
     let answer = answer(hosts, &due.url).await;
     let now = outbox.clock.now();
     let give_up_at = due.first_seen_at + GIVE_UP_AFTER;
@@ -131,18 +139,18 @@ async fn ask(outbox: &Outbox, hosts: &[TillHost], due: DueVerification) -> Resul
         Ok((status, reason)) => (status, reason, None),
         Err(reason) if now >= give_up_at => (Verification::Unreachable, Some(reason), None),
         Err(reason) => {
-            let wait = RETRY[(due.attempts as usize).min(RETRY.len() - 1)];
-            (Verification::Pending, Some(reason), Some((now + wait).min(give_up_at)))
+            let again_at = (now + wait_after(due.attempts, LONGEST_WAIT)).min(give_up_at);
+            (Verification::Pending, Some(reason), Some(again_at))
         }
     };
-    let (attempt, reason_shown) = (due.attempts + 1, reason.as_deref().unwrap_or_default());
+    let (attempt, why) = (due.attempts + 1, reason.as_deref());
     match status {
-        Verification::Verified => tracing::debug!(event.id = %due.event, "the till confirms a call"),
+        Verification::Verified => tracing::debug!(shop.id = %shop, event.id = %due.event, "the till confirms a call"),
         Verification::Pending => {
-            tracing::warn!(event.id = %due.event, verification.attempt = attempt, verification.reason = reason_shown, "the till could not be asked about a call yet");
+            tracing::warn!(shop.id = %shop, event.id = %due.event, verification.attempt = attempt, verification.reason = why, "the till could not be asked about a call yet");
         }
         _ => {
-            tracing::warn!(event.id = %due.event, verification.status = status.as_str(), verification.reason = reason_shown, "the till does not confirm a call; see `tillhook orders list`");
+            tracing::warn!(shop.id = %shop, event.id = %due.event, verification.status = status.as_str(), verification.reason = why, "the till does not confirm a call; see `tillhook orders list`");
         }
     }
     outbox.store.asked(Asked { event: due.event, url: due.url, status, reason, again_at }).await
@@ -168,16 +176,14 @@ async fn answer(hosts: &[TillHost], url: &str) -> Result<(Verification, Option<S
 
 /// Tells a person of orders that are held back for long, and of no others for a while.
 async fn tell(outbox: &Outbox, shop: &ShopId, now: Timestamp) -> Result<(), StoreError> {
-    let held = outbox.store.untold_holds(shop, now, (TOLD_AFTER, TOLD_EVERY), NAMED).await?;
+    let held = outbox.store.untold_holds(shop, now, (TOLD_AFTER, TOLD_EVERY), TOLD_AT_ONCE).await?;
     let Some(first) = held.first() else { return Ok(()) };
     // Both calls about an order may be among them.
-    let mut numbers: Vec<&str> = Vec::new();
-    for one in &held {
-        if !numbers.contains(&one.number.as_str()) {
-            numbers.push(&one.number);
-        }
-    }
-    let facts = json!({ "order_ids": numbers, "since": first.since, "reason": first.reason });
+    let mut known = HashSet::new();
+    let numbers: Vec<&str> =
+        held.iter().map(|one| one.number.as_str()).filter(|number| known.insert(*number)).collect();
+    let named = &numbers[..numbers.len().min(NAMED)];
+    let facts = json!({ "order_ids": named, "count": numbers.len(), "since": first.since, "reason": first.reason });
     let alert = Alert {
         kind: EventType::TillUnverified,
         shop: Some(shop.clone()),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     deliver,
-    order::{EventType, InvoiceStatus, Moment, Order},
+    order::{EventType, InvoiceStatus, Moment, Order, Verification},
     store::{DeliveryFilter, DeliveryLine, StoredEvent, StoredOrder},
 };
 
@@ -83,9 +83,13 @@ fn head(desk: &Desk, stored: &StoredOrder, events: &[StoredEvent], out: &mut dyn
     let held = if stored.held { ", and held back for it" } else { "" };
     fact(
         "verification",
-        stored.verification.map(|known| format!("{}{held}", known.as_str())).or_else(|| {
-            stored.held.then(|| "a call brought no URL to verify it at, and it is held back for that".to_owned())
-        }),
+        match stored.verification {
+            Some(Verification::Accepted) => Some("accepted by hand: the till did not confirm it".to_owned()),
+            Some(known) => Some(format!("{}{held}", known.as_str())),
+            None => {
+                stored.held.then(|| "a call brought no URL to verify it at, and it is held back for that".to_owned())
+            }
+        },
     )?;
     fact("warnings", (!warnings.is_empty()).then(|| warnings.join(", ")))?;
     Ok(())

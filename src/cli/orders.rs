@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     order::{ShopId, Verification},
-    store::{OrderFilter, OrderLine},
+    store::{Accepted, OrderFilter, OrderLine},
 };
 
 /// The commands.
@@ -169,10 +169,10 @@ async fn verify(wanted: &Verify, desk: &Desk, out: &mut dyn Write) -> anyhow::Re
     let order = find::order(desk, &wanted.order).await?;
     let number = order.order.number();
     if wanted.accept {
-        if desk.store.release_order(order.key).await? {
-            writeln!(out, "{number} is let go: the running service delivers it now")?;
-        } else {
-            writeln!(out, "{number} is not held back: nothing to do")?;
+        match desk.store.accept_order(order.key).await? {
+            Accepted::LetGo => writeln!(out, "{number} is accepted: the running service delivers it now")?,
+            Accepted::Noted => writeln!(out, "{number} is accepted; it was not held back")?,
+            Accepted::Nothing => writeln!(out, "{number} waits for nobody's word: nothing to do")?,
         }
         return Ok(Exit::Ok);
     }
@@ -187,7 +187,10 @@ async fn verify(wanted: &Verify, desk: &Desk, out: &mut dyn Write) -> anyhow::Re
         return Err(Stop::with_fix(Exit::Failed, what, fix));
     }
     if asked == 0 {
-        writeln!(out, "{number} has nothing to ask the till about: it is confirmed, or `verify` was off when it came")?;
+        writeln!(
+            out,
+            "{number} has nothing to ask the till about: it is confirmed or accepted, or `verify` was off when it came"
+        )?;
     }
     Ok(Exit::Ok)
 }
@@ -204,8 +207,10 @@ fn remarks(order: &OrderLine) -> String {
     if order.held {
         remarks.push("held back".to_owned());
     }
-    if let Some(known) = order.verification.filter(|known| *known != Verification::Verified) {
-        remarks.push(format!("verification {}", known.as_str()));
+    match order.verification {
+        None | Some(Verification::Verified) => {}
+        Some(Verification::Accepted) => remarks.push("accepted by hand".to_owned()),
+        Some(known) => remarks.push(format!("verification {}", known.as_str())),
     }
     let warnings = order.warnings.as_array().into_iter().flatten();
     remarks.extend(warnings.filter_map(|warning| warning.as_str()).map(|warning| warning.replace('_', " ")));

@@ -55,7 +55,7 @@ const DEPTH: u8 = 3;
 /// - The answer is one word ("OK", "true", "1", …), or JSON that is such a word, or a JSON object in which `valid`,
 ///   `verified`, `success`, `result` or the like is one.
 /// - A no beats any yes: `{"success":true,"valid":false}` is a no, and so is an `error` that says anything. In a sentence a
-///   single word of denial is enough.
+///   single word of denial is enough; not in a `signature`, which may be that itself, where chance may spell any word.
 /// - Everything else (an empty answer, a page, a sentence, other JSON) is neither, and nothing is taken for a yes that is
 ///   not plainly one.
 /// - A yes is believed because of who says it: the host is one of the shop's `till_hosts`, by https. That the URL belongs
@@ -86,7 +86,10 @@ fn of_json(json: &Value, depth: u8) -> Option<bool> {
             let errors = fields.iter().filter(|(key, value)| is_one_of(key, &ERRORS) && says_anything(value));
             let errors = errors.map(|_| false);
             let answers = fields.iter().filter(|(key, _)| is_one_of(key, &KEYS));
-            let answers = answers.filter_map(|(_, value)| of_json(value, depth - 1));
+            let answers = answers.filter_map(|(key, value)| match value {
+                Value::String(text) if names::same(key, "signature") => of_word(text),
+                value => of_json(value, depth - 1),
+            });
             errors.chain(answers).reduce(|one, other| one && other)
         }
         _ => None,
@@ -97,17 +100,21 @@ fn of_text(text: &str) -> Option<bool> {
     if text.starts_with('<') {
         return None;
     }
-    let is_in = |list: &[&str], word: &str| list.iter().any(|known| names::same(word, known));
-    let trimmed = text.trim().trim_end_matches(['.', '!']);
-    if is_in(&YES, trimmed) {
-        return Some(true);
-    }
     let mut words = text.split(|c: char| !c.is_alphanumeric());
-    words.any(|word| is_in(&NO, word)).then_some(false)
+    of_word(text).or_else(|| words.any(|word| is_one_of(word, &NO)).then_some(false))
 }
 
-fn is_one_of(key: &str, known: &[&str]) -> bool {
-    known.iter().any(|name| names::same(key, name))
+/// The same of a text that is to be one word.
+fn of_word(text: &str) -> Option<bool> {
+    let word = text.trim().trim_end_matches(['.', '!']);
+    if is_one_of(word, &YES) {
+        return Some(true);
+    }
+    is_one_of(word, &NO).then_some(false)
+}
+
+fn is_one_of(word: &str, known: &[&str]) -> bool {
+    known.iter().any(|name| names::same(word, name))
 }
 
 fn says_anything(value: &Value) -> bool {
@@ -139,12 +146,14 @@ mod tests {
             (r#"{"success":true,"error":null}"#, Verified),
             (r#"{"data":{"is_verified":"1"}}"#, Verified),
             (r#"{"Signature":"VALID","orderID":"20261121042"}"#, Verified),
+            (r#"{"valid":true,"signature":"Zm9v/0+no=="}"#, Verified),
             ("false", Refused),
             ("0", Refused),
             ("KO", Refused),
             ("Error: unknown signature", Refused),
             ("The signature is not valid", Refused),
             (r#"{"valid":false}"#, Refused),
+            (r#"{"success":true,"signature":"invalid"}"#, Refused),
             (r#"{"success":true,"valid":false}"#, Refused),
             (r#"{"success":true,"result":"invalid signature"}"#, Refused),
             (r#"{"success":true,"error":"expired"}"#, Refused),

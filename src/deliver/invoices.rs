@@ -3,18 +3,16 @@
 //! A second download is probably stamped DUPLICATA, so a link is followed until it gives a PDF and never again. Links are
 //! followed a few at a time; one that fails is tried again for a week, then the invoice is missing and someone is told.
 
-use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Outbox,
     attempt::random,
-    worker::{GRACE, POLL},
+    errands::{Errands, wait_after},
 };
 use crate::{
     invoice,
@@ -33,15 +31,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long to wait before a PDF that could not be kept is put away again.
 const KEEP_AGAIN: Duration = Duration::from_secs(5);
 
-/// How long to wait before a link is followed again; the last wait is repeated until [`GIVE_UP_AFTER`].
-pub const RETRY: [Duration; 6] = [
-    Duration::from_secs(10),
-    Duration::from_mins(1),
-    Duration::from_mins(5),
-    Duration::from_mins(15),
-    Duration::from_hours(1),
-    Duration::from_hours(6),
-];
+/// How long to wait at the most before a link is followed again, until [`GIVE_UP_AFTER`].
+const LONGEST_WAIT: Duration = Duration::from_hours(6);
 
 /// How long after the first link the invoice is missing for good (contract §5, Invoice).
 pub const GIVE_UP_AFTER: Duration = Duration::from_hours(7 * 24);
@@ -49,67 +40,31 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_hours(7 * 24);
 /// Where a shop's links may lead.
 pub type HostsOf = std::sync::Arc<dyn Fn(&ShopId) -> Vec<TillHost> + Send + Sync>;
 
-/// Fetches what is due until `shutdown`. A fetch that is cut off is made again at the next start.
+/// Fetches what is due until `shutdown`. Downloads that are under way may end: what is cut off is downloaded again at the next
+/// start, and then stamped DUPLICATA.
 pub async fn run(outbox: Outbox, hosts: HostsOf, shutdown: CancellationToken) {
-    let mut under_way: JoinSet<OrderKey> = JoinSet::new();
-    let mut orders = HashSet::new();
-    let mut commits = outbox.store.commits();
+    let mut errands = Errands::new(&outbox, "fetching an invoice", CONCURRENCY);
     while !shutdown.is_cancelled() {
-        commits.borrow_and_update();
-        let now = outbox.clock.now();
-        let wake_at = match launch(&outbox, &hosts, &mut under_way, &mut orders).await {
-            Ok(next) => next.filter(|at| *at > now).unwrap_or(now + POLL).min(now + POLL),
-            Err(error) => {
-                tracing::error!(error = %error, "the invoices to fetch cannot be read; trying again");
-                now + POLL
-            }
-        };
+        let next = launch(&outbox, &hosts, &mut errands).await;
         tokio::select! {
             () = shutdown.cancelled() => break,
-            Some(done) = under_way.join_next() => match done {
-                Ok(order) => { orders.remove(&order); }
-                Err(_) => tracing::error!("fetching an invoice ended without a result; it is made again at the next start"),
-            },
-            _ = commits.changed() => {}
-            () = outbox.clock.sleep_until(wake_at) => {}
+            () = errands.rest(next, true) => {}
         }
     }
-    wind_up(under_way).await;
-}
-
-/// Lets downloads that are under way end: what is cut off is downloaded again, and then stamped DUPLICATA.
-async fn wind_up(mut under_way: JoinSet<OrderKey>) {
-    let rest = async { while under_way.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(GRACE, rest).await;
+    errands.wind_up().await;
 }
 
 async fn launch(
     outbox: &Outbox,
     hosts: &HostsOf,
-    under_way: &mut JoinSet<OrderKey>,
-    orders: &mut HashSet<OrderKey>,
+    errands: &mut Errands<OrderKey>,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let now = outbox.clock.now();
-    let due = outbox.store.due_invoices(now, u32::try_from(2 * CONCURRENCY).unwrap_or(u32::MAX)).await?;
-    for invoice in due {
+    let now = errands.look();
+    for invoice in outbox.store.due_invoices(now, errands.wanted()).await? {
         // A shop that is no longer configured has no hosts, and no name to keep its invoice under.
-        if outbox.recorder.shop(&invoice.shop).is_none() {
-            continue;
-        }
-        if under_way.len() == CONCURRENCY {
-            break;
-        }
-        if orders.insert(invoice.order) {
+        if outbox.recorder.shop(&invoice.shop).is_some() {
             let (outbox, hosts) = (outbox.clone(), hosts(&invoice.shop));
-            under_way.spawn(async move {
-                let order = invoice.order;
-                let fetching = AssertUnwindSafe(fetch(&outbox, &hosts, invoice)).catch_unwind();
-                if let Err(error) = fetching.await.unwrap_or(Err(StoreError::Bug)) {
-                    tracing::error!(error = %error, "how fetching an invoice ended could not be written; it is made again");
-                    outbox.clock.sleep(RETRY[0]).await;
-                }
-                order
-            });
+            errands.send(invoice.order, async move { fetch(&outbox, &hosts, invoice).await });
         }
     }
     outbox.store.next_invoice_at().await
@@ -130,7 +85,7 @@ async fn fetch(outbox: &Outbox, hosts: &[TillHost], due: DueInvoice) -> Result<(
         return give_up(outbox, &due, reason).await;
     }
     tracing::warn!(invoice.attempt = due.attempts + 1, invoice.reason = %reason, "an invoice could not be fetched yet");
-    let wait = RETRY[(due.attempts as usize).min(RETRY.len() - 1)];
+    let wait = wait_after(due.attempts, LONGEST_WAIT);
     let again_at = (now + wait + wait * (random() % 100) / 1000).min(due.first_seen_at + GIVE_UP_AFTER);
     outbox.store.invoice_failed(due.order, FetchFailure { url: due.url, reason, again_at }).await
 }

@@ -2,7 +2,8 @@
 //!
 //! A worker looks for what is due (`worker.rs`), makes the messages (`prepare.rs`), attempts them (`attempt.rs`), and lets
 //! `schedule.rs` say when to try again; `health.rs` says when a person has to know. Workers wake on every commit, sleep
-//! until the next due time, and look now and then all the same, because the command line is another process.
+//! until the next due time, and look now and then all the same, because the command line is another process. So does
+//! whoever asks a till for something in the background (`errands.rs`).
 //!
 //! This module reads `route` (for `only`, which is asked when a delivery is due) and writes alerts through `record`;
 //! neither knows of it.
@@ -10,6 +11,7 @@
 //! **Invariant:** a body is on disk before it is sent for the first time, and is the same on every later attempt.
 
 mod attempt;
+mod errands;
 mod health;
 mod invoices;
 mod limit;
@@ -21,6 +23,7 @@ use std::{sync::Arc, time::Duration};
 
 use url::Url;
 
+pub use errands::{Errands, wait_after};
 pub use invoices::{HostsOf, file as archive_invoice, run as fetch_invoices};
 pub use prepare::{Context as Present, outgoing, view as invoice_view};
 pub use worker::{POLL, run};

@@ -16,7 +16,8 @@ pub enum Verify {
     Require,
 }
 
-/// What the till said when it was asked, over all calls about an order: the word that is furthest from `verified`.
+/// What the till said when it was asked, over all calls about an order: the word that is furthest from `verified`. A person
+/// may have answered in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verification {
@@ -24,6 +25,8 @@ pub enum Verification {
     Pending,
     /// It made the call.
     Verified,
+    /// It did not confirm the call, and a person answered for it.
+    Accepted,
     /// It did not make the call; or the URL leads to somebody else.
     Refused,
     /// It answered, and neither with yes nor with no.
@@ -38,6 +41,7 @@ impl Verification {
         match self {
             Self::Pending => "pending",
             Self::Verified => "verified",
+            Self::Accepted => "accepted",
             Self::Refused => "refused",
             Self::Unknown => "unknown",
             Self::Unreachable => "unreachable",
@@ -46,7 +50,7 @@ impl Verification {
 
     /// The reverse of [`Verification::as_str`]; `None` for anything else.
     pub fn from_word(word: &str) -> Option<Self> {
-        let all = [Self::Pending, Self::Verified, Self::Refused, Self::Unknown, Self::Unreachable];
+        let all = [Self::Pending, Self::Verified, Self::Accepted, Self::Refused, Self::Unknown, Self::Unreachable];
         all.into_iter().find(|one| one.as_str() == word)
     }
 }

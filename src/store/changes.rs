@@ -1,6 +1,6 @@
 //! What a group of calls adds to the database: one statement a table, whatever the size of the group.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use jiff::{Timestamp, civil::Date};
@@ -26,6 +26,8 @@ pub struct Changes {
     pub(super) notices: Vec<(ShopId, String, [u8; 32], EventId, Timestamp)>,
     pub(super) events: Vec<NewEvent>,
     pub(super) deliveries: Vec<NewDelivery>,
+    /// The orders of which nothing is sent for now; so is none of these deliveries.
+    pub(super) held: HashSet<OrderKey>,
     pub(super) merges: Vec<DeliveryMerge>,
     pub(super) invoices: HashMap<OrderKey, (ShopId, KnownInvoice)>,
     pub(super) arrived: Vec<(OrderKey, StoredFile, Timestamp)>,
@@ -200,7 +202,11 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: Changes) -> Resu
             .push_bind(event.data.clone());
     })
     .await?;
-    insert(conn, DELIVERIES, &changes.deliveries, delivery_row).await?;
+    insert(conn, DELIVERIES, &changes.deliveries, |row, delivery| {
+        let held = delivery.order.is_some_and(|order| changes.held.contains(&order));
+        delivery_row(row, delivery, held);
+    })
+    .await?;
     apply_rare(conn, &changes).await
 }
 
@@ -210,7 +216,7 @@ const ANNOUNCEMENTS: &str = "INSERT INTO announcement (order_key, phase, fingerp
 const EVENTS: &str = "INSERT INTO event (id, type, shop, shop_name, order_key, at, test, data) ";
 const DELIVERIES: &str =
     "INSERT INTO delivery (id, sink, event_id, event_type, shop, order_key, lane, purpose, thread_of,
-    status, open, settle_until, invoice_until, due_at, created_at, skipped_because) ";
+    status, open, settle_until, invoice_until, due_at, created_at, skipped_because, held) ";
 const ORDERS: &str = "INSERT INTO customer_order
     (key, shop, test, internal_id, order_id, state, timeline, last_event, received_at, updated_at, booked_on) ";
 
@@ -269,7 +275,7 @@ async fn save_orders(conn: &mut SqliteConnection, orders: &[&SavedOrder]) -> Res
     Ok(())
 }
 
-fn delivery_row(row: &mut Tuple<'_>, delivery: &NewDelivery) {
+fn delivery_row(row: &mut Tuple<'_>, delivery: &NewDelivery, held: bool) {
     let skipped = delivery.skipped_because.is_some();
     row.push_bind(delivery.id.to_string())
         .push_bind(delivery.sink.as_str().to_owned())
@@ -286,7 +292,8 @@ fn delivery_row(row: &mut Tuple<'_>, delivery: &NewDelivery) {
         .push_bind(micros(delivery.invoice_until))
         .push_bind(micros(delivery.due_at()))
         .push_bind(micros(delivery.at))
-        .push_bind(delivery.skipped_because);
+        .push_bind(delivery.skipped_because)
+        .push_bind(held);
 }
 
 /// What most commits do not have.

@@ -78,11 +78,12 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn due_invoices(&self, now: Timestamp, limit: u32) -> Result<Vec<DueInvoice>, StoreError> {
+    pub async fn due_invoices(&self, now: Timestamp, limit: usize) -> Result<Vec<DueInvoice>, StoreError> {
         let rows = sqlx::query(
             "SELECT order_key, shop, url, attempts, first_seen_at FROM invoice
              WHERE status = 'pending' AND next_attempt_at <= $1 AND url IS NOT NULL ORDER BY next_attempt_at LIMIT $2",
         );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = rows.bind(micros(now)).bind(limit).fetch_all(self.readers()).await?;
         rows.iter()
             .map(|row| {

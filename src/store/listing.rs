@@ -160,8 +160,7 @@ pub struct ReceiptOutcome {
 
 /// The status of contract §2, from the row, its sink and the time `$now`.
 const STATUS: &str = "CASE WHEN d.open = 1 AND d.status <> 'sending' AND s.paused_at IS NOT NULL THEN 'paused'
-    WHEN d.open = 1 AND d.status <> 'sending' AND d.payload IS NULL
-        AND EXISTS (SELECT 1 FROM customer_order h WHERE h.key = d.order_key AND h.held = 1) THEN 'waiting'
+    WHEN d.open = 1 AND d.status <> 'sending' AND d.held = 1 THEN 'waiting'
     WHEN d.status = 'pending' AND d.due_at > ";
 const STATUS_ELSE: &str = " THEN 'waiting' WHEN d.status = 'pending' THEN 'due' ELSE d.status END";
 
@@ -193,9 +192,9 @@ impl Store {
             d.shop, o.order_id, o.internal_id, d.attempts, d.open, d.due_at, d.last_error, d.skipped_because,
             d.delivered_at, CASE WHEN d.open = 1 THEN
                 (SELECT p.id FROM delivery p WHERE p.lane = d.lane AND p.open = 1 AND p.seq < d.seq ORDER BY p.seq LIMIT 1)
-            END AS behind, iif(d.open = 1 AND d.payload IS NULL AND d.status <> 'sending', o.held, 0) AS held,
+            END AS behind, d.open = 1 AND d.held = 1 AND d.status <> 'sending' AS held,
             (SELECT json_array(v.status, v.last_error) FROM verification v
-             WHERE o.held = 1 AND v.order_key = o.key AND v.holds = 1 LIMIT 1) AS why_held, ",
+             WHERE d.held = 1 AND v.order_key = d.order_key AND v.holds = 1 LIMIT 1) AS why_held, ",
         );
         query.push(STATUS).push_bind(super::micros(now)).push(STATUS_ELSE);
         query.push(
@@ -336,7 +335,7 @@ fn delivery_line(row: &SqliteRow) -> Result<DeliveryLine, StoreError> {
     let open: bool = row.try_get("open")?;
     let due_at = timestamp(row.try_get("due_at")?)?;
     let behind: Option<&str> = row.try_get("behind")?;
-    let held = row.try_get::<Option<bool>, _>("held")?.unwrap_or(false);
+    let held: bool = row.try_get("held")?;
     let why_held: Option<&str> = row.try_get("why_held")?;
     let why_held: Option<(String, Option<String>)> = why_held.filter(|_| held).map(from_json).transpose()?;
     Ok(DeliveryLine {
@@ -353,7 +352,7 @@ fn delivery_line(row: &SqliteRow) -> Result<DeliveryLine, StoreError> {
         last_error: row.try_get("last_error")?,
         skipped_because: row.try_get("skipped_because")?,
         delivered_at: row.try_get::<Option<i64>, _>("delivered_at")?.map(timestamp).transpose()?,
-        held_because: why_held.map(|(status, error)| super::verifications::why_held(&status, error.as_deref())),
+        held_because: why_held.map(|(status, error)| super::holds::why_held(&status, error.as_deref())),
         behind: behind.map(parse).transpose()?,
     })
 }

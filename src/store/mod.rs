@@ -3,10 +3,10 @@
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
 //! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks and their limits, invoices, whether the till confirms its calls
-//! (`verifications.rs`), the books and
-//! the summaries of them (`books.rs`, `digests.rs`), what people list
-//! (`listing.rs`), mean (`finding.rs`) or read in place of numbers (`names.rs`), and what goes (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and
-//! `swap.rs` are about whole files: migrations, copies, and putting a copy in the database's place; `space.rs` is about the disk below.
+//! and what waits for that (`verifications.rs`, `holds.rs`), the books and the summaries of them (`books.rs`, `digests.rs`),
+//! what people list (`listing.rs`), mean (`finding.rs`) or read in place of numbers (`names.rs`), and what goes
+//! (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and `swap.rs` are about whole files: migrations, copies, and
+//! putting a copy in the database's place; `space.rs` is about the disk below.
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
 
@@ -18,6 +18,7 @@ mod detached;
 mod digests;
 mod erasure;
 mod finding;
+mod holds;
 mod intake;
 mod invoices;
 mod limits;
@@ -35,6 +36,8 @@ mod silence;
 mod sinks;
 mod space;
 mod swap;
+#[cfg(test)]
+mod tests;
 mod verifications;
 mod view;
 mod writer;
@@ -53,6 +56,7 @@ pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
 pub use digests::{ChangedOrder, DigestLine, DigestPlan, MadeDigest, NOTHING_TO_TELL, NewDigest};
 pub use erasure::{CustomerLine, ErasedRows, KeptBody};
 pub use finding::Called;
+pub use holds::{Accepted, Holding};
 pub use intake::{Intake, Keys, Numbered};
 pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
 pub use limits::LIMIT;
@@ -72,7 +76,7 @@ pub use silence::TillWord;
 pub use sinks::SinkState;
 pub use space::{LARGEST_SHARE, LOW, Space};
 pub use swap::Replacement;
-pub use verifications::{Asked, DueVerification, Holding, NewVerification};
+pub use verifications::{Asked, DueVerification, NewVerification};
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 
 /// A handle on the database; cheap to clone.

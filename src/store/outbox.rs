@@ -84,7 +84,7 @@ pub struct Started {
     pub at: Timestamp,
 }
 
-const CANDIDATES: &str = "
+pub(super) const CANDIDATES: &str = "
     SELECT d.id, d.version, d.order_key, d.purpose, d.payload, d.attempts, d.retries, d.first_attempt_at,
            e.seq, e.id, e.type, e.shop, e.shop_name, e.order_key, e.at, e.test, e.data,
            latest.data, i.status, i.sha256, i.bytes, i.filename, i.path, i.capability, i.last_error,
@@ -94,11 +94,13 @@ const CANDIDATES: &str = "
     FROM delivery d JOIN event e ON e.id = d.event_id
     LEFT JOIN customer_order o ON o.key = d.order_key LEFT JOIN event latest ON latest.id = o.last_event
     LEFT JOIN invoice i ON i.order_key = d.order_key LEFT JOIN delivery t ON t.id = d.thread_of
-    WHERE d.sink = $1 AND d.open = 1 AND d.due_at <= $2 AND d.status <> 'sending'
-      AND (d.payload IS NOT NULL OR coalesce(o.held, 0) = 0)
+    WHERE d.sink = $1 AND d.open = 1 AND d.held = 0 AND d.due_at <= $2 AND d.status <> 'sending'
       AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = d.lane AND p.open = 1
                       AND (p.seq < d.seq OR p.status = 'sending'))
     ORDER BY d.due_at, d.seq LIMIT $3";
+
+pub(super) const NEXT_DUE: &str =
+    "SELECT min(due_at) FROM delivery WHERE sink = $1 AND open = 1 AND held = 0 AND due_at > $2";
 
 impl Store {
     /// The deliveries of a sink that may be attempted at `now`, at most one a lane, longest due first. Nothing of a lane
@@ -122,17 +124,13 @@ impl Store {
         rows.fetch_all(self.readers()).await?.iter().map(found).collect()
     }
 
-    /// When the next delivery of a sink is due that is not due at `now`.
+    /// When the next delivery of a sink is due that is not due at `now`; one that is held back is never due.
     ///
     /// # Errors
     /// What the database says.
     pub async fn next_due(&self, sink: &SinkName, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let next: Option<i64> =
-            sqlx::query_scalar("SELECT min(due_at) FROM delivery WHERE sink = $1 AND open = 1 AND due_at > $2")
-                .bind(sink.as_str())
-                .bind(micros(now))
-                .fetch_one(self.readers())
-                .await?;
+            sqlx::query_scalar(NEXT_DUE).bind(sink.as_str()).bind(micros(now)).fetch_one(self.readers()).await?;
         next.map(timestamp).transpose()
     }
 
@@ -170,9 +168,8 @@ impl Store {
     pub async fn is_settled(&self, now: Timestamp) -> Result<bool, StoreError> {
         let busy: i64 = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM delivery d LEFT JOIN sink_state s ON s.sink = d.sink
-                            LEFT JOIN customer_order o ON o.key = d.order_key
-                            WHERE d.open = 1 AND (d.status = 'sending' OR (d.due_at <= $1 AND s.paused_at IS NULL
-                                  AND (d.payload IS NOT NULL OR coalesce(o.held, 0) = 0)
+                            WHERE d.open = 1 AND (d.status = 'sending' OR (d.held = 0 AND d.due_at <= $1
+                                  AND s.paused_at IS NULL
                                   AND coalesce(s.held_until, 0) <= $1
                                   AND NOT EXISTS (SELECT 1 FROM delivery p
                                                   WHERE p.lane = d.lane AND p.open = 1
@@ -244,12 +241,10 @@ async fn start_one(
              first_attempt_at = coalesce(first_attempt_at, $3),
              without_invoice = CASE WHEN payload IS NULL AND $4 IS NOT NULL THEN $5 ELSE without_invoice END,
              payload = coalesce(payload, $4)
-         WHERE id = $1 AND version = $2 AND open = 1 AND status <> 'sending'
+         WHERE id = $1 AND version = $2 AND open = 1 AND held = 0 AND status <> 'sending'
            AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = delivery.lane AND p.open = 1
                            AND (p.seq < delivery.seq OR p.status = 'sending'))
-           AND NOT EXISTS (SELECT 1 FROM sink_state s WHERE s.sink = delivery.sink AND s.paused_at IS NOT NULL)
-           AND (payload IS NOT NULL
-                OR NOT EXISTS (SELECT 1 FROM customer_order o WHERE o.key = delivery.order_key AND o.held = 1))",
+           AND NOT EXISTS (SELECT 1 FROM sink_state s WHERE s.sink = delivery.sink AND s.paused_at IS NOT NULL)",
     )
     .bind(started.id.to_string())
     .bind(started.version)

@@ -235,7 +235,8 @@ const ORDERS_THAT_ARE_OVER: &str = "SELECT json_group_array(DISTINCT e.order_key
       AND NOT EXISTS (SELECT 1 FROM invoice i WHERE i.order_key = e.order_key AND i.status = 'pending')";
 
 /// A phase that said nothing is still a phase that was heard of (`Timeline::is_hollow`). Whom an order was told to, and
-/// whom a rule kept it from, is what `record/fan_out.rs` asks of deliveries that are still there.
+/// whom a rule kept it from, is what `record/fan_out.rs` asks of deliveries that are still there. What the till said of its
+/// calls goes with them.
 const HOLLOW_OUT: &str = r#"UPDATE customer_order SET
         timeline = json_object(
             'validated', iif(timeline -> '$.validated' <> 'null', json('{"dates":{}}'), NULL),
@@ -243,7 +244,8 @@ const HOLLOW_OUT: &str = r#"UPDATE customer_order SET
         told = (SELECT json_group_array(sink) FROM (
             SELECT sink FROM delivery d WHERE d.order_key = customer_order.key AND d.purpose IN ('first', 'change')
                 AND NOT (d.status = 'skipped' AND (d.skipped_because = 'merged' OR d.skipped_because LIKE 'only.%'))
-            UNION SELECT value FROM json_each(coalesce(told, '[]'))))
+            UNION SELECT value FROM json_each(coalesce(told, '[]')))),
+        verification = NULL, held = 0
     WHERE key IN (SELECT value FROM json_each($1))"#;
 
 async fn prune_orders(conn: &mut SqliteConnection, window: Window) -> Result<u64, sqlx::Error> {

@@ -111,7 +111,7 @@ async fn pause(conn: &mut SqliteConnection, ending: &Ending<'_>, because: &str) 
 
 async fn is_retrying(conn: &mut SqliteConnection, sink: &SinkName) -> Result<bool, sqlx::Error> {
     const RETRYING: &str =
-        "SELECT EXISTS (SELECT 1 FROM delivery WHERE sink = $1 AND open = 1 AND status = 'retrying')";
+        "SELECT EXISTS (SELECT 1 FROM delivery WHERE sink = $1 AND open = 1 AND held = 0 AND status = 'retrying')";
     let retrying: i64 = sqlx::query_scalar(RETRYING).bind(sink.as_str()).fetch_one(conn).await?;
     Ok(retrying == 1)
 }

@@ -273,15 +273,15 @@ impl View {
 const ORDERS: &str = "
     WITH wanted AS (SELECT value ->> 0 AS shop, value ->> 1 AS test, value ->> 2 AS internal_id, value ->> 3 AS order_id
                     FROM json_each($1))
-    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased
+    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased, o.held
     FROM wanted w CROSS JOIN customer_order o
     ON o.shop = w.shop AND o.internal_id = w.internal_id AND o.test = w.test
     UNION
-    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased
+    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased, o.held
     FROM wanted w CROSS JOIN customer_order o
     ON o.shop = w.shop AND o.order_id = w.order_id AND o.test = w.test
     UNION
-    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased
+    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased, o.held
     FROM json_each($2) k CROSS JOIN customer_order o ON o.key = k.value";
 
 const ANNOUNCED: &str = "
@@ -318,6 +318,9 @@ impl View {
             let rows = sqlx::query(ORDERS).bind(json!(numbered).to_string()).bind(json!(named).to_string());
             for row in rows.fetch_all(&mut *conn).await? {
                 let order = known_order(&row)?;
+                if row.try_get(9)? {
+                    view.changes.held.insert(order.key);
+                }
                 view.index(&order);
                 view.orders.insert(order.key, order);
             }

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tillhook::store::OrderLine;
 
 use crate::{
     far::http::{Answer, HttpFar},
-    harness::{App, Setup},
+    harness::{App, Setup, form},
 };
 
 /// A program that gets each event, a mail for each order, and another program that is told of alerts.
-fn sinks(ops: &HttpFar) -> String {
+pub fn sinks(ops: &HttpFar) -> String {
     format!(
         "alerts = [\"ops\"]\n[sink.erp]\nHTTP\n[sink.accountant]\nMAIL\n[sink.ops]\ntype = \"http\"\nurl = \"{}\"\n\
          on = [\"test.ping\"]\n",
@@ -19,52 +20,90 @@ fn sinks(ops: &HttpFar) -> String {
 }
 
 /// What stands around a shop that asks its till.
-struct Scene {
-    app: App,
+pub struct Scene {
+    pub app: App,
     /// Confirms calls, as it is told to.
-    till: HttpFar,
-    ops: HttpFar,
+    pub till: HttpFar,
+    pub ops: HttpFar,
 }
 
 impl Scene {
-    async fn new(verify: &str) -> Self {
+    pub async fn new(verify: &str) -> Self {
+        Self::with_shops(verify, "").await
+    }
+
+    /// The same with the tables of other shops.
+    async fn with_shops(verify: &str, others: &str) -> Self {
         let (till, ops) = (HttpFar::start().await, HttpFar::start().await);
         till.always(Answer::status(200).body("{\"valid\":true}"));
         let origin = format!("http://{}", till.addr());
-        let shop = format!("verify = \"{verify}\"");
+        let shop = format!("verify = \"{verify}\"\n{others}");
         let sinks = sinks(&ops);
         let app = App::set_up(Setup { shop: &shop, sinks: &sinks, till_host: Some(&origin), ..Setup::default() }).await;
         Self { app, till, ops }
     }
 
     /// The till announces a phase of an order with a URL at which it confirms that.
-    async fn announce(&self, order: &str, phase: &str) -> String {
+    pub async fn announce(&self, order: &str, phase: &str) -> String {
         let url = format!("http://{}/verify?order={order}&phase={phase}", self.till.addr());
         self.announce_with(order, phase, Some(&url)).await
     }
 
     /// The same with another URL, or with none.
-    async fn announce_with(&self, order: &str, phase: &str, url: Option<&str>) -> String {
-        let mut call = vec![("type", phase), ("orderInternalID", order), ("orderID", order), ("price", "9.90")];
-        call.extend(url.map(|url| ("signatureVerificationURL", url)));
-        self.app.say(&call).await
+    pub async fn announce_with(&self, order: &str, phase: &str, url: Option<&str>) -> String {
+        self.app.say(&call(order, phase, url)).await
     }
 
     /// What `orders list --json` says of the verification of each order, oldest first, and whether it is held.
-    async fn orders(&self) -> Vec<(Option<&'static str>, bool)> {
-        let known = |line: tillhook::store::OrderLine| (line.verification.map(|known| known.as_str()), line.held);
-        self.app.orders().await.into_iter().map(known).collect()
+    pub async fn orders(&self) -> Vec<(Option<&'static str>, bool)> {
+        self.app.orders().await.iter().map(known).collect()
     }
 
-    /// The data of the events that the program got, in order.
-    fn told(&self) -> Vec<Value> {
+    /// The events that the program got, in order.
+    pub fn told(&self) -> Vec<Value> {
         self.app.far.http.calls().into_iter().map(|call| call.body).collect()
     }
 
+    /// The types of these.
+    pub fn types_told(&self) -> Vec<String> {
+        self.told().iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
     /// Waits until the order's verification is this.
-    async fn until(&self, known: &str) {
+    pub async fn until(&self, known: &str) {
         self.app.until(known, async || self.orders().await.iter().all(|(word, _)| *word == Some(known))).await;
     }
+
+    /// A person answers for an order.
+    pub async fn accept(&self, order: &str) -> tillhook::store::Accepted {
+        let stored = self.app.store().orders_called(order).await.expect("the database answers").swap_remove(0);
+        self.app.store().accept_order(stored.key).await.expect("the database answers")
+    }
+
+    /// Ends the test: every delivery is over.
+    pub async fn finish(self) {
+        self.finish_leaving(0).await;
+    }
+
+    /// Ends the test: every delivery is over but for this many, and each that was not attempted is held with its order.
+    pub async fn finish_leaving(self, left: usize) {
+        self.app.settle().await;
+        let out_of_line = "SELECT d.id FROM delivery d LEFT JOIN customer_order o ON o.key = d.order_key
+            WHERE d.held <> (d.payload IS NULL AND coalesce(o.held, 0) = 1)";
+        assert_eq!(self.app.column(out_of_line).await, [""; 0]);
+        self.app.finish_leaving(left).await;
+    }
+}
+
+/// A call about an order, with the URL at which the till confirms it.
+fn call<'a>(order: &'a str, phase: &'a str, url: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
+    let mut call = vec![("type", phase), ("orderInternalID", order), ("orderID", order), ("price", "9.90")];
+    call.extend(url.map(|url| ("signatureVerificationURL", url)));
+    call
+}
+
+fn known(line: &OrderLine) -> (Option<&'static str>, bool) {
+    (line.verification.map(|known| known.as_str()), line.held)
 }
 
 const A_WHILE: Duration = Duration::from_mins(11);
@@ -77,7 +116,7 @@ async fn switched_off_nobody_is_asked_and_nothing_is_said() {
     assert_eq!(scene.till.requests().len(), 0);
     assert_eq!(scene.orders().await, [(None, false)]);
     assert!(scene.told()[0]["data"].get("verification").is_none());
-    scene.app.finish().await;
+    scene.finish().await;
 }
 
 #[tokio::test]
@@ -93,7 +132,7 @@ async fn each_phase_is_asked_about_once_and_a_duplicate_never() {
     scene.announce_with("1", "validated", Some(&format!("http://{}/another", scene.till.addr()))).await;
     scene.app.settle().await;
     assert_eq!(scene.till.requests().len(), 2, "what is confirmed needs no other URL");
-    scene.app.finish().await;
+    scene.finish().await;
 }
 
 #[tokio::test]
@@ -111,7 +150,7 @@ async fn recorded_only_what_the_till_says_changes_no_delivery() {
     scene.app.settle().await;
     assert_eq!(scene.orders().await, [(Some("refused"), false)], "the order is as good as the least of its calls");
     assert_eq!(scene.app.far.mail.count(), 1);
-    scene.app.finish().await;
+    scene.finish().await;
 }
 
 #[tokio::test]
@@ -131,13 +170,11 @@ async fn required_nothing_goes_out_before_the_till_confirms_it_and_then_everythi
     scene.till.be_silent(false);
     scene.until("verified").await;
     scene.app.settle().await;
-    let types: Vec<_> =
-        scene.told().iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect();
-    assert_eq!(types, ["order.validated", "order.terminated"]);
+    assert_eq!(scene.types_told(), ["order.validated", "order.terminated"]);
     assert!(scene.told().iter().all(|event| event["data"]["verification"] == "verified"));
     assert_eq!(scene.app.far.mail.count(), 1);
     assert_eq!(scene.orders().await, [(Some("verified"), false)]);
-    scene.app.finish().await;
+    scene.finish().await;
 }
 
 #[tokio::test]
@@ -151,7 +188,7 @@ async fn another_order_is_not_held_up() {
     assert_eq!(scene.orders().await, [(Some("refused"), true), (Some("verified"), false)]);
     let told: Vec<_> = scene.told().iter().map(|event| event["data"]["order_id"].clone()).collect();
     assert_eq!(told, ["2"]);
-    scene.app.finish_leaving(2).await;
+    scene.finish_leaving(2).await;
 }
 
 #[tokio::test]
@@ -173,19 +210,18 @@ async fn what_is_held_back_is_kept_and_told_to_a_person_once_until_somebody_lets
     assert!(lines.iter().all(|line| line.status == "waiting"), "{lines:#?}");
     assert!(lines[1].held_because.as_deref().is_some_and(|why| why.contains("no `signatureVerificationURL`")));
 
-    let order = scene.app.store().orders_called("2").await.expect("the database answers").swap_remove(0);
-    assert!(scene.app.store().release_order(order.key).await.expect("the database answers"));
+    assert_eq!(scene.accept("2").await, tillhook::store::Accepted::LetGo);
     scene.app.settle().await;
     assert_eq!(scene.app.far.mail.count(), 1);
     assert_eq!(scene.told()[0]["data"]["order_id"], "2");
-    assert!(scene.told()[0]["data"].get("verification").is_none(), "nothing was asked");
+    assert_eq!(scene.told()[0]["data"]["verification"], "accepted", "nothing was asked");
 
     scene.till.always(Answer::status(200).body("OK"));
     let order = scene.app.store().orders_called("1").await.expect("the database answers").swap_remove(0);
     scene.app.store().verify_again(order.key, scene.app.now()).await.expect("the database answers");
     scene.app.settle().await;
     assert_eq!(scene.app.far.mail.count(), 2);
-    scene.app.finish().await;
+    scene.finish().await;
 }
 
 #[tokio::test]
@@ -213,7 +249,7 @@ async fn a_till_that_does_not_answer_is_asked_again_for_a_day() {
     let asked = scene.till.requests().len();
     scene.app.advance(Duration::from_hours(24 * 30)).await;
     assert_eq!(scene.till.requests().len(), asked, "after that it is up to a person");
-    scene.app.finish_leaving(2).await;
+    scene.finish_leaving(2).await;
 }
 
 #[tokio::test]
@@ -228,7 +264,7 @@ async fn what_is_pending_when_the_service_stops_is_asked_at_the_next_start() {
     scene.app.settle().await;
     assert_eq!(scene.orders().await, [(Some("verified"), false)]);
     assert_eq!((scene.told().len(), scene.app.far.mail.count()), (1, 1));
-    scene.app.finish().await;
+    scene.finish().await;
 }
 
 #[tokio::test]
@@ -267,7 +303,7 @@ async fn only_the_tills_hosts_are_asked_whatever_the_url_or_a_redirect_says() {
     let known: Vec<_> = scene.orders().await.into_iter().skip(6).map(|(known, _)| known).collect();
     assert_eq!(known, [Some("pending"), Some("pending"), Some("verified")]);
     assert_eq!(stranger.requests().len(), 0);
-    scene.app.finish_leaving(8 * 2).await;
+    scene.finish_leaving(8 * 2).await;
 }
 
 #[tokio::test]
@@ -282,7 +318,7 @@ async fn a_repeat_may_bring_the_url_that_works() {
     scene.app.settle().await;
     assert_eq!(scene.orders().await, [(Some("verified"), false); 2]);
     assert_eq!(scene.app.far.mail.count(), 2);
-    scene.app.finish().await;
+    scene.finish().await;
 }
 
 #[tokio::test]
@@ -295,7 +331,7 @@ async fn a_forged_call_holds_back_nothing_that_is_on_its_way_already() {
     scene.app.settle().await;
     assert_eq!(scene.app.statuses("erp").await, ["delivered", "waiting"]);
     assert_eq!(scene.app.statuses("accountant").await, ["delivered", "skipped: merged"]);
-    scene.app.finish_leaving(1).await;
+    scene.finish_leaving(1).await;
 }
 
 #[tokio::test]
@@ -307,7 +343,7 @@ async fn what_send_test_sends_and_what_came_before_is_not_held_back() {
     scene.app.call(&tillhook::till::Announcement { body, ..call }).await;
     scene.app.settle().await;
     assert_eq!(scene.app.far.mail.count(), 1);
-    scene.app.finish().await;
+    scene.finish().await;
 }
 
 #[tokio::test]
@@ -319,7 +355,7 @@ async fn a_shop_that_no_longer_requires_it_lets_everything_go() {
     scene.app.change_head("verify = \"require\"", "verify = \"record\"");
     scene.app.reconfigure(&sinks(&scene.ops)).await;
     scene.app.until("it is let go", async || scene.app.far.mail.count() == 1).await;
-    scene.app.finish().await;
+    scene.finish().await;
 }
 
 #[tokio::test]
@@ -334,5 +370,143 @@ async fn the_closing_of_a_till_is_asked_about_and_never_held_back() {
     assert_eq!(scene.till.requests().len(), 1);
     let known = scene.app.column("SELECT status FROM verification WHERE order_key IS NULL").await;
     assert_eq!(known, ["verified"]);
-    scene.app.finish().await;
+    scene.finish().await;
+}
+
+#[tokio::test]
+async fn an_odd_answer_is_neither_a_yes_nor_a_no() {
+    let scene = Scene::new("require").await;
+    let odd = ["", "<html>OK</html>", "The signature is valid", "[true]", "2"].map(|odd| Answer::status(200).body(odd));
+    scene.till.then(odd.into_iter().chain([Answer::status(404).body("OK"), Answer::status(204)]));
+    for order in ["1", "2", "3", "4", "5", "6", "7"] {
+        scene.announce(order, "validated").await;
+        scene.app.settle().await;
+    }
+    scene.till.always(Answer::status(200).body(&"1".repeat(65 * 1024)));
+    scene.announce("8", "validated").await;
+    scene.app.settle().await;
+    assert_eq!(scene.orders().await, [(Some("unknown"), true); 8]);
+    let why: Vec<_> = scene.app.deliveries("erp").await.into_iter().filter_map(|line| line.held_because).collect();
+    assert!(why.len() == 8 && why.iter().all(|why| why.contains("neither with yes nor with no")), "{why:#?}");
+    assert!(why[5].contains("the till answered 404"), "{}", why[5]);
+    scene.app.clock.advance(A_WHILE);
+    let alert = scene.app.event("till.unverified", 1).await;
+    assert_eq!(alert["order_ids"].as_array().map(Vec::len), Some(8));
+    assert!(alert["reason"].as_str().is_some_and(|why| why.contains("neither with yes nor with no")), "{alert}");
+    scene.app.advance(Duration::from_hours(48)).await;
+    assert_eq!(scene.till.requests().len(), 8, "it is not asked until it says what we would like to hear");
+    scene.finish_leaving(8 * 2).await;
+}
+
+#[tokio::test]
+async fn what_the_till_said_in_the_end_is_in_what_is_sent_afterwards() {
+    let scene = Scene::new("record").await;
+    scene.till.always(Answer::status(503));
+    scene.announce("1", "validated").await;
+    for _ in 0..30 {
+        scene.app.advance(Duration::from_hours(1)).await;
+    }
+    scene.announce_with("1", "terminated", None).await;
+    scene.till.always(Answer::status(200).body("perhaps"));
+    scene.announce("2", "validated").await;
+    scene.app.settle().await;
+    scene.announce_with("2", "terminated", None).await;
+    scene.app.settle().await;
+    assert_eq!(scene.orders().await, [(Some("unreachable"), false), (Some("unknown"), false)]);
+    for (order, said) in [("1", "unreachable"), ("2", "unknown")] {
+        let last = scene.told().into_iter().rfind(|event| event["data"]["order_id"] == order).expect("a message");
+        assert_eq!((&last["type"], &last["data"]["verification"]), (&"order.terminated".into(), &said.into()));
+    }
+    scene.finish().await;
+}
+
+/// Tables of two more shops: one whose till is asked, and one whose till is not.
+fn other_shops(tills: &HttpFar) -> String {
+    let shop = |name: &str, verify: &str| {
+        format!(
+            "[shop.{name}]\ntoken = \"{name}-token-0123456789\"\nverify = \"{verify}\"\n\
+             till_hosts = [\"http://{}\"]\ngap_after = \"off\"\nsilent_after = \"off\"\n",
+            tills.addr()
+        )
+    };
+    shop("asks", "record") + &shop("trusts", "off")
+}
+
+#[tokio::test]
+async fn where_one_shop_of_several_requires_it_only_that_one_waits() {
+    let tills = HttpFar::start().await;
+    tills.always(Answer::status(200).body("no"));
+    let scene = Scene::with_shops("require", &other_shops(&tills)).await;
+    scene.till.always(Answer::status(200).body("no"));
+    scene.announce("1", "validated").await;
+    let url = format!("http://{}/verify", tills.addr());
+    for shop in ["asks", "trusts"] {
+        let (token, call) = (format!("{shop}-token-0123456789"), form(&call("1", "validated", Some(&url))));
+        assert_eq!(scene.app.call_at(&token, &call).await.1["status"], "stored");
+    }
+    scene.app.settle().await;
+    assert_eq!(scene.orders().await, [(Some("refused"), true), (Some("refused"), false), (None, false)]);
+    assert_eq!((scene.till.requests().len(), tills.requests().len()), (1, 1));
+    let shops: Vec<_> = scene.told().iter().map(|event| event["shop"]["id"].clone()).collect();
+    assert!(shops.len() == 2 && !shops.contains(&"dupont".into()), "{shops:?}");
+    scene.app.clock.advance(A_WHILE);
+    let alert = scene.app.event("till.unverified", 1).await;
+    assert_eq!(alert["order_ids"], serde_json::json!(["1"]));
+    scene.ops.asked(1).await;
+    assert_eq!(scene.ops.requests()[0].json()["shop"]["id"], "dupont");
+    scene.finish_leaving(2).await;
+}
+
+#[tokio::test]
+async fn a_till_that_hangs_keeps_no_other_shop_waiting() {
+    let other = HttpFar::start().await;
+    other.always(Answer::status(200).body("OK"));
+    let scene = Scene::with_shops("require", &other_shops(&other)).await;
+    scene.till.be_silent(true);
+    for order in 1..=40 {
+        scene.announce(&order.to_string(), "validated").await;
+    }
+    scene.till.asked(4).await;
+    let url = format!("http://{}/verify", other.addr());
+    scene.app.call_at("asks-token-0123456789", &form(&call("1", "validated", Some(&url)))).await;
+    let is_confirmed = async || known(scene.app.orders().await.last().expect("an order")) == (Some("verified"), false);
+    scene.app.until("the other shop's order is confirmed", is_confirmed).await;
+    assert_eq!(scene.till.requests().len(), 4, "the first questions are still open, and no more are asked at once");
+    assert!(scene.till.requests().iter().all(|question| question.answered.is_none()));
+    scene.till.be_silent(false);
+    scene.until("verified").await;
+    assert_eq!(scene.till.requests().len(), 40, "each is asked about once");
+    scene.finish().await;
+}
+
+#[tokio::test]
+async fn a_question_that_a_reload_cuts_off_is_asked_again() {
+    let mut scene = Scene::new("require").await;
+    scene.till.be_silent(true);
+    scene.announce("1", "validated").await;
+    scene.till.asked(1).await;
+    scene.app.reconfigure(&sinks(&scene.ops)).await;
+    scene.till.asked(2).await;
+    scene.till.be_silent(false);
+    scene.until("verified").await;
+    scene.app.settle().await;
+    assert_eq!((scene.told().len(), scene.app.far.mail.count()), (1, 1));
+    assert_eq!(scene.till.requests().len(), 2);
+    scene.finish().await;
+}
+
+#[tokio::test]
+async fn a_call_that_came_while_the_clock_was_ahead_is_asked_about_all_the_same() {
+    let scene = Scene::new("record").await;
+    let now = scene.app.now();
+    scene.till.always(Answer::status(503));
+    scene.app.clock.set(now + Duration::from_hours(24 * 365));
+    scene.announce("1", "validated").await;
+    scene.app.settle().await;
+    assert_eq!(scene.orders().await, [(Some("pending"), false)]);
+    scene.app.clock.set(now);
+    scene.till.always(Answer::status(200).body("OK"));
+    scene.announce("2", "validated").await;
+    scene.until("verified").await;
+    scene.finish().await;
 }

@@ -41,9 +41,11 @@ const SAMPLES: &[(i64, &str)] = &[
      INSERT INTO reconciliation VALUES ('dupont', 1, 1, '4242 at the till', 1, 1, 0, NULL);
      INSERT INTO found_order VALUES ('dupont', '20261121041', 1, 1);"),
 (4, "INSERT INTO verification (event_id, order_key, shop, url, status, holds, first_seen_at, next_attempt_at)
-         VALUES ('evt_1', 'ord_1', 'dupont', 'https://kash.click/v', 'pending', 1, 1, 1);"),
+         VALUES ('evt_1', 'ord_1', 'dupont', 'https://kash.click/v', 'pending', 1, 1, 1);
+     UPDATE customer_order SET verification = 'pending', held = 1;"),
 (5, "INSERT INTO digest_report VALUES ('dig_1', 'till.pdf', x'25504446');
      INSERT INTO till_name VALUES ('dupont', 'cash_box', '1', 'Comptoir');"),
+(6, "UPDATE verification SET accepted = 0;"),
 (7, "UPDATE reconciliation SET troubled_since = 1, told_at = 1;"),
 ];
 
@@ -78,6 +80,29 @@ async fn every_migration_keeps_every_row_that_was_there() {
     for (table, rows) in stored {
         assert_eq!(rows_of(&mut conn, &table).await, Some(rows), "{table}");
     }
+}
+
+#[tokio::test]
+async fn what_was_held_back_before_still_is() {
+    let all = Migrator::new(Path::new(MIGRATIONS)).await.expect("the migrations");
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut conn = database(&directory.path().join("tillhook.db")).await;
+    for (migration, (version, rows)) in all.iter().zip(SAMPLES).take_while(|(migration, _)| migration.version < 6) {
+        assert_eq!(migration.version, *version);
+        let so_far = Migrator::with_migrations(all.iter().take(usize::try_from(*version).unwrap()).cloned().collect());
+        so_far.run(&mut conn).await.expect("a migration over what is stored");
+        sqlx::raw_sql(*rows).execute(&mut conn).await.expect("rows that the tables take");
+    }
+    let attempted = "INSERT INTO delivery (id, sink, event_id, event_type, shop, order_key, lane, purpose, status, open,
+            settle_until, invoice_until, due_at, created_at, payload)
+        SELECT 'dlv_2', 'books', event_id, event_type, shop, order_key, 'books/ord_1', purpose, 'retrying', 1, 1, 1, 1, 1, '{}'
+        FROM delivery";
+    sqlx::query(attempted).execute(&mut conn).await.expect("a row");
+    all.run(&mut conn).await.expect("every migration");
+    let held = "SELECT id FROM delivery WHERE held = 1";
+    let held: Vec<String> = sqlx::query_scalar(held).fetch_all(&mut conn).await.expect("an answer");
+    assert_eq!(held, ["dlv_1"], "a message that was attempted before goes on");
+    conn.close().await.expect("an end");
 }
 
 /// Makes a database as the version before this one left it, with a row in every table; there is none where this version is

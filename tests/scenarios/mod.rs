@@ -15,6 +15,7 @@ mod file_handles;
 mod files;
 mod foreign_server;
 mod forty_orders;
+mod held_back;
 mod hostile;
 pub mod migrations;
 mod missing;

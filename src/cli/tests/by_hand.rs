@@ -225,10 +225,20 @@ async fn an_order_that_the_till_does_not_confirm_is_asked_about_again_or_let_go(
     assert!(exit == Exit::Failed && said.contains("orders verify 41 --accept"), "{said}");
     assert!(office.ok("orders verify 42").await.contains("asks the till now"));
     for order in ["41", "42"] {
-        assert!(office.ok(&format!("orders verify {order} --accept")).await.contains("is let go"));
+        assert!(office.ok(&format!("orders verify {order} --accept")).await.contains("is accepted: the running"));
         assert!(office.ok(&format!("orders verify {order} --accept")).await.contains("nothing to do"));
     }
     assert!(office.deliveries("erp").await.iter().all(|line| line.status == "due"));
     let list = office.ok("orders list").await;
-    assert!(list.contains("verification pending") && !list.contains("held back"), "{list}");
+    assert_eq!(list.matches("accepted by hand").count(), 2, "{list}");
+    assert!(!list.contains("verification") && !list.contains("held back"), "{list}");
+    let sheet = office.ok("orders show 42").await;
+    assert!(sheet.contains("verification    accepted by hand: the till did not confirm it"), "{sheet}");
+    let shown: serde_json::Value = serde_json::from_str(&office.ok("orders show 41 --json").await).unwrap();
+    assert_eq!(shown["order"]["verification"], "accepted");
+
+    assert!(office.ok("orders verify 41").await.contains("confirmed or accepted"));
+    assert!(office.ok("orders verify 42").await.contains("asks the till now"));
+    let sheet = office.ok("orders show 42").await;
+    assert!(sheet.contains("verification    pending\n"), "what the till says counts again: {sheet}");
 }

@@ -120,7 +120,11 @@ impl Facts<'_> {
                     "Des commandes sont retenues : la caisse ne les a pas confirmées".into(),
                     "Orders are held back: the till has not confirmed them".into(),
                 ),
-                self.lines(&[("Numéros", "Numbers", "order_ids"), ("Depuis", "Since", "since"), TECHNICAL_DETAIL]),
+                [
+                    vec![self.numbers("Numéros", "Numbers", "order_ids", "count")],
+                    self.lines(&[("Depuis", "Since", "since"), TECHNICAL_DETAIL]),
+                ]
+                .concat(),
                 say(
                     "Comparez avec la caisse. Ce qu'elle a vendu part avec `tillhook orders verify NUMÉRO --accept`. Si elle n'a rien vendu de tel, quelqu'un d'autre connaît l'adresse d'appel : changez-la.".into(),
                     "Compare with the till. What it sold goes out with `tillhook orders verify ORDER --accept`. If it sold no such thing, somebody else knows the address that the till calls: change it.".into(),
