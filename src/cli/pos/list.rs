@@ -2,10 +2,13 @@
 
 use std::{io::Write, sync::Arc};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::Value;
 
-use super::shop::{Whose, note_unread, stop};
+use super::{
+    shop::{Whose, note_unread, stop},
+    typed::one_of,
+};
 use crate::{
     cli::{
         Exit,
@@ -23,53 +26,13 @@ const MORE: usize = 90;
 #[derive(Debug, Args)]
 pub struct List {
     /// What to list
-    #[arg(value_name = "RESOURCE")]
-    resource: Resource,
+    #[arg(value_name = "RESOURCE", value_parser = one_of(&api::List::ALL, api::List::word))]
+    resource: api::List,
     /// As the till writes it, byte for byte [default: a table]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    format: Option<Format>,
+    #[arg(long, value_name = "FORMAT", value_parser = one_of(&ListFormat::ALL, ListFormat::word))]
+    format: Option<ListFormat>,
     #[command(flatten)]
     whose: Whose,
-}
-
-/// A list, by its name in plain English.
-#[derive(Clone, Copy, Debug)]
-struct Resource(api::List);
-
-impl ValueEnum for Resource {
-    fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Resource; 14] = {
-            let mut all = [Resource(api::List::Articles); 14];
-            let mut index = 0;
-            while index < all.len() {
-                all[index] = Resource(api::List::ALL[index]);
-                index += 1;
-            }
-            all
-        };
-        &ALL
-    }
-
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-        Some(clap::builder::PossibleValue::new(self.0.word()))
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Json,
-    Csv,
-    Html,
-}
-
-impl From<Format> for ListFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Json => Self::Json,
-            Format::Csv => Self::Csv,
-            Format::Html => Self::Html,
-        }
-    }
 }
 
 /// Prints the list.
@@ -84,21 +47,22 @@ pub async fn run(
     notes: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let till = wanted.whose.till(config, clock)?.client;
-    let Resource(resource) = wanted.resource;
     if let Some(format) = wanted.format {
-        out.write_all(&till.list_raw(resource, format.into()).await.map_err(stop)?.bytes)?;
+        let list = till.list_raw(wanted.resource, format).await.map_err(stop)?.bytes;
+        out.write_all(&list)?;
         return Ok(Exit::Ok);
     }
-    let listing = till.list(resource).await.map_err(stop)?;
+    let listing = till.list(wanted.resource).await.map_err(stop)?;
+    let things = wanted.resource.word().replace('-', " ");
     let mut table = Table::new(&["ID", "NAME", "MORE"]);
     for entry in &listing.entries {
         table.row([or_dash(entry.id.clone()), or_dash(entry.name.clone()), more(entry)]);
     }
     match listing.entries.len() {
-        0 => writeln!(out, "no {}", resource.word().replace('-', " "))?,
+        0 => writeln!(out, "no {things}")?,
         _ => table.write("", out)?,
     }
-    note_unread(&listing.unread, &resource.word().replace('-', " "), notes)?;
+    note_unread(&listing.unread, &things, notes)?;
     Ok(Exit::Ok)
 }
 

@@ -1,7 +1,7 @@
 //! `tillhook pos`: the till's own API (contract §9), one file a subcommand.
 //!
 //! `shop.rs` finds the till that is meant, and says how a command ends when it gives nothing; `flags.rs` is how a sale is
-//! typed.
+//! typed, and `typed.rs` how words and numbers are.
 
 mod edit;
 mod flags;
@@ -13,6 +13,7 @@ mod report;
 mod sale;
 mod sandbox;
 mod shop;
+mod typed;
 
 use std::{
     io::{self, Write},
