@@ -68,13 +68,24 @@ pub async fn run(
 
 /// What else the till says, under its own names, where it is a text or a number.
 fn more(entry: &Entry) -> String {
-    let shown = |text: &str| Some(text) == entry.id.as_deref() || Some(text) == entry.name.as_deref();
-    let said = entry.fields.iter().filter_map(|(name, value)| match value {
-        Value::String(text) if text.trim().is_empty() || shown(text.trim()) => None,
-        Value::String(text) => Some(format!("{name} {}", text.trim())),
-        Value::Number(number) if shown(&number.to_string()) => None,
-        Value::Number(_) | Value::Bool(_) => Some(format!("{name} {value}")),
-        _ => None,
-    });
+    let in_columns = [&entry.id, &entry.name].map(|shown| field_of(entry, shown.as_deref()));
+    let others = entry.fields.iter().filter(|(name, _)| !in_columns.contains(&Some(name.as_str())));
+    let said = others.filter_map(|(name, value)| Some(format!("{name} {}", scalar(value)?)));
     excerpt(&said.collect::<Vec<_>>().join(", "), MORE)
+}
+
+/// The name of the field that a column shows: of several with its value the plainest, `id` and not `idRayon`.
+fn field_of<'a>(entry: &'a Entry, shown: Option<&str>) -> Option<&'a str> {
+    let shown = shown?;
+    let with_it = entry.fields.iter().filter(|(_, value)| scalar(value).as_deref() == Some(shown));
+    with_it.map(|(name, _)| name.as_str()).min_by_key(|name| name.len())
+}
+
+/// A text that says something, a number or a truth value.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
 }
