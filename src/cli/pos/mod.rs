@@ -1,7 +1,8 @@
 //! `tillhook pos`: the till's own API (contract §9), one file a subcommand.
 //!
 //! `shop.rs` finds the till that is meant, and says how a command ends when it gives nothing; `flags.rs` is how a sale is
-//! typed, and `typed.rs` how words and numbers are.
+//! typed, and `typed.rs` how words and numbers are; `state.rs` says how far an
+//! order is.
 
 mod edit;
 mod flags;
@@ -13,6 +14,7 @@ mod report;
 mod sale;
 mod sandbox;
 mod shop;
+mod state;
 mod typed;
 
 use std::{

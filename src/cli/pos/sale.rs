@@ -96,5 +96,8 @@ fn tell(answer: &SaleAnswer, order: Option<&str>, out: &mut dyn Write) -> anyhow
             writeln!(out, "  {what:<8}{}", harmless(link))?;
         }
     }
+    if answer.recorded == Recorded::Quote {
+        writeln!(out, "  A quote has no number yet; `tillhook pos orders --from today --validated false` lists it.")?;
+    }
     Ok(Exit::Ok)
 }
