@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{
+    document,
     shop::{Whose, note_unread, stop},
     typed::one_of,
 };
@@ -49,6 +50,9 @@ pub async fn run(
     let till = wanted.whose.till(config, clock)?.client;
     if let Some(format) = wanted.format {
         let list = till.list_raw(wanted.resource, format).await.map_err(stop)?.bytes;
+        if format == ListFormat::Html {
+            document::check_page(&list, notes)?;
+        }
         out.write_all(&list)?;
         return Ok(Exit::Ok);
     }

@@ -9,6 +9,7 @@ use std::{
 use clap::Args;
 
 use super::{
+    document,
     shop::{Asked, Whose, stop},
     typed::one_of,
 };
@@ -30,7 +31,7 @@ pub struct Report {
     /// of the OECD (SAF-T)
     #[arg(long, value_name = "F", default_value = ReportFormat::Std.word(), value_parser = one_of(&ReportFormat::ALL, ReportFormat::word))]
     format: ReportFormat,
-    /// The file to write; a report in `std` may also go to standard output
+    /// The file to write, `-` for standard output, to which `std` goes by itself
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace a file that is there
@@ -49,16 +50,26 @@ pub async fn run(
     config: &Config,
     clock: &Arc<dyn Clock>,
     out: &mut dyn Write,
+    notes: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let Asked { shop, client } = wanted.whose.till(config, clock)?;
     let day = wanted.day.seen_from(day_of(clock.now(), &shop.shop.timezone));
-    let output = wanted.output.as_deref().filter(|path| *path != Path::new("-"));
-    if output.is_none() && wanted.format != ReportFormat::Std {
-        return Err(Stop::with_fix(Exit::Usage, "this report is no text for a terminal", "name a file with -o FILE"));
+    if wanted.output.is_none() && wanted.format != ReportFormat::Std {
+        let fix = "name a file with -o FILE, or write -o - to pass it on";
+        return Err(Stop::with_fix(Exit::Usage, "this report is no text for a terminal", fix));
     }
+    let output = wanted.output.as_deref().filter(|path| *path != Path::new("-"));
     // Before the till is asked: it may take a minute.
     let target = output.map(|path| Target::begin(path, wanted.force)).transpose()?;
     let report = client.report(Some(day), wanted.format).await.map_err(stop)?;
+    match wanted.format {
+        ReportFormat::Std => document::check_page(&report.bytes, notes)?,
+        ReportFormat::Pdf => document::check_pdf(&report.bytes)?,
+        // Some spreadsheets are a page with a table in it.
+        ReportFormat::Xls if report.bytes.starts_with(b"<") => document::check_page(&report.bytes, notes)?,
+        // What else tables in text look like is the till's to say.
+        ReportFormat::Xls | ReportFormat::Csv | ReportFormat::Fec | ReportFormat::Saft => {}
+    }
     let (Some(target), Some(path)) = (target, output) else {
         out.write_all(&report.bytes)?;
         return Ok(Exit::Ok);
