@@ -9,7 +9,8 @@
 
 use std::io::Write;
 
-use crate::cli::{Exit, Stop, pos::shop::GET_A_KEY};
+use super::shop::GET_A_KEY;
+use crate::cli::{Exit, Stop};
 
 /// How a PDF begins, and within how many bytes (contract §5).
 const PDF: &[u8] = b"%PDF-";
