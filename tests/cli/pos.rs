@@ -142,6 +142,8 @@ fn every_list_can_be_read_and_is_had_as_the_till_writes_it() {
     assert!(["ID", "12", "15", "42"].iter().all(|id| ids.contains(id)), "{articles}");
     let first = articles.lines().find(|line| line.starts_with("1 ")).expect("article 1");
     assert!(first.ends_with("idRayon 1") && !first.contains(" id 1"), "its department has the same number: {first}");
+    let customers = shop.ok(&["list", "customers"]);
+    assert!(customers.contains("Camille Moreau          email camille.moreau@example.com, "), "{customers}");
     assert!(shop.ok(&["list", "articles", "--format", "json"]).trim_start().starts_with(['[', '{']));
     assert!(shop.ok(&["list", "customers", "--format", "html"]).contains("<table"));
     assert!(shop.ok(&["list", "users", "--format", "csv"]).lines().count() > 1);

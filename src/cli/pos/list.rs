@@ -72,16 +72,25 @@ pub async fn run(
 
 /// What else the till says, under its own names, where it is a text or a number.
 fn more(entry: &Entry) -> String {
-    let in_columns = [&entry.id, &entry.name].map(|shown| field_of(entry, shown.as_deref()));
-    let others = entry.fields.iter().filter(|(name, _)| !in_columns.contains(&Some(name.as_str())));
+    let columns = [&entry.id, &entry.name].into_iter().flatten();
+    let shown: Vec<&str> = columns.flat_map(|text| fields_of(entry, text)).collect();
+    let others = entry.fields.iter().filter(|(name, _)| !shown.contains(&name.as_str()));
     let said = others.filter_map(|(name, value)| Some(format!("{name} {}", scalar(value)?)));
     excerpt(&said.collect::<Vec<_>>().join(", "), MORE)
 }
 
-/// The name of the field that a column shows: of several with its value the plainest, `id` and not `idRayon`.
-fn field_of<'a>(entry: &'a Entry, shown: Option<&str>) -> Option<&'a str> {
-    let shown = shown?;
-    let with_it = entry.fields.iter().filter(|(_, value)| scalar(value).as_deref() == Some(shown));
+/// The names of the fields that a column shows: of one, or of a first and a last name that stand there together.
+fn fields_of<'a>(entry: &'a Entry, shown: &str) -> Vec<&'a str> {
+    let both = |at: usize| Some([field_of(entry, &shown[..at])?, field_of(entry, &shown[at + 1..])?]);
+    match field_of(entry, shown) {
+        Some(one) => vec![one],
+        None => shown.match_indices(' ').find_map(|(at, _)| both(at)).map(Vec::from).unwrap_or_default(),
+    }
+}
+
+/// The name of the field with this value: of several the plainest, `id` and not `idRayon`.
+fn field_of<'a>(entry: &'a Entry, text: &str) -> Option<&'a str> {
+    let with_it = entry.fields.iter().filter(|(_, value)| scalar(value).as_deref() == Some(text));
     with_it.map(|(name, _)| name.as_str()).min_by_key(|name| name.len())
 }
 
