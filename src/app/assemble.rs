@@ -50,10 +50,16 @@ pub fn policy(config: &Config) -> Policy {
 }
 
 /// Every sink, ready for use.
+pub type Lanes = BTreeMap<SinkName, Lane>;
+
+/// The tills that can be asked.
+pub type Clients = BTreeMap<ShopId, api::Client>;
+
+/// Makes every sink ready for use.
 ///
 /// # Errors
 /// The first sink whose options contradict themselves.
-pub fn lanes(config: &Config, clock: &Arc<dyn Clock>) -> Result<BTreeMap<SinkName, Lane>, UnusableSink> {
+pub fn lanes(config: &Config, clock: &Arc<dyn Clock>) -> Result<Lanes, UnusableSink> {
     config.sinks.keys().map(|name| Ok((name.clone(), lane(config, name, clock)?))).collect()
 }
 
@@ -132,13 +138,14 @@ pub fn watch(config: &Config, outbox: &Outbox) -> Watch {
         shop: settings.shop.clone(),
         gap_after: settings.gap_after,
         silent_after: settings.silent_after,
+        is_compared: settings.api.is_some(),
     };
     let Outbox { store, clock, recorder, .. } = outbox.clone();
     Watch { store, clock, recorder, shops: config.shops.values().map(watched).collect() }
 }
 
 /// The tills that can be asked: those of the shops with an `api`. Clones of a client share its pace, so each shop has one.
-pub fn tills(config: &Config, clock: &Arc<dyn Clock>) -> BTreeMap<ShopId, api::Client> {
+pub fn tills(config: &Config, clock: &Arc<dyn Clock>) -> Clients {
     let till = |(id, shop): (&ShopId, &ShopConfig)| {
         let credentials = shop.api.as_ref()?;
         let client = api::Client::new(credentials, clock.clone());
@@ -151,14 +158,14 @@ pub fn tills(config: &Config, clock: &Arc<dyn Clock>) -> BTreeMap<ShopId, api::C
 }
 
 /// What compares the till's own list of orders with ours, for the shops whose till can be asked.
-pub fn reconciler(config: &Config, outbox: &Outbox, tills: &BTreeMap<ShopId, api::Client>) -> Reconciler {
+pub fn reconciler(config: &Config, outbox: &Outbox, tills: &Clients) -> Reconciler {
     let Outbox { store, clock, recorder, .. } = outbox.clone();
     let asked = |(id, client): (&ShopId, &api::Client)| Some((config.shops.get(id)?.shop.clone(), client.clone()));
     Reconciler::new(store, clock, recorder, tills.iter().filter_map(asked).collect())
 }
 
 /// The way to these tills' own reports; `None` where there is none.
-pub fn reports(tills: &BTreeMap<ShopId, api::Client>) -> Option<digest::Reports> {
+pub fn reports(tills: &Clients) -> Option<digest::Reports> {
     (!tills.is_empty()).then(|| Arc::new(Tills(tills.clone())) as digest::Reports)
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
-    assemble::{self, UnusableSink},
+    assemble::{self, Clients, Lanes, UnusableSink},
     door::{Inside, SpaceIsLow},
     nightly, space,
 };
@@ -107,7 +107,8 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
     let outbox = assemble::outbox(config, store.clone(), clock.clone(), recorder.clone());
     let outbox = Outbox { names: assemble::names(&store).await?, ..outbox };
     assemble::watch(config, &outbox).begin().await?;
-    assemble::reconciler(config, &outbox, &assemble::tills(config, &clock)).begin().await?;
+    let tills = assemble::tills(config, &clock);
+    assemble::reconciler(config, &outbox, &tills).begin().await?;
 
     let mut running = Running {
         addr: listener.local_addr()?,
@@ -122,7 +123,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
         door: Group::new(),
         workers: Group::new(),
     };
-    running.start_workers(config, lanes.into_values());
+    running.start_workers(config, lanes, tills);
     running.open_door(config, listener);
     Ok(running)
 }
@@ -151,7 +152,7 @@ impl Running {
         let public_url = if same_path { outbox.public_url.clone() } else { public_url.clone() };
         self.outbox = Outbox { archive: archive.clone(), public_url, names: names.clone(), ..outbox };
         self.workers = Group::new();
-        self.start_workers(config, lanes.into_values());
+        self.start_workers(config, lanes, assemble::tills(config, &self.clock));
         Ok(())
     }
 
@@ -164,9 +165,9 @@ impl Running {
         self.store.close().await;
     }
 
-    fn start_workers(&mut self, config: &Config, lanes: impl Iterator<Item = deliver::Lane>) {
+    fn start_workers(&mut self, config: &Config, lanes: Lanes, tills: Clients) {
         let Group { stop, tasks } = &mut self.workers;
-        for lane in lanes {
+        for lane in lanes.into_values() {
             tasks.spawn(deliver::run(self.outbox.clone(), lane, stop.clone()));
         }
         tasks.spawn(deliver::fetch_invoices(self.outbox.clone(), assemble::hosts(config), stop.clone()));
@@ -191,7 +192,6 @@ impl Running {
         tasks.spawn(watch.run(stop.clone()));
         let shops = config.shops.iter().map(|(id, settings)| (id.clone(), settings.shop.clone())).collect();
         let Outbox { store, clock, .. } = self.outbox.clone();
-        let tills = assemble::tills(config, &self.clock);
         let reports = assemble::reports(&tills);
         tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops, reports).run(stop.clone()));
         tasks.spawn(assemble::watch(config, &self.outbox).run(stop.clone()));

@@ -151,7 +151,8 @@ async fn compared(desk: &Desk, only: Option<&ShopId>, out: &mut dyn Write) -> an
             None => writeln!(out, "{shop}: not compared yet with the till's own list")?,
         }
         if let Some(trouble) = &state.trouble {
-            writeln!(out, "  since then it was not possible: {trouble}")?;
+            let since = desk.time(trouble.since, Some(shop.as_str()));
+            writeln!(out, "  since {since} it was not possible: {}", trouble.reason)?;
         }
         if state.unread > 0 {
             writeln!(

@@ -1,47 +1,38 @@
 //! Making a summary: what it counts, what changed since the last one, which files go with it, in how many mails.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 
 use super::{
     Line, Plan,
     closings::{self, Heard},
+    enclosures::originals,
     figures, files,
-    reports::{self, Reports},
+    reports::Reports,
 };
 use crate::{
-    invoice,
     order::{
-        Booking, Change, ChangeKind, Closing, Csv, DeliveryId, Digest, EventData, EventId, EventType, Hole,
-        InvoiceStatus, LeftOut, MadeFile, Moment, OrderKey, OrderNumber, Period, ReportFile, Shop, WIDEST, Why, day_of,
-        holes, midnight, with_those_before,
+        Booking, Closing, DeliveryId, Digest, EventData, EventId, EventType, Hole, LeftOut, MadeFile, Moment, OrderKey,
+        OrderNumber, Period, ReportFile, Shop, WIDEST, Why, day_of, holes, midnight, with_those_before,
     },
     route,
     sink::Purpose,
     store::{Booked, MadeDigest, NOTHING_TO_TELL, NewDelivery, NewDigest, NewEvent, Store, StoreError, StoredEvent},
 };
 
-/// How many bytes of PDFs go with one mail: encoded for the way they grow by 37 %, and many servers take 10 MB.
-const BYTES: u64 = 7_000_000;
-
-/// How many bytes of the till's reports go with the first mail; more go with one of their own.
-const REPORT_BYTES: usize = 1_000_000;
-
 /// How far back the number before the period's first is looked for.
 const LOOK_BACK: i64 = 31;
 
 /// A summary before it is written.
-struct Draft {
+pub(super) struct Draft {
     /// What it says, without its files.
-    whole: Digest,
+    pub(super) whole: Digest,
     /// The files of each mail, at least one mail.
-    parts: Vec<Vec<MadeFile>>,
+    pub(super) parts: Vec<Vec<MadeFile>>,
     /// How each order is counted.
-    bookings: Vec<Booking>,
+    pub(super) bookings: Vec<Booking>,
     /// The till's own reports, in bytes.
-    reports: Vec<(ReportFile, Bytes)>,
+    pub(super) reports: Vec<(ReportFile, Bytes)>,
 }
 
 /// Makes the summaries of one shop for one sink.
@@ -170,46 +161,6 @@ impl Maker<'_> {
         Ok(Some(Draft { whole, parts, bookings, reports: Vec::new() }))
     }
 
-    /// Asks the till for the reports that the sink wants. What does not come is said in the summary, and comes no more.
-    async fn add_reports(&self, draft: &mut Draft) {
-        let (whole, wanted) = (&mut draft.whole, &self.plan.reports);
-        if wanted.is_empty() || whole.why == Why::Limit || says_nothing(whole, &draft.bookings) {
-            return;
-        }
-        // After another cadence a summary may be of several days.
-        if !whole.period.is_day() {
-            whole.without.extend(wanted);
-            return;
-        }
-        let (came, without) = reports::fetch(self.reports, &self.shop.id, whole.period.first, wanted).await;
-        whole.without.extend(without);
-        let files = came.iter().map(|(kind, _)| MadeFile {
-            digest: whole.id.clone(),
-            filename: self.filename(whole.period, kind.ending()),
-            kind: *kind,
-            csv: self.csv(),
-            accounting: None,
-            originals: Vec::new(),
-        });
-        let size: usize = came.iter().map(|(_, bytes)| bytes.len()).sum();
-        match draft.parts.first_mut().filter(|first| first.is_empty() || size <= REPORT_BYTES) {
-            Some(first) => first.extend(files),
-            None => draft.parts.push(files.collect()),
-        }
-        whole.parts = u32::try_from(draft.parts.len()).unwrap_or(u32::MAX);
-        draft.reports = came;
-    }
-
-    /// The files that the sink wants, and that there is nothing to make of.
-    fn without(&self, bookings: &[Booking], originals: &[&Booking], why: Why) -> Vec<ReportFile> {
-        let is_empty = |kind: &ReportFile| match kind {
-            // With a correction go those that are new, and often none is.
-            ReportFile::Originals => originals.is_empty() && why != Why::Correction,
-            _ => bookings.is_empty(),
-        };
-        self.plan.files.iter().copied().filter(is_empty).collect()
-    }
-
     /// The orders that are not in the journal that goes with it.
     fn left_out(&self, orders: &[&Booked]) -> Vec<LeftOut> {
         let Some(accounting) = self.plan.accounting.as_ref() else { return Vec::new() };
@@ -285,81 +236,6 @@ impl Maker<'_> {
         Ok(due.max_by_key(|made| made.seen))
     }
 
-    /// What is new since the last summary of the period.
-    async fn changes(&self, last: &MadeDigest, period: Period, now: &[Booking]) -> Result<Vec<Change>, StoreError> {
-        let before = self.store.digest_lines(&last.id).await?;
-        let before: HashMap<OrderKey, Booking> =
-            before.into_iter().map(|line| (line.booking.order, line.booking)).collect();
-        let change = |booking: &Booking, what| Change {
-            number: booking.number.clone(),
-            what,
-            day: booking.date,
-            gross: booking.gross,
-            before: before.get(&booking.order).and_then(|before| before.gross),
-        };
-        let mut changes: Vec<Change> = now
-            .iter()
-            .filter_map(|booking| changed(before.get(&booking.order), booking).map(|what| change(booking, what)))
-            .collect();
-        let is_gone = |order: &OrderKey| !now.iter().any(|booking| booking.order == *order);
-        for (order, booking) in before.iter().filter(|(order, _)| is_gone(order)) {
-            let stored = self.store.order(*order).await?;
-            // What was pruned is no news.
-            let Some(day) = stored.map(|stored| stored.order.dates.booked().civil().date()) else { continue };
-            let what = if period.contains(day) { ChangeKind::Unwanted } else { ChangeKind::Moved };
-            changes.push(Change { day, ..change(booking, what) });
-        }
-        changes.sort_by(|one, other| one.number.cmp(&other.number));
-        Ok(changes)
-    }
-
-    /// The files of each mail, at least one mail.
-    fn files(
-        &self,
-        digest: &str,
-        period: Period,
-        bookings: &[Booking],
-        originals: Vec<&Booking>,
-    ) -> Vec<Vec<MadeFile>> {
-        let made = |kind, filename, originals| MadeFile {
-            digest: digest.to_owned(),
-            filename,
-            kind,
-            csv: self.csv(),
-            accounting: self.plan.accounting.clone().filter(|_| kind == ReportFile::Journal),
-            originals,
-        };
-        let wanted = |kind: &&ReportFile| **kind != ReportFile::Originals && !bookings.is_empty();
-        let tables = self.plan.files.iter().filter(wanted);
-        let tables: Vec<MadeFile> =
-            tables.map(|kind| made(*kind, self.filename(period, kind.as_str()), Vec::new())).collect();
-        if !self.plan.files.contains(&ReportFile::Originals) || originals.is_empty() {
-            return vec![tables];
-        }
-        let chunks = split(&originals);
-        let count = chunks.len();
-        let zips = chunks.into_iter().enumerate().map(|(index, chunk)| {
-            let name =
-                if count == 1 { "invoices.zip".to_owned() } else { format!("invoices-{}of{count}.zip", index + 1) };
-            made(ReportFile::Originals, self.filename(period, &name), chunk)
-        });
-        let mut parts: Vec<Vec<MadeFile>> = zips.map(|zip| vec![zip]).collect();
-        parts[0].splice(0..0, tables);
-        parts
-    }
-
-    fn csv(&self) -> Csv {
-        self.plan.csv.unwrap_or(self.shop.locale.into())
-    }
-
-    /// `20261121_Boulangerie-Dupont_vat.csv`
-    fn filename(&self, period: Period, kind: &str) -> String {
-        let day = |day: Date| day.strftime("%Y%m%d").to_string();
-        let days =
-            if period.is_day() { day(period.first) } else { format!("{}-{}", day(period.first), day(period.last)) };
-        format!("{days}_{}_{kind}", invoice::shop_in_filenames(self.shop))
-    }
-
     fn told(&self, digest: Digest, follows: Option<DeliveryId>, says_nothing: bool) -> (NewEvent, NewDelivery) {
         let (sink, shop, now) = (&self.plan.rule.sink, &self.shop.id, self.now);
         let event = NewEvent {
@@ -391,39 +267,10 @@ impl Maker<'_> {
 }
 
 /// Whether nothing happened, so that nobody is to be told.
-fn says_nothing(whole: &Digest, bookings: &[Booking]) -> bool {
+pub(super) fn says_nothing(whole: &Digest, bookings: &[Booking]) -> bool {
     // Where something was told before, that there is nothing any more is news.
     let is_news = !bookings.is_empty() || !whole.closings.is_empty() || whole.replaces.is_some();
     whole.why == Why::Due && !is_news
-}
-
-/// What a correction says of an order that the last summary counted as `before`.
-fn changed(before: Option<&Booking>, now: &Booking) -> Option<ChangeKind> {
-    let Some(before) = before else { return Some(ChangeKind::Added) };
-    let amounts = |one: &Booking| (one.date, one.is_refund, one.rates.clone(), one.net, one.vat, one.gross);
-    let has_pdf = |one: &Booking| one.pdf.status == InvoiceStatus::Stored;
-    match () {
-        () if amounts(before) != amounts(now) => Some(ChangeKind::Amounts),
-        () if !has_pdf(before) && has_pdf(now) => Some(ChangeKind::Pdf),
-        () => None,
-    }
-}
-
-/// The orders whose PDFs go with it: with a correction, those that are new.
-fn originals<'a>(bookings: &'a [Booking], why: Why, changes: &[Change]) -> Vec<&'a Booking> {
-    let is_new = |booking: &Booking| {
-        let news = changes.iter().find(|change| change.number == booking.number);
-        news.is_some_and(|change| matches!(change.what, ChangeKind::Added | ChangeKind::Pdf))
-    };
-    let wanted = bookings.iter().filter(|one| one.pdf.sha256.is_some());
-    wanted.filter(|one| why != Why::Correction || is_new(one)).collect()
-}
-
-/// Cuts PDFs, named by their SHA-256, into pieces of at most [`BYTES`]; a larger one is a piece of its own.
-fn split(originals: &[&Booking]) -> Vec<Vec<String>> {
-    let sizes: Vec<u64> = originals.iter().map(|booking| booking.pdf.bytes.unwrap_or(0)).collect();
-    let name = |place: usize| originals[place].pdf.sha256.clone();
-    files::split(&sizes, BYTES).into_iter().map(|part| part.into_iter().filter_map(name).collect()).collect()
 }
 
 fn earlier(day: Date, days: i64) -> Date {

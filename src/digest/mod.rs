@@ -1,14 +1,17 @@
 //! Summaries of a period for an accountant: its orders by VAT rate, what is missing, and the files that go with it.
 //!
 //! A summary is made when it is due (`run.rs`), of the orders whose day is in its period (`figures.rs`, `closings.rs`), and
-//! handed to the outbox like everything else (`make.rs`), with the till's own reports where the sink wants them (`reports.rs`). It remembers how it counted each order, so that what changes
-//! afterwards is told in a correction, and its files (`files/`) are made of that when the mail is sent.
+//! handed to the outbox like everything else (`make.rs`). It remembers how it counted each order, so that what changes
+//! afterwards is told in a correction (`changes.rs`), and its files (`enclosures.rs`, `files/`) are made of that when the
+//! mail is sent; the till's own reports, where the sink wants them (`reports.rs`), are fetched once and kept with it.
 //!
 //! **Invariant:** of a period a sink gets one summary; that it was made, what it counted and its deliveries are one
 //! commit. What names a customer is not in it: names are looked up when a file is made.
 
 mod attach;
+mod changes;
 mod closings;
+mod enclosures;
 mod figures;
 pub mod files;
 mod make;
@@ -24,7 +27,7 @@ use crate::{
 pub use attach::bytes;
 pub use closings::is_open;
 pub use make::Maker;
-pub use reports::{LARGEST as LARGEST_REPORT, PATIENCE as REPORT_PATIENCE, Reports, TillReports};
+pub use reports::{Reports, TillReports};
 pub use run::Digests;
 
 /// The summaries of one sink.

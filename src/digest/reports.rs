@@ -3,18 +3,20 @@
 //! They are asked for when the summary is made, written down with it, and sent as they came: a report that the till gives
 //! tomorrow may be another one. Where the till does not give one, the summary goes without it and says so.
 //!
-//! **Invariant:** a report holds a summary up for [`PATIENCE`] at the most, and is never changed.
+//! **Invariant:** reports hold a summary up for [`PATIENCE`] at the most, and are never changed.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::civil::Date;
+use tokio::time::Instant;
 
 use crate::order::{ReportFile, ShopId};
 
-/// How long the till may take to give a report.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+/// How long the till may take to give all reports of a summary: another question may be before them, each may take a
+/// minute, and is asked three times.
+pub const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The largest report that is taken, in bytes.
 pub const LARGEST: usize = 8 * 1024 * 1024;
@@ -40,8 +42,9 @@ pub(super) async fn fetch(
     wanted: &[ReportFile],
 ) -> (Vec<(ReportFile, Bytes)>, Vec<ReportFile>) {
     let (mut came, mut without) = (Vec::new(), Vec::new());
+    let until = Instant::now() + PATIENCE;
     for kind in wanted {
-        match fetch_one(reports, shop, day, *kind).await {
+        match fetch_one(reports, shop, day, *kind, until).await {
             Ok(bytes) => came.push((*kind, bytes)),
             Err(reason) => {
                 let file = kind.as_str();
@@ -53,10 +56,16 @@ pub(super) async fn fetch(
     (came, without)
 }
 
-async fn fetch_one(reports: Option<&Reports>, shop: &ShopId, day: Date, kind: ReportFile) -> Result<Bytes, String> {
+async fn fetch_one(
+    reports: Option<&Reports>,
+    shop: &ShopId,
+    day: Date,
+    kind: ReportFile,
+    until: Instant,
+) -> Result<Bytes, String> {
     let reports = reports.ok_or("the shop has no table `api`")?;
-    let report = tokio::time::timeout(PATIENCE, reports.report(shop, day, kind)).await;
-    let bytes = report.map_err(|_| format!("it did not come within {} s", PATIENCE.as_secs()))??;
+    let report = tokio::time::timeout_at(until, reports.report(shop, day, kind)).await;
+    let bytes = report.map_err(|_| format!("the till took more than {} minutes", PATIENCE.as_secs() / 60))??;
     match bytes.len() {
         0 => Err("it is empty".to_owned()),
         1..=LARGEST => Ok(bytes),

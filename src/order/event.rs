@@ -54,6 +54,8 @@ event_types! {
     TillUnverified = "till.unverified",
     /// An open till says nothing.
     TillSilent = "till.silent",
+    /// The till's own list of orders cannot be compared with ours.
+    TillNotCompared = "till.not_compared",
     /// A sink keeps failing.
     SinkFailing = "sink.failing",
     /// A sink was paused, its queue kept.
@@ -80,6 +82,7 @@ impl EventType {
                 | Self::TillOrderMissing
                 | Self::TillUnverified
                 | Self::TillSilent
+                | Self::TillNotCompared
                 | Self::SinkFailing
                 | Self::SinkPaused
                 | Self::SinkRecovered

@@ -5,11 +5,13 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
-use super::{Policy, Raw, Requeued, ShopPolicy, alert, fan_out, found, heard::Heard, identity};
+use super::{
+    Acceptance, Call, Origin, Outcome, Policy, ShopPolicy, Unread, alert, fan_out, found, heard::Heard, identity,
+};
 use crate::{
     order::{
         CashBoxNotice, EventData, EventId, EventType, Fingerprint, InvoiceStatus, Notification, OrderKey, OrderNotice,
-        ReceiptId, ShopId, Source, UnknownNotice, Verify,
+        ReceiptId, ShopId, UnknownNotice, Verify,
     },
     store::{
         Intake, Keys, KnownInvoice, KnownOrder, NewEvent, NewReceipt, NewVerification, Numbered, SavedOrder, View,
@@ -18,81 +20,6 @@ use crate::{
 
 /// How long an identical opening, undated closing, or call of an unknown type is taken for the same one (contract §5, Cash box).
 const SAME_NOTICE_WITHIN: Duration = Duration::from_secs(60);
-
-/// A call of the till.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Whose token it carried.
-    pub shop: ShopId,
-    /// The bytes.
-    pub raw: Raw,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
-/// Where a call comes from.
-#[derive(Clone, Copy, Debug)]
-pub enum Origin {
-    /// The till, now.
-    Till,
-    /// Quarantine: it is read again.
-    Quarantine(Requeued),
-    /// The till's own list of orders: it was never announced, or its call was lost.
-    Reconciliation,
-}
-
-impl Origin {
-    /// What subscribers are told of it.
-    fn source(self) -> Option<Source> {
-        matches!(self, Self::Reconciliation).then_some(Source::Reconciliation)
-    }
-}
-
-/// What became of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It said something new, and that is on disk.
-    Stored,
-    /// It said what had been said before.
-    Duplicate,
-    /// It could not be read, and is kept.
-    Quarantined,
-}
-
-impl Outcome {
-    /// The word in the answer and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stored => "stored",
-            Self::Duplicate => "duplicate",
-            Self::Quarantined => "quarantined",
-        }
-    }
-}
-
-/// The answer to a call; everything it speaks of is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Acceptance {
-    /// What became of it.
-    pub outcome: Outcome,
-    /// The receipt.
-    pub receipt: ReceiptId,
-}
-
-/// Why a call means nothing to us.
-#[derive(Clone, Debug)]
-pub struct Unread {
-    /// Its `type`, where it has one.
-    pub kind: Option<String>,
-    /// Words that a person can act on; never a value that was sent.
-    pub reason: String,
-}
-
-impl From<String> for Unread {
-    fn from(reason: String) -> Self {
-        Self { kind: None, reason }
-    }
-}
 
 pub(super) struct Announced {
     call: Call,

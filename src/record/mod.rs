@@ -9,6 +9,7 @@
 
 mod alert;
 mod announce;
+mod call;
 mod fan_out;
 mod found;
 mod heard;
@@ -26,7 +27,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 pub use alert::Alert;
-pub use announce::{Acceptance, Call, Origin, Outcome, Unread};
+pub use call::{Acceptance, Call, Origin, Outcome, Unread};
 pub use fan_out::NO_INVOICE;
 pub use found::was_found;
 pub use invoice::Arrival;

@@ -64,7 +64,7 @@ pub use names::NameList;
 pub use outbox::{Candidate, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
-pub use reconciliation::{FoundOrder, ListedNumbers, Reconciliation};
+pub use reconciliation::{FoundOrder, ListedNumbers, NotCompared, Reconciliation};
 pub use retention::{OldInvoice, PrunedRows};
 pub use review::Review;
 pub use schema::{Outdated, Schema};

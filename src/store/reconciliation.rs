@@ -27,7 +27,18 @@ pub struct Reconciliation {
     /// How many orders in it could not be read.
     pub unread: u32,
     /// Why the last one did not come to its end.
-    pub trouble: Option<String>,
+    pub trouble: Option<NotCompared>,
+}
+
+/// Why a comparison did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotCompared {
+    /// What stood in the way the last time.
+    pub reason: String,
+    /// Since when none came to its end.
+    pub since: Timestamp,
+    /// When somebody was told.
+    pub told_at: Option<Timestamp>,
 }
 
 /// An order that was found in the till's list.
@@ -70,7 +81,8 @@ impl Store {
     /// What the database says.
     pub async fn reconciliation(&self, shop: &ShopId) -> Result<Option<Reconciliation>, StoreError> {
         let row = sqlx::query(
-            "SELECT shop, since, done_until, recognised, ended_at, unread, trouble, till FROM reconciliation WHERE shop = $1",
+            "SELECT shop, since, done_until, recognised, ended_at, unread, till, trouble, troubled_since, told_at
+             FROM reconciliation WHERE shop = $1",
         );
         let row = row.bind(shop.as_str()).fetch_optional(self.readers()).await?;
         row.as_ref().map(reconciliation).transpose()
@@ -85,6 +97,30 @@ impl Store {
         self.write(move |conn| {
             let state = state.clone();
             Box::pin(async move { save(conn, &state).await })
+        })
+        .await
+    }
+
+    /// The same, and tells somebody in the same commit, unless somebody was told of this trouble before.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn save_reconciliation_and_tell(
+        &self,
+        state: &Reconciliation,
+        told: impl Fn() -> Changes + Send + Sync + 'static,
+    ) -> Result<(), StoreError> {
+        let (state, told) = (Arc::new(state.clone()), Arc::new(told));
+        self.write(move |conn| {
+            let (state, told) = (state.clone(), told.clone());
+            Box::pin(async move {
+                let was_told = sqlx::query_scalar(
+                    "SELECT EXISTS (SELECT 1 FROM reconciliation WHERE shop = $1 AND told_at IS NOT NULL)",
+                );
+                let was_told: bool = was_told.bind(state.shop.as_str()).fetch_one(&mut *conn).await?;
+                save(conn, &state).await?;
+                if was_told { Ok(()) } else { changes::apply(conn, told()).await }
+            })
         })
         .await
     }
@@ -169,9 +205,11 @@ impl Store {
 }
 
 async fn save(conn: &mut SqliteConnection, state: &Reconciliation) -> Result<(), sqlx::Error> {
+    let trouble = state.trouble.as_ref();
     sqlx::query(
-        "INSERT OR REPLACE INTO reconciliation (shop, since, done_until, recognised, ended_at, unread, trouble, till)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT OR REPLACE INTO reconciliation
+             (shop, since, done_until, recognised, ended_at, unread, till, trouble, troubled_since, told_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(state.shop.as_str())
     .bind(micros(state.since))
@@ -179,8 +217,10 @@ async fn save(conn: &mut SqliteConnection, state: &Reconciliation) -> Result<(),
     .bind(state.recognised)
     .bind(state.ended_at.map(micros))
     .bind(state.unread)
-    .bind(&state.trouble)
     .bind(&state.till)
+    .bind(trouble.map(|trouble| trouble.reason.as_str()))
+    .bind(trouble.map(|trouble| micros(trouble.since)))
+    .bind(trouble.and_then(|trouble| trouble.told_at).map(micros))
     .execute(conn)
     .await
     .map(drop)
@@ -215,14 +255,24 @@ pub(super) async fn keep_found(conn: &mut SqliteConnection, found: &[FoundOrder]
 }
 
 fn reconciliation(row: &SqliteRow) -> Result<Reconciliation, StoreError> {
+    let time = |column: usize| row.try_get::<Option<i64>, _>(column)?.map(timestamp).transpose();
+    let ended_at: Option<Timestamp> = time(4)?;
+    let trouble = match row.try_get::<Option<String>, _>(7)? {
+        // Before it was noted since when, it was noted why.
+        Some(reason) => {
+            let since = time(8)?.or(ended_at).unwrap_or(timestamp(row.try_get(1)?)?);
+            Some(NotCompared { reason, since, told_at: time(9)? })
+        }
+        None => None,
+    };
     Ok(Reconciliation {
         shop: parse(row.try_get(0)?)?,
         since: timestamp(row.try_get(1)?)?,
         done_until: timestamp(row.try_get(2)?)?,
         recognised: row.try_get(3)?,
-        ended_at: row.try_get::<Option<i64>, _>(4)?.map(timestamp).transpose()?,
+        ended_at,
         unread: row.try_get(5)?,
-        trouble: row.try_get(6)?,
-        till: row.try_get(7)?,
+        till: row.try_get(6)?,
+        trouble,
     })
 }

@@ -216,8 +216,12 @@ impl App {
 
     /// What compares the lists; it remembers what it saw, so a test keeps it.
     pub fn reconciler(&self) -> Reconciler {
-        let outbox = &self.service().outbox;
-        assemble::reconciler(&self.config, outbox, &assemble::tills(&self.config, &outbox.clock))
+        assemble::reconciler(&self.config, &self.service().outbox, &self.tills())
+    }
+
+    /// The ways to the tills' own API.
+    pub fn tills(&self) -> assemble::Clients {
+        assemble::tills(&self.config, &self.service().outbox.clock)
     }
 
     /// Starts the service on its directory.

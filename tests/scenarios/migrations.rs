@@ -44,6 +44,7 @@ const SAMPLES: &[(i64, &str)] = &[
          VALUES ('evt_1', 'ord_1', 'dupont', 'https://kash.click/v', 'pending', 1, 1, 1);"),
 (5, "INSERT INTO digest_report VALUES ('dig_1', 'till.pdf', x'25504446');
      INSERT INTO till_name VALUES ('dupont', 'cash_box', '1', 'Comptoir');"),
+(7, "UPDATE reconciliation SET troubled_since = 1, told_at = 1;"),
 ];
 
 #[tokio::test]

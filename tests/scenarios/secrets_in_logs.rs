@@ -58,6 +58,7 @@ pub(super) const CANARIES: &[&str] = &[
     "CanaryRedirect",
     "CanaryHead",
     "canary-cert",
+    "CanaryApiKey",
 ];
 
 /// Sinks that succeed and sinks that fail in every way, their addresses and secrets all canaries.
@@ -195,7 +196,17 @@ async fn log_everything(script: Script) {
     ];
     let rest = places.into_iter().fold(SINKS.to_owned(), |text, (name, value)| text.replace(name, &value));
     let till_hosts = format!("{}\", \"https://{}", till.origin(), tls.addr);
-    let mut program = Program::new(&till_hosts, "previous_token = \"CanaryPreviousToken\"", &rest)
+    let api = HttpFar::start().await;
+    api.always(
+        Answer::status(200)
+            .body("{\"success\":false,\"result\":\"CanaryAnswer: CanaryApiKey is no key of CanaryName\"}"),
+    );
+    let shop = format!(
+        "previous_token = \"CanaryPreviousToken\"\nverify = \"record\"\n\
+         [shop.dupont.api]\nhost = \"http://{}\"\nshop_id = \"4242\"\nkey = \"CanaryApiKey\"",
+        api.addr()
+    );
+    let mut program = Program::new(&till_hosts, &shop, &rest)
         .with("TILLHOOK_LOG", "trace")
         .with("SSL_CERT_FILE", authority.file().display().to_string());
     let webhook = program.serve().await;
@@ -206,10 +217,19 @@ async fn log_everything(script: Script) {
     eventually("every sink was tried for every order", async || everything_was_tried(&program, sold.len()).await).await;
     let tells_it = |request: &Request| String::from_utf8_lossy(&request.body).contains(&last);
     good.until(|requests| requests.iter().any(tells_it)).await;
+    // The first comparison has nothing to ask for yet; the names of cash boxes are asked for at once.
+    api.until(|requests| requests.iter().any(|request| request.path.contains("getCashbox"))).await;
     program.kill();
 
     let log = program.printed();
-    for words in ["The till called", "delivered", "an attempt failed", "unknown token", "certificate is for another"] {
+    for words in [
+        "The till called",
+        "delivered",
+        "an attempt failed",
+        "unknown token",
+        "certificate is for another",
+        "the till refuses",
+    ] {
         assert!(log.contains(words), "the log says a lot, also of `{words}`");
     }
     has_no_canary(&log);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Office, without_ids};
 use crate::{
     cli::Exit,
-    store::{Reconciliation, Verdict},
+    store::{NotCompared, Reconciliation, Verdict},
 };
 
 fn parsed(text: &str) -> Value {
@@ -245,13 +245,13 @@ async fn missing_orders_are_listed_with_what_the_comparison_with_the_tills_list_
         recognised: true,
         ended_at: Some(now),
         unread: 2,
-        trouble: Some("the till answered with HTTP 500".to_owned()),
+        trouble: Some(NotCompared { reason: "the till answered with HTTP 500".to_owned(), since: now, told_at: None }),
     };
     office.desk.store.save_reconciliation(&state).await.unwrap();
     let expected = "\
 no order is missing, as far as the numbers tell
 dupont: last compared with the till's own list 2026-11-21 14:05
-  since then it was not possible: the till answered with HTTP 500
+  since 2026-11-21 14:05 it was not possible: the till answered with HTTP 500
   2 orders in it could not be read, and were left; look at them in the till, or with `tillhook pos orders`
 ";
     assert_eq!(office.ok("orders missing --shop dupont").await, expected);

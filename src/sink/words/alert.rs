@@ -134,6 +134,17 @@ impl Facts<'_> {
                     "If it is selling, check the address that it calls: `tillhook url` prints it.".into(),
                 ),
             ),
+            EventType::TillNotCompared => self.text(
+                say(
+                    "Les commandes ne peuvent plus être comparées avec la liste de la caisse".into(),
+                    "The orders can no longer be compared with the till's own list".into(),
+                ),
+                self.lines(&[("Depuis", "Since", "since"), TECHNICAL_DETAIL]),
+                say(
+                    "Les ventes annoncées arrivent toujours ; celles que la caisse n'annonce pas ne sont plus retrouvées. `tillhook pos orders` montre ce que répond la caisse ; vérifiez [shop.NOM.api] dans la configuration.".into(),
+                    "Sales that are announced still arrive; those that the till does not announce are no longer found. `tillhook pos orders` shows what the till answers; check [shop.NAME.api] in the configuration.".into(),
+                ),
+            ),
             EventType::StorageLow => self.text(
                 say("Le disque est presque plein".into(), "The disk is nearly full".into()),
                 [vec![self.free()], self.lines(&[("Dossier", "Folder", "path")])].concat(),

@@ -5,12 +5,9 @@
 
 use jiff::civil::Date;
 
-use super::{date_time, money, number, pick, warning};
+use super::{date_time, money, number, pick, remarks::not_entered, warning};
 use crate::{
-    order::{
-        ChangeKind, Closing, Currency, Digest, Explanation, Figures, Hole, Locale, Money, NotEntered, NumberRange,
-        NumberedAmount, Period, RateSum, ReportFile, Sums, Why,
-    },
+    order::{Currency, Digest, Figures, Hole, Locale, Money, Period, RateSum, Sums, Why},
     sink::Names,
 };
 
@@ -66,15 +63,16 @@ fn columns(locale: Locale) -> [&'static str; 4] {
     pick(locale, ["Taux", "HT", "TVA", "TTC"], ["Rate", "Net", "VAT", "Gross"])
 }
 
-struct Words<'a> {
-    digest: &'a Digest,
-    names: &'a Names,
+/// A summary being put into words.
+pub(super) struct Words<'a> {
+    pub(super) digest: &'a Digest,
+    pub(super) names: &'a Names,
     currency: Currency,
-    locale: Locale,
+    pub(super) locale: Locale,
 }
 
 impl Words<'_> {
-    fn say(&self, french: impl Into<String>, english: impl Into<String>) -> String {
+    pub(super) fn say(&self, french: impl Into<String>, english: impl Into<String>) -> String {
         pick(self.locale, french.into(), english.into())
     }
 
@@ -199,7 +197,7 @@ impl Words<'_> {
         TableRow { label, counts: self.counts(sums.sales, sums.refunds), amounts }
     }
 
-    fn amount(&self, amount: Option<Money>) -> String {
+    pub(super) fn amount(&self, amount: Option<Money>) -> String {
         amount.map_or_else(|| "?".to_owned(), |amount| money(amount, self.currency, self.locale))
     }
 
@@ -243,162 +241,6 @@ impl Words<'_> {
         if more > 1 {
             lines.truncate(LINES);
             lines.push(self.say(format!("et {more} autres"), format!("and {more} more")));
-        }
-    }
-
-    fn numbers(&self) -> Vec<String> {
-        let figures = &self.digest.figures;
-        let range = |range: &NumberRange| {
-            let NumberRange { first, last } = range;
-            match first == last {
-                true => first.clone(),
-                false => self.say(format!("De {first} à {last}"), format!("From {first} to {last}")),
-            }
-        };
-        let ranges: Vec<String> = figures.numbers.iter().map(range).collect();
-        if ranges.is_empty() || self.digest.why == Why::Limit {
-            return ranges;
-        }
-        let missing: u64 = figures.holes.iter().map(|hole| hole.count).sum();
-        match (&ranges[..], missing) {
-            ([one], 0) => {
-                vec![self.say(format!("{one}, aucun numéro ne manque"), format!("{one}, no number is missing"))]
-            }
-            ([one], _) => {
-                vec![self.say(format!("{one}, manquants\u{a0}: {missing}"), format!("{one}, missing: {missing}"))]
-            }
-            (_, 0) => [
-                ranges,
-                vec![self.say("Aucun numéro ne manque dans ces suites", "No number of these sequences is missing")],
-            ]
-            .concat(),
-            _ => {
-                [ranges, vec![self.say(format!("Manquants\u{a0}: {missing}"), format!("Missing: {missing}"))]].concat()
-            }
-        }
-    }
-
-    /// A file that was wanted, and why it is not there.
-    fn nothing_in(&self, kind: ReportFile) -> String {
-        let name = kind.as_str();
-        match kind {
-            kind if kind.is_of_the_till() && !self.digest.period.is_day() => self.say(
-                format!("Pas de {name}\u{a0}: la caisse ne le donne que pour un seul jour"),
-                format!("No {name}: the till gives it for a single day only"),
-            ),
-            kind if kind.is_of_the_till() => self.say(
-                format!("Pas de {name}\u{a0}: la caisse ne l’a pas fourni, et il ne sera pas envoyé plus tard"),
-                format!("No {name}: the till did not give it, and it will not be sent later"),
-            ),
-            ReportFile::Originals => self.say(
-                format!("Pas de {name}\u{a0}: aucun PDF à joindre"),
-                format!("No {name}: there is no PDF to attach"),
-            ),
-            _ => self.say(format!("Pas de {name}\u{a0}: aucune vente"), format!("No {name}: there was no sale")),
-        }
-    }
-
-    fn amounts(&self, orders: &[NumberedAmount]) -> Vec<String> {
-        let colon = pick(self.locale, "\u{a0}:", ":");
-        let refund = self.say(" (remboursement à verser)", " (refund to be paid out)");
-        let kind = |order: &NumberedAmount| if order.gross.is_some_and(Money::is_negative) { &refund } else { "" };
-        let line =
-            |order: &NumberedAmount| format!("{}{colon} {}{}", order.number, self.amount(order.gross), kind(order));
-        orders.iter().map(line).collect()
-    }
-
-    fn change(&self, change: &crate::order::Change) -> String {
-        let (number, amount) = (&change.number, self.amount(change.gross));
-        match change.what {
-            ChangeKind::Added => self
-                .say(format!("{number}\u{a0}: arrivée depuis, {amount}"), format!("{number}: arrived since, {amount}")),
-            ChangeKind::Amounts => {
-                let before =
-                    change.before.map(|before| format!("{} → ", self.amount(Some(before)))).unwrap_or_default();
-                self.say(
-                    format!("{number}\u{a0}: corrigée, {before}{amount}"),
-                    format!("{number}: corrected, {before}{amount}"),
-                )
-            }
-            ChangeKind::Moved => {
-                let day = day(change.day, self.locale);
-                self.say(
-                    format!("{number}\u{a0}: compte désormais pour le {day}"),
-                    format!("{number}: now counts for {day}"),
-                )
-            }
-            ChangeKind::Unwanted => self.say(
-                format!("{number}\u{a0}: ne fait plus partie de cet envoi"),
-                format!("{number}: no longer part of this"),
-            ),
-            ChangeKind::Pdf => {
-                self.say(format!("{number}\u{a0}: son PDF est arrivé"), format!("{number}: its PDF has arrived"))
-            }
-        }
-    }
-
-    fn closing(&self, closing: &Closing) -> String {
-        let word = self.say("Caisse", "Till");
-        let till = closing.till.as_deref().map_or_else(|| word.clone(), |till| self.names.cash_box_after(&word, till));
-        let span = match (closing.opened, closing.closed) {
-            (Some(opened), Some(closed)) => {
-                let [opened, closed] = [opened, closed].map(|at| date_time(at, self.locale));
-                self.say(format!(" (du {opened} au {closed})"), format!(" ({opened} – {closed})"))
-            }
-            _ => String::new(),
-        };
-        let theirs = self.amount(closing.till_total);
-        let ours = self.amount(closing.ours);
-        let Some(difference) = closing.difference() else {
-            return self.say(
-                format!(
-                    "{till}{span}\u{a0}: la caisse n’a pas communiqué de total ; ventes soldées connues\u{a0}: {ours}"
-                ),
-                format!("{till}{span}: the till sent no total; paid sales that we know of: {ours}"),
-            );
-        };
-        let said = self.say(
-            format!("{till}{span}\u{a0}: total de la caisse {theirs}, ventes soldées connues {ours}"),
-            format!("{till}{span}: the till's total {theirs}, paid sales that we know of {ours}"),
-        );
-        let difference = self.amount(Some(difference));
-        match closing.explanation() {
-            Explanation::None => self.say(format!("{said}, aucun écart"), format!("{said}, no difference")),
-            Explanation::Unpaid => self.say(
-                format!("{said}, écart {difference}\u{a0}: le montant des factures non soldées de cette période"),
-                format!("{said}, difference {difference}: the amount of the unpaid invoices of that time"),
-            ),
-            Explanation::Outside => self.say(
-                format!("{said}, écart {difference}\u{a0}: le montant des ventes du jour hors de ces heures"),
-                format!("{said}, difference {difference}: the amount of the day's sales outside of these hours"),
-            ),
-            Explanation::Unknown => self.say(
-                format!("{said}, écart {difference} non expliqué\u{a0}: règlements de ventes d’un autre jour, ou une vente qui n’est pas arrivée"),
-                format!("{said}, difference {difference}, unexplained: payments of another day's sales, or a sale that did not arrive"),
-            ),
-        }
-    }
-}
-
-/// Why an order is not in the journal: `no accounts for 20%`.
-fn not_entered(why: NotEntered, locale: Locale) -> String {
-    let percent = |rate| format!("{}{}", number(rate, locale), pick(locale, "\u{a0}%", "%"));
-    match why {
-        NotEntered::Incomplete => pick(locale, "montants incomplets", "incomplete amounts").to_owned(),
-        NotEntered::NotByRate => pick(locale, "TVA non communiquée par taux", "VAT not sent by rate").to_owned(),
-        NotEntered::Sign => {
-            pick(locale, "signe du total contradictoire", "the sign of its total contradicts its kind").to_owned()
-        }
-        NotEntered::Unbalanced => {
-            pick(locale, "les taux ne font pas le total", "the amounts by rate do not add up to the total").to_owned()
-        }
-        NotEntered::NoAccounts(rate) => {
-            let rate = percent(rate);
-            pick(locale, format!("aucun compte pour {rate}"), format!("no accounts for {rate}"))
-        }
-        NotEntered::NoVatAccount(rate) => {
-            let rate = percent(rate);
-            pick(locale, format!("aucun compte de TVA pour {rate}"), format!("no VAT account for {rate}"))
         }
     }
 }

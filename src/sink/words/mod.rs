@@ -4,6 +4,7 @@
 
 mod alert;
 mod digest;
+mod remarks;
 
 use super::Names;
 use crate::order::{Currency, DeliveryMethod, Event, EventType, Locale, Moment, Money, Number, Order, State, Warning};

@@ -46,10 +46,33 @@ fn within(mut fields: Map<String, Value>) -> Result<Vec<Record>, ApiError> {
     let named = ENVELOPES.iter().find(|name| lists.iter().any(|list| list == *name)).map(|name| (*name).to_owned());
     let others_are_remarks = || fields.iter().all(|(key, value)| is_list(value) || is_remark(key, value));
     let only = if let [only] = lists[..] { Some(only.clone()) } else { None }.filter(|_| others_are_remarks());
-    if let Some(list) = named.or(only).and_then(|name| fields.remove(&name)) {
-        return records(list);
+    let Some(list) = named.or(only).and_then(|name| fields.remove(&name)) else {
+        return Err(ApiError::Unreadable("there is no list in it"));
+    };
+    let records = records(list)?;
+    if is_a_part(&fields, records.len()) {
+        return Err(ApiError::Unreadable("it is one page of several, or a part of what it counts"));
     }
-    Err(ApiError::Unreadable("there is no list in it"))
+    Ok(records)
+}
+
+/// Whether the envelope says that there is more. How to ask for the rest nobody documents, and a part must not pass for
+/// the whole.
+fn is_a_part(envelope: &Map<String, Value>, found: usize) -> bool {
+    let number = |key: &str| match envelope.get(key) {
+        Some(Value::Number(number)) => number.as_u64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let goes_on = match envelope.get("next") {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::String(text)) => !text.trim().is_empty(),
+        Some(Value::Number(number)) => number.as_u64() != Some(0),
+        Some(Value::Bool(true) | Value::Array(_) | Value::Object(_)) => true,
+    };
+    goes_on
+        || number("pages").is_some_and(|pages| pages > 1)
+        || number("count").is_some_and(|count| count > found as u64)
 }
 
 fn is_remark(key: &str, value: &Value) -> bool {

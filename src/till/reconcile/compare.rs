@@ -86,7 +86,7 @@ pub(super) async fn begin(
         }
     };
     if state.till != client.account() {
-        (state.till, state.recognised) = (client.account(), false);
+        (state.till, state.recognised, state.trouble) = (client.account(), false, None);
     }
     state.since = state.since.min(now);
     state.done_until = state.done_until.min(now);

@@ -22,7 +22,7 @@ use crate::{
     clock::Clock,
     order::{EventType, Shop, ShopId},
     record::{Alert, Recorder},
-    store::{FoundOrder, Reconciliation, Store, StoreError},
+    store::{FoundOrder, NotCompared, Reconciliation, Store, StoreError},
 };
 
 /// How often the lists are compared.
@@ -39,6 +39,9 @@ pub const ALWAYS: Duration = Duration::from_hours(3 * 24);
 
 /// How far back a run looks at most, after a long outage.
 pub const AT_MOST: Duration = Duration::from_hours(31 * 24);
+
+/// How long no comparison comes to its end before a person is told.
+pub const TOLD_AFTER: Duration = Duration::from_hours(24);
 
 /// How many numbers an alert names; the others are counted.
 const NAMED: usize = 100;
@@ -162,9 +165,7 @@ impl Reconciler {
     async fn tell(&self, shop: &Shop) -> Result<(), StoreError> {
         let (recorder, of_shop, now) = (self.recorder.clone(), shop.id.clone(), self.clock.now());
         let words = move |found: &[FoundOrder]| {
-            let facts = facts(found).as_object().cloned().unwrap_or_default();
-            let kind = EventType::TillOrderMissing;
-            let alert = Alert { kind, shop: Some(of_shop.clone()), about: None, also: None, facts, marks_told: None };
+            let alert = Alert::of_shop(EventType::TillOrderMissing, &of_shop, &facts(found));
             alert.into_changes(&recorder.policy(), now)
         };
         let told = self.store.tell_of_found(&shop.id, words).await?;
@@ -174,12 +175,28 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Remembers for `orders missing` why a comparison did not come to its end.
+    /// Remembers for `orders missing` why a comparison did not come to its end, and tells somebody where none has for long.
     async fn note(&self, shop: &Shop, trouble: &Trouble) {
         let noted = async {
             let Some(state) = self.store.reconciliation(&shop.id).await? else { return Ok(()) };
-            let trouble = Some(trouble.to_string());
-            self.store.save_reconciliation(&Reconciliation { trouble, ..state }).await
+            let (now, reason) = (self.clock.now(), trouble.to_string());
+            let known = state.trouble.as_ref();
+            // What began in the future began when the clock was ahead.
+            let since = known.map_or(now, |known| known.since).min(now);
+            let told_at = known.and_then(|known| known.told_at);
+            let is_news = told_at.is_none() && now >= since + TOLD_AFTER;
+            let trouble =
+                NotCompared { reason: reason.clone(), since, told_at: if is_news { Some(now) } else { told_at } };
+            let state = Reconciliation { trouble: Some(trouble), ..state };
+            if !is_news {
+                return self.store.save_reconciliation(&state).await;
+            }
+            let (recorder, of_shop) = (self.recorder.clone(), shop.id.clone());
+            let facts = json!({ "since": since, "reason": reason });
+            let words = move || {
+                Alert::of_shop(EventType::TillNotCompared, &of_shop, &facts).into_changes(&recorder.policy(), now)
+            };
+            self.store.save_reconciliation_and_tell(&state, words).await
         };
         if let Err(error) = noted.await {
             tracing::error!(error = %error, "why the till's orders could not be compared could not be written down");

@@ -9,10 +9,10 @@ use std::time::Duration;
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 use serde_json::{Value, json};
 
-use super::{Watch, alert};
+use super::{Watch, Watched, alert};
 use crate::{
     order::{EventType, NumberRange, OrderNumber, Period, Shop, WIDEST, day_of, hear},
-    store::{Heard, MissingOrder, NumberWatch, NumberedEvent, StoreError},
+    store::{Heard, MissingOrder, NumberWatch, NumberedEvent, Reconciliation, StoreError},
 };
 
 /// How many events are looked at in one step.
@@ -27,18 +27,30 @@ const SEQUENCES: usize = 64;
 /// For how long a number stays listed that somebody was told of: as long as summaries are corrected.
 const KEPT: Duration = Duration::from_hours(24 * 62);
 
+/// How soon a comparison with the till's own list must have found what is missing: it is made once an hour.
+const FOUND_WITHIN: Duration = Duration::from_hours(2);
+
 /// How many numbers an alert names; the others are counted.
 const NAMED: usize = 100;
 
 /// Looks at what came since the last time, and tells of what is missing for too long.
-pub(super) async fn look(watch: &Watch, shop: &Shop, after: Duration, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn look(
+    watch: &Watch,
+    Watched { shop, is_compared, .. }: &Watched,
+    after: Duration,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     catch_up(watch, shop, now).await?;
     watch.store.forget_missing(&shop.id, now - KEPT).await?;
     let missing = watch.store.missing_orders(Some(&shop.id)).await?;
     // What was noticed in the future was noticed when the clock was ahead.
-    let is_late = |order: &&MissingOrder| order.since + after <= now || order.since > now;
-    let untold: Vec<MissingOrder> =
-        missing.iter().filter(|order| order.told_at.is_none()).filter(is_late).cloned().collect();
+    let is_late = |order: &MissingOrder| order.since + after <= now || order.since > now;
+    let mut untold: Vec<MissingOrder> =
+        missing.into_iter().filter(|order| order.told_at.is_none() && is_late(order)).collect();
+    if *is_compared && !untold.is_empty() {
+        let state = watch.store.reconciliation(&shop.id).await?;
+        untold.retain(|order| !may_be_found(order, after, state.as_ref(), now));
+    }
     if untold.is_empty() {
         return Ok(());
     }
@@ -49,6 +61,14 @@ pub(super) async fn look(watch: &Watch, shop: &Shop, after: Duration, now: Times
         tracing::warn!(shop.id = %shop.id, orders = told, "orders of the till did not reach us; see `tillhook orders missing`");
     }
     Ok(())
+}
+
+/// Whether the next comparison with the till's own list is soon and may find the order, so that nobody is told first that
+/// it is missing and then that it was found.
+fn may_be_found(order: &MissingOrder, after: Duration, state: Option<&Reconciliation>, now: Timestamp) -> bool {
+    let late_at = order.since + after;
+    let Some(Reconciliation { trouble: None, ended_at, .. }) = state else { return false };
+    ended_at.is_none_or(|ended_at| ended_at < late_at) && (late_at..late_at + FOUND_WITHIN).contains(&now)
 }
 
 /// The facts of an alert, with the keys of contract §6.

@@ -31,6 +31,8 @@ pub struct Watched {
     pub gap_after: Option<Duration>,
     /// After what time a silent till is told; `None` where it is not.
     pub silent_after: Option<Duration>,
+    /// Whether the till's own list is compared with ours, so that what is missing may yet be found there.
+    pub is_compared: bool,
 }
 
 /// Watches the tills of all shops.
@@ -88,7 +90,7 @@ impl Watch {
 
     async fn look(&self, watched: &Watched, now: Timestamp) -> Result<(), StoreError> {
         if let Some(gap_after) = watched.gap_after {
-            gaps::look(self, &watched.shop, gap_after, now).await?;
+            gaps::look(self, watched, gap_after, now).await?;
         }
         if let Some(silent_after) = watched.silent_after {
             silence::look(self, &watched.shop, silent_after, now).await?;
@@ -99,7 +101,5 @@ impl Watch {
 
 /// An alert about a shop, to be written with what it is about.
 fn alert(recorder: &Recorder, kind: EventType, shop: &ShopId, facts: &Value, now: Timestamp) -> Changes {
-    let facts = facts.as_object().cloned().unwrap_or_default();
-    let alert = Alert { kind, shop: Some(shop.clone()), about: None, also: None, facts, marks_told: None };
-    alert.into_changes(&recorder.policy(), now)
+    Alert::of_shop(kind, shop, facts).into_changes(&recorder.policy(), now)
 }

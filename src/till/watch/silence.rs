@@ -4,9 +4,13 @@
 //! which it sold on three of the last four such days. So no night, no Sunday and no lunch break is a silence; a holiday may be
 //! one, and is told once.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    iter::successors,
+    time::Duration,
+};
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{Timestamp, ToSpan as _, civil::Date};
 use serde_json::json;
 
 use super::{Watch, alert};
@@ -26,6 +30,9 @@ const USUALLY: usize = 3;
 const A_DAY: Duration = Duration::from_hours(36);
 
 const AN_HOUR: Duration = Duration::from_hours(1);
+
+/// The hours at which a shop sold, by day.
+type Days = HashMap<Date, HashSet<i8>>;
 
 /// Looks whether the till said something, and tells where it is silent for too long.
 pub(super) async fn look(watch: &Watch, shop: &Shop, after: Duration, now: Timestamp) -> Result<(), StoreError> {
@@ -59,24 +66,29 @@ async fn should_speak(watch: &Watch, shop: &Shop, after: Duration, now: Timestam
     if digest::is_open(&lately) {
         return Ok(true);
     }
-    let mut hour = now - after;
-    while hour < now {
-        if !usually_sells(watch, shop, hour).await? {
+    let hours = successors(Some(now - after), |hour| Some(*hour + AN_HOUR)).take_while(|hour| *hour < now).chain([now]);
+    let mut days = HashMap::new();
+    for hour in hours {
+        if !usually_sells(watch, shop, hour, &mut days).await? {
             return Ok(false);
         }
-        hour += AN_HOUR;
     }
-    usually_sells(watch, shop, now).await
+    Ok(true)
 }
 
-/// Whether the shop sold at that hour on most of these days of the weeks before.
-async fn usually_sells(watch: &Watch, shop: &Shop, at: Timestamp) -> Result<bool, StoreError> {
+/// Whether the shop sold at that hour on most of these days of the weeks before. `days` are those that were looked up.
+async fn usually_sells(watch: &Watch, shop: &Shop, at: Timestamp, days: &mut Days) -> Result<bool, StoreError> {
     let at = at.to_zoned(shop.timezone.clone());
     let mut sold = 0;
     for week in 1..=WEEKS {
-        let times = watch.store.sold_at(&shop.id, at.date().saturating_sub((week * 7).days())).await?;
-        let is_then = |time: Timestamp| time.to_zoned(shop.timezone.clone()).hour() == at.hour();
-        sold += usize::from(times.into_iter().any(is_then));
+        let hours = match days.entry(at.date().saturating_sub((week * 7).days())) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let times = watch.store.sold_at(&shop.id, *unknown.key()).await?;
+                unknown.insert(times.into_iter().map(|time| time.to_zoned(shop.timezone.clone()).hour()).collect())
+            }
+        };
+        sold += usize::from(hours.contains(&at.hour()));
     }
     Ok(sold >= USUALLY)
 }

@@ -13,6 +13,7 @@ async fn orders(client: &Client) -> Result<OrdersAnswer, ApiError> {
 #[case::array(r#"[{"orderID":1},{"orderID":2}]"#)]
 #[case::data(r#"{"success":true,"data":[{"orderID":1},{"orderID":2}]}"#)]
 #[case::other_envelope(r#"{"result":"OK","ventes":[{"orderID":1},{"orderID":2}]}"#)]
+#[case::the_only_page(r#"{"page":1,"pages":1,"next":null,"count":2,"orders":[{"orderID":1},{"orderID":2}]}"#)]
 #[case::by_id(r#"{"17":{"orderID":1},"18":{"orderID":2}}"#)]
 #[case::data_by_id(r#"{"data":{"17":{"orderID":1},"18":{"orderID":2}}}"#)]
 #[case::json_in_text(r#""[{\"orderID\":1},{\"orderID\":2}]""#)]
@@ -41,6 +42,12 @@ async fn orders_are_found_in_whatever_they_are_wrapped(#[case] body: &'static st
 #[case::csv("id;nom;email\n1;Durand;a@b.fr", "not understood: it is text in place of JSON")]
 #[case::null("null", "not understood: there is no list in it")]
 #[case::nothing_said(r#"{"success":true}"#, "not understood: there is no list in it")]
+#[case::page_of_several(
+    r#"{"page":1,"pages":"2","data":[{"orderID":1}]}"#,
+    "not understood: it is one page of several"
+)]
+#[case::more_to_come(r#"{"next":"?page=2","data":[{"orderID":1}]}"#, "not understood: it is one page of several")]
+#[case::a_part(r#"{"count":3,"orders":[{"orderID":1}]}"#, "not understood: it is one page of several")]
 #[case::one_order(r#"{"orderID":1,"items":[{"id":1}]}"#, "not understood: there is no list in it")]
 #[tokio::test]
 async fn what_is_no_list_is_an_error_that_says_so(#[case] body: impl Into<Bytes>, #[case] told: &str) {
