@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Lines, Write as _},
+    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
@@ -65,6 +66,16 @@ impl Shop {
         text(&output.stdout)
     }
 
+    /// The state of an order in the list that `more` asks for; `None` where it is not in it.
+    fn state_of(&self, order: &str, more: &[&str]) -> Option<String> {
+        let listed = self.ok(&[&["orders", "--from", "yesterday", "--json"], more].concat());
+        let page: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+        let found = page["data"].as_array()?.iter().find(|listed| listed["orderInternalID"] == order)?;
+        let shown = column_of(&self.ok(&[&["orders", "--from", "yesterday"], more].concat()), order);
+        assert_eq!(shown.as_deref(), found["tillhook_state"].as_str(), "the table and the JSON agree");
+        shown
+    }
+
     /// What is said where it does not.
     fn fails(&self, exit: i32, words: &[&str]) -> String {
         let output = self.run(words);
@@ -78,6 +89,29 @@ impl Drop for Shop {
         let _ = self.till.kill();
         let _ = self.till.wait();
     }
+}
+
+/// The state that a table of orders shows for this one.
+fn column_of(table: &str, order: &str) -> Option<String> {
+    let at = table.lines().next()?.find("STATE")?;
+    let line = table.lines().find(|line| line.starts_with(order))?;
+    line.chars().skip(at).collect::<String>().split("  ").next().map(str::to_owned)
+}
+
+/// Answers each call with this page and says that all is well; returns where.
+fn page_at(page: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            let mut head = BufReader::new(socket.try_clone().expect("the socket")).lines();
+            while head.next().and_then(Result::ok).is_some_and(|line| !line.is_empty()) {}
+            let length = page.len();
+            // Whoever asked may have gone.
+            let _ = write!(socket, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{page}");
+        }
+    });
+    origin
 }
 
 const RESOURCES: [&str; 14] = [
@@ -106,6 +140,10 @@ fn every_list_can_be_read_and_is_had_as_the_till_writes_it() {
     let articles = shop.ok(&["list", "articles"]);
     let ids: Vec<&str> = articles.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert!(["ID", "12", "15", "42"].iter().all(|id| ids.contains(id)), "{articles}");
+    let first = articles.lines().find(|line| line.starts_with("1 ")).expect("article 1");
+    assert!(first.ends_with("idRayon 1") && !first.contains(" id 1"), "its department has the same number: {first}");
+    let customers = shop.ok(&["list", "customers"]);
+    assert!(customers.contains("Camille Moreau          email camille.moreau@example.com, "), "{customers}");
     assert!(shop.ok(&["list", "articles", "--format", "json"]).trim_start().starts_with(['[', '{']));
     assert!(shop.ok(&["list", "customers", "--format", "html"]).contains("<table"));
     assert!(shop.ok(&["list", "users", "--format", "csv"]).lines().count() > 1);
@@ -125,19 +163,28 @@ fn a_sale_is_recorded_edited_paid_and_then_no_longer_changed() {
         "9.99:Vente libre",
     ]);
     assert!(sold.contains("is recorded: quote, not validated and not paid"), "{sold}");
+    assert!(sold.contains("`tillhook pos orders --from today --validated false` lists it"), "{sold}");
     let order = sold.split_whitespace().nth(1).expect("an id").to_owned();
+    assert_eq!(shop.state_of(&order, &["--validated", "false"]).as_deref(), Some("quote"));
+    assert_eq!(shop.state_of(&order, &[]), None, "quotes are listed when they are asked for");
     let edited =
         shop.ok(&["edit", &order, "--payment", "invoice", "--department", "5:9.99:Rayon", "--customer", "123"]);
     assert!(edited.starts_with(&format!("Order {order} is recorded: invoice issued, not paid in full")), "{edited}");
     let listed = shop.ok(&["orders", "--from", "yesterday"]);
     assert!(listed.lines().any(|line| line.starts_with(&order) && line.contains("48.98")), "{listed}");
+    assert_eq!(shop.state_of(&order, &[]).as_deref(), Some("invoice"));
     let refused = shop.fails(1, &["edit", &order, "--payment", "invoice", "--free", "1:Late"]);
     assert!(refused.starts_with("error: the till refuses: "), "{refused}");
     let paid = shop.ok(&["edit", &order, "--payment", "2"]);
     assert!(paid.contains("invoice issued, paid"), "{paid}");
+    assert_eq!(shop.state_of(&order, &[]).as_deref(), Some("paid"));
+    let back = shop.ok(&["sale", "--payment", "91", "--item", "12"]);
+    assert_eq!(shop.state_of(back.split_whitespace().nth(1).expect("an id"), &[]).as_deref(), Some("refund"));
     let json = shop.ok(&["orders", "--from", "today", "--validated", "true", "--json"]);
     let page: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(page["data"].as_array().map(Vec::len), Some(1), "{json}");
+    assert_eq!(page["data"].as_array().map(Vec::len), Some(2), "{json}");
+    assert_eq!(page["data"][0]["type"], "terminated", "as the till writes it");
+    assert_eq!(page["data"][0]["tillhook_state"], "paid");
 }
 
 #[test]
@@ -183,10 +230,8 @@ fn a_dry_run_shows_the_request_with_the_key_masked_and_sends_nothing() {
         "Nothing was sent.".into(),
     ];
     assert_eq!(lines, expected);
-    assert!(
-        shop.ok(&["edit", "7", "--dry-run", "--payment", "-1"].map(|word| if word == "-1" { "invoice" } else { word }))
-            .contains("/workers/editOrder.php\n")
-    );
+    let edited = shop.ok(&["edit", "7", "--dry-run", "--payment", "invoice"]);
+    assert!(edited.contains("/workers/editOrder.php\n"), "{edited}");
     assert_eq!(shop.ok(&["orders", "--from", "today"]), "no orders\n");
 }
 
@@ -206,12 +251,23 @@ fn what_can_be_seen_to_be_wrong_is_not_sent() {
         (&["--payment", "2", "--amount", "-3", "--item", "12"], "the amount paid, -3, is negative"),
         (&["--payment", "invoice"], "there is nothing in the sale"),
         (&["--payment", "invoice", "--item", "12", "--delivery", "7"], "write one of take_away (0)"),
+        (
+            &["--payment", "invoice", "--item", "12", "--customer", "Zoé"],
+            "`Zoé` is no whole number: write one such as 12",
+        ),
         (&["--payment", "invoice", "--item", "12", "--customer", "1", "--client-nom", "Durand"], "cannot be used with"),
     ] {
         let said = shop.fails(2, &[&["sale"], words].concat());
         assert!(said.contains(reason), "{words:?}: {said}");
     }
+    let said = shop.fails(2, &["edit", "abc", "--payment", "2"]);
+    assert!(
+        said.contains("`abc` is no internal id: write the number that `tillhook pos sale` answered with"),
+        "{said}"
+    );
     assert_eq!(shop.ok(&["orders", "--from", "today"]), "no orders\n");
+    let noted = text(&shop.run(&["orders", "--from", "today"]).stderr);
+    assert!(noted.contains("a till may list its quotes only when asked for them: --validated false"), "{noted}");
 }
 
 #[test]
@@ -229,6 +285,59 @@ fn a_report_goes_to_a_file_that_is_not_there_yet() {
     }
     assert!(shop.ok(&["report", "--day", "today"]).contains("<"), "the web page may go to standard output");
     assert!(shop.fails(2, &["report", "--format", "csv"]).contains("name a file with -o FILE"));
+    assert!(
+        shop.ok(&["report", "--day", "today", "--format", "csv", "-o", "-"]).starts_with("date;"),
+        "it may be passed on"
+    );
+}
+
+#[test]
+fn a_page_in_place_of_a_report_is_refused_or_named_as_far_as_it_can_be_told() {
+    let place = Place::new();
+    let asked = |page: &'static str, words: &str| {
+        let origin = page_at(page);
+        place.configure(&format!("[shop.dupont.api]\nhost = \"{origin}\"\nshop_id = \"1\"\nkey = \"CANARY\"\n"));
+        let output = place.run(words);
+        assert!(!text(&output.stderr).contains("CANARY"));
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let sign_in = "<!doctype html><title>Connexion</title><form><input type=\"password\" value=\"CANARY\"></form>";
+    for words in ["pos report", "pos list articles --format html"] {
+        let (exit, said, noted) = asked(sign_in, words);
+        assert_eq!((exit, said.as_str()), (Some(1), ""), "{words}");
+        assert!(
+            noted.contains("a page to sign in at") && noted.contains("fix: ") && noted.contains("pos login"),
+            "{noted}"
+        );
+        assert_eq!(asked("Unknown shop", words).0, Some(1));
+        let (exit, said, noted) = asked("<b>Warning</b>: something", words);
+        assert_eq!((exit, said.as_str()), (Some(0), "<b>Warning</b>: something"), "{words}");
+        assert!(noted.starts_with("note: there is no table in this page") && noted.lines().count() == 1, "{noted}");
+        assert_eq!(asked("<table><tr><td>1</td></tr></table>", words).2, "", "{words}");
+    }
+    let (exit, _, noted) = asked("Unknown shop", "pos report --format pdf -o report.pdf");
+    assert!(exit == Some(1) && noted.contains("in place of a PDF"), "{noted}");
+    assert!(!place.dir.path().join("report.pdf").exists());
+    let (exit, _, noted) = asked(sign_in, "pos orders --from today");
+    assert!(exit == Some(1) && noted.contains("web page (HTTP 200)") && noted.contains("pos login"), "{noted}");
+}
+
+#[test]
+fn a_wrong_key_is_in_the_tills_words_and_what_to_do_in_ours() {
+    let shop = Shop::open();
+    let api =
+        |key: &str| format!("[shop.dupont.api]\nhost = \"{}\"\nshop_id = \"4242\"\nkey = \"{key}\"\n", shop.origin);
+    shop.place.configure(&api("another"));
+    for words in [
+        &["list", "users"][..],
+        &["orders", "--from", "today"],
+        &["report"],
+        &["sale", "--payment", "2", "--item", "12"],
+    ] {
+        let said = shop.fails(1, words);
+        assert!(said.starts_with("error: the till refuses: unknown shop or wrong key\n  fix: "), "{said}");
+        assert!(said.contains("`tillhook pos login` gets one"), "{said}");
+    }
 }
 
 #[test]
@@ -261,6 +370,7 @@ fn signing_in_gives_a_table_and_a_key_that_work() {
     assert_eq!(wrong.status.code(), Some(1));
     let said = text(&wrong.stderr);
     assert!(said.starts_with("error: the till refuses: ") && !said.contains("CANARY"), "{said}");
+    assert!(said.contains("fix: use the login and the password with which you open the till"), "{said}");
 }
 
 #[test]

@@ -5,26 +5,17 @@ use std::{io::Write, sync::Arc};
 
 use clap::Args;
 
-use super::{
-    flags::SaleFlags,
-    sale::{show, tell},
-    shop::Whose,
-};
+use super::sale::NewSale;
 use crate::{cli::Exit, clock::Clock, config::Config};
 
 /// What to change about which order.
 #[derive(Debug, Args)]
 pub struct Edit {
     /// The order: the till's internal id, as `pos sale` and `pos orders` print it
-    #[arg(value_name = "ORDER", value_parser = clap::value_parser!(u64))]
+    #[arg(value_name = "ORDER", value_parser = internal_id)]
     order: u64,
     #[command(flatten)]
-    said: SaleFlags,
-    /// Show what would be sent, and send nothing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    whose: Whose,
+    change: NewSale,
 }
 
 /// Edits the order.
@@ -32,11 +23,15 @@ pub struct Edit {
 /// # Errors
 /// When no till is meant, something about the edit is wrong, or the till refuses.
 pub async fn run(wanted: &Edit, config: &Config, clock: &Arc<dyn Clock>, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let till = wanted.whose.till(config, clock)?;
-    let sale = wanted.said.sale(&till.shop.shop.timezone, clock.now())?;
-    let order = wanted.order.to_string();
-    if wanted.dry_run {
-        return show(&till.client, &sale, Some(&order), out);
-    }
-    tell(till.client.edit_order(&order, &sale).await, Some(&order), out)
+    wanted.change.send(Some(&wanted.order.to_string()), config, clock, out).await
+}
+
+/// The till takes a whole number (seed 000).
+fn internal_id(text: &str) -> Result<u64, String> {
+    text.trim().parse().map_err(|_| {
+        format!(
+            "`{text}` is no internal id: write the number that `tillhook pos sale` answered with; \
+             `tillhook pos orders --from today` shows it in its first column"
+        )
+    })
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
+use super::typed::whole;
 use crate::{
     cli::{Exit, Stop, day::Day},
     order::{DeliveryMethod, day_of, midnight},
@@ -34,24 +35,24 @@ pub struct SaleFlags {
     #[arg(long, value_name = "AMOUNT", value_parser = decimal, allow_hyphen_values = true)]
     amount: Option<Decimal>,
     /// A customer whom the till knows
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = whole::<u64>)]
     customer: Option<u64>,
     #[command(flatten)]
     client: NewCustomer,
     /// Who sells [default: the till's user "webservice"]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = whole::<u64>)]
     user: Option<u64>,
     /// The table
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = whole::<u64>)]
     table: Option<u64>,
     /// The cash box
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = whole::<u64>)]
     cash_box: Option<u64>,
     /// How many people eat
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     covers: Option<u64>,
     /// The number of the customer's pager
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pager: Option<u64>,
     /// A comment that the customer sees
     #[arg(long, value_name = "TEXT")]
@@ -216,10 +217,6 @@ fn delivery(text: &str) -> Result<DeliveryMethod, String> {
         let names: Vec<String> = all().map(|method| format!("{} ({})", method.name, method.code)).collect();
         format!("write one of {}", names.join(", "))
     })
-}
-
-fn whole(text: &str) -> Result<u64, String> {
-    text.trim().parse().map_err(|_| format!("`{text}` is no id: write a whole number"))
 }
 
 /// A decimal with a dot, and nothing that a library might take for one besides.

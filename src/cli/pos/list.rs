@@ -2,10 +2,14 @@
 
 use std::{io::Write, sync::Arc};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::Value;
 
-use super::shop::{Whose, note_unread, stop};
+use super::{
+    document,
+    shop::{Whose, note_unread, stop},
+    typed::one_of,
+};
 use crate::{
     cli::{
         Exit,
@@ -23,53 +27,13 @@ const MORE: usize = 90;
 #[derive(Debug, Args)]
 pub struct List {
     /// What to list
-    #[arg(value_name = "RESOURCE")]
-    resource: Resource,
+    #[arg(value_name = "RESOURCE", value_parser = one_of(&api::List::ALL, api::List::word))]
+    resource: api::List,
     /// As the till writes it, byte for byte [default: a table]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    format: Option<Format>,
+    #[arg(long, value_name = "FORMAT", value_parser = one_of(&ListFormat::ALL, ListFormat::word))]
+    format: Option<ListFormat>,
     #[command(flatten)]
     whose: Whose,
-}
-
-/// A list, by its name in plain English.
-#[derive(Clone, Copy, Debug)]
-struct Resource(api::List);
-
-impl ValueEnum for Resource {
-    fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Resource; 14] = {
-            let mut all = [Resource(api::List::Articles); 14];
-            let mut index = 0;
-            while index < all.len() {
-                all[index] = Resource(api::List::ALL[index]);
-                index += 1;
-            }
-            all
-        };
-        &ALL
-    }
-
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-        Some(clap::builder::PossibleValue::new(self.0.word()))
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Json,
-    Csv,
-    Html,
-}
-
-impl From<Format> for ListFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Json => Self::Json,
-            Format::Csv => Self::Csv,
-            Format::Html => Self::Html,
-        }
-    }
 }
 
 /// Prints the list.
@@ -84,33 +48,57 @@ pub async fn run(
     notes: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let till = wanted.whose.till(config, clock)?.client;
-    let Resource(resource) = wanted.resource;
     if let Some(format) = wanted.format {
-        out.write_all(&till.list_raw(resource, format.into()).await.map_err(stop)?.bytes)?;
+        let list = till.list_raw(wanted.resource, format).await.map_err(stop)?.bytes;
+        if format == ListFormat::Html {
+            document::check_page(&list, notes)?;
+        }
+        out.write_all(&list)?;
         return Ok(Exit::Ok);
     }
-    let listing = till.list(resource).await.map_err(stop)?;
+    let listing = till.list(wanted.resource).await.map_err(stop)?;
+    let things = wanted.resource.word().replace('-', " ");
     let mut table = Table::new(&["ID", "NAME", "MORE"]);
     for entry in &listing.entries {
         table.row([or_dash(entry.id.clone()), or_dash(entry.name.clone()), more(entry)]);
     }
     match listing.entries.len() {
-        0 => writeln!(out, "no {}", resource.word().replace('-', " "))?,
+        0 => writeln!(out, "no {things}")?,
         _ => table.write("", out)?,
     }
-    note_unread(&listing.unread, &resource.word().replace('-', " "), notes)?;
+    note_unread(&listing.unread, &things, notes)?;
     Ok(Exit::Ok)
 }
 
 /// What else the till says, under its own names, where it is a text or a number.
 fn more(entry: &Entry) -> String {
-    let shown = |text: &str| Some(text) == entry.id.as_deref() || Some(text) == entry.name.as_deref();
-    let said = entry.fields.iter().filter_map(|(name, value)| match value {
-        Value::String(text) if text.trim().is_empty() || shown(text.trim()) => None,
-        Value::String(text) => Some(format!("{name} {}", text.trim())),
-        Value::Number(number) if shown(&number.to_string()) => None,
-        Value::Number(_) | Value::Bool(_) => Some(format!("{name} {value}")),
-        _ => None,
-    });
+    let columns = [&entry.id, &entry.name].into_iter().flatten();
+    let shown: Vec<&str> = columns.flat_map(|text| fields_of(entry, text)).collect();
+    let others = entry.fields.iter().filter(|(name, _)| !shown.contains(&name.as_str()));
+    let said = others.filter_map(|(name, value)| Some(format!("{name} {}", scalar(value)?)));
     excerpt(&said.collect::<Vec<_>>().join(", "), MORE)
+}
+
+/// The names of the fields that a column shows: of one, or of a first and a last name that stand there together.
+fn fields_of<'a>(entry: &'a Entry, shown: &str) -> Vec<&'a str> {
+    let both = |at: usize| Some([field_of(entry, &shown[..at])?, field_of(entry, &shown[at + 1..])?]);
+    match field_of(entry, shown) {
+        Some(one) => vec![one],
+        None => shown.match_indices(' ').find_map(|(at, _)| both(at)).map(Vec::from).unwrap_or_default(),
+    }
+}
+
+/// The name of the field with this value: of several the plainest, `id` and not `idRayon`.
+fn field_of<'a>(entry: &'a Entry, text: &str) -> Option<&'a str> {
+    let with_it = entry.fields.iter().filter(|(_, value)| scalar(value).as_deref() == Some(text));
+    with_it.map(|(name, _)| name.as_str()).min_by_key(|name| name.len())
+}
+
+/// A text that says something, a number or a truth value.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
 }

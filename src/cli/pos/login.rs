@@ -5,14 +5,14 @@ use std::{io::Write, path::PathBuf, sync::Arc};
 use clap::Args;
 use secrecy::ExposeSecret;
 
-use super::{password, shop::stop};
+use super::password;
 use crate::{
     cli::{Exit, Stop, target::Target},
     clock::Clock,
     config::key_host,
     order::ShopId,
     sink::TillHost,
-    till::api::{self, Credentials},
+    till::api::{self, ApiError, Credentials},
 };
 
 /// Where the key is looked for if it was not written to a file.
@@ -60,7 +60,8 @@ pub async fn run(
         let fix = "type them, or give --login NAME and the password as the first line of the input";
         return Err(Stop::with_fix(Exit::Usage, "the login or the password is empty", fix));
     }
-    let credentials = api::sign_in(&wanted.host, &login, &password, clock.clone()).await.map_err(stop)?;
+    let credentials = api::sign_in(&wanted.host, &login, &password, clock.clone()).await;
+    let credentials = credentials.map_err(|error| refused(error, &wanted.host))?;
     let file = wanted.write.as_ref().map_or_else(|| KEY_FILE.to_owned(), |path| path.display().to_string());
     if let Some(target) = target {
         writeln!(target.file(), "{}", credentials.key.expose_secret())
@@ -80,6 +81,21 @@ pub async fn run(
         writeln!(out, "{}", credentials.key.expose_secret())?;
     }
     Ok(Exit::Ok)
+}
+
+/// What to do when there is no key. There is no table yet to look at.
+fn refused(error: ApiError, host: &TillHost) -> anyhow::Error {
+    let (what, fix) = match error {
+        ApiError::Unreachable(cause) => {
+            (format!("{host} cannot be asked: {cause}"), "try again later, or name the till's address with --host")
+        }
+        ApiError::Refused(_) => (
+            error.to_string(),
+            "use the login and the password with which you open the till; they were sent once, and are not sent again",
+        ),
+        _ => (error.to_string(), "name the till's address with --host"),
+    };
+    Stop::with_fix(Exit::Failed, what, fix)
 }
 
 /// The table as it is written.

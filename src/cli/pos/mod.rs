@@ -1,8 +1,10 @@
 //! `tillhook pos`: the till's own API (contract §9), one file a subcommand.
 //!
 //! `shop.rs` finds the till that is meant, and says how a command ends when it gives nothing; `flags.rs` is how a sale is
-//! typed.
+//! typed, and `typed.rs` how words and numbers are; `state.rs` says how far an order is, and `document.rs` whether what the
+//! till sent may be what it was asked for.
 
+mod document;
 mod edit;
 mod flags;
 mod list;
@@ -13,6 +15,8 @@ mod report;
 mod sale;
 mod sandbox;
 mod shop;
+mod state;
+mod typed;
 
 use std::{
     io::{self, Write},
@@ -77,7 +81,7 @@ pub async fn run(
         Pos::Login(wanted) => login::run(wanted, clock, out, notes).await,
         Pos::List(wanted) => list::run(wanted, &config()?, clock, out, notes).await,
         Pos::Orders(wanted) => orders::run(wanted, &config()?, clock, out, notes).await,
-        Pos::Report(wanted) => report::run(wanted, &config()?, clock, out).await,
+        Pos::Report(wanted) => report::run(wanted, &config()?, clock, out, notes).await,
         Pos::Sale(wanted) => sale::run(wanted, &config()?, clock, out).await,
         Pos::Edit(wanted) => edit::run(wanted, &config()?, clock, out).await,
         Pos::Sandbox(wanted) => sandbox::run(wanted, clock, out).await,

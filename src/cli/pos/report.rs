@@ -6,9 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::shop::{Whose, stop};
+use super::{
+    document,
+    shop::{Asked, Whose, stop},
+    typed::one_of,
+};
 use crate::{
     cli::{Exit, Stop, day::Day, print, target::Target},
     clock::Clock,
@@ -23,10 +27,11 @@ pub struct Report {
     /// The day: 2026-11-21, today, yesterday
     #[arg(long, value_name = "D", default_value = "yesterday")]
     day: Day,
-    /// What it is written in
-    #[arg(long, value_enum, value_name = "F", default_value_t = Format::Std)]
-    format: Format,
-    /// The file to write; a report in `std` may also go to standard output
+    /// What it is written in: std is a web page, fec the French tax administration's file of entries, saft the audit file
+    /// of the OECD (SAF-T)
+    #[arg(long, value_name = "F", default_value = ReportFormat::Std.word(), value_parser = one_of(&ReportFormat::ALL, ReportFormat::word))]
+    format: ReportFormat,
+    /// The file to write, `-` for standard output, to which `std` goes by itself
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace a file that is there
@@ -34,35 +39,6 @@ pub struct Report {
     force: bool,
     #[command(flatten)]
     whose: Whose,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A web page
-    Std,
-    /// A PDF
-    Pdf,
-    /// A spreadsheet
-    Xls,
-    /// A table in text
-    Csv,
-    /// The French tax administration's file of entries
-    Fec,
-    /// The audit file of the OECD (SAF-T)
-    Saft,
-}
-
-impl From<Format> for ReportFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Std => Self::Std,
-            Format::Pdf => Self::Pdf,
-            Format::Xls => Self::Xls,
-            Format::Csv => Self::Csv,
-            Format::Fec => Self::Fec,
-            Format::Saft => Self::Saft,
-        }
-    }
 }
 
 /// Writes the report.
@@ -74,16 +50,26 @@ pub async fn run(
     config: &Config,
     clock: &Arc<dyn Clock>,
     out: &mut dyn Write,
+    notes: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let till = wanted.whose.till(config, clock)?;
-    let day = wanted.day.seen_from(day_of(clock.now(), &till.shop.shop.timezone));
-    let output = wanted.output.as_deref().filter(|path| *path != Path::new("-"));
-    if output.is_none() && wanted.format != Format::Std {
-        return Err(Stop::with_fix(Exit::Usage, "this report is no text for a terminal", "name a file with -o FILE"));
+    let Asked { shop, client } = wanted.whose.till(config, clock)?;
+    let day = wanted.day.seen_from(day_of(clock.now(), &shop.shop.timezone));
+    if wanted.output.is_none() && wanted.format != ReportFormat::Std {
+        let fix = "name a file with -o FILE, or write -o - to pass it on";
+        return Err(Stop::with_fix(Exit::Usage, "this report is no text for a terminal", fix));
     }
+    let output = wanted.output.as_deref().filter(|path| *path != Path::new("-"));
     // Before the till is asked: it may take a minute.
     let target = output.map(|path| Target::begin(path, wanted.force)).transpose()?;
-    let report = till.client.report(Some(day), wanted.format.into()).await.map_err(stop)?;
+    let report = client.report(Some(day), wanted.format).await.map_err(stop)?;
+    match wanted.format {
+        ReportFormat::Std => document::check_page(&report.bytes, notes)?,
+        ReportFormat::Pdf => document::check_pdf(&report.bytes)?,
+        // Some spreadsheets are a page with a table in it.
+        ReportFormat::Xls if report.bytes.starts_with(b"<") => document::check_page(&report.bytes, notes)?,
+        // What else tables in text look like is the till's to say.
+        ReportFormat::Xls | ReportFormat::Csv | ReportFormat::Fec | ReportFormat::Saft => {}
+    }
     let (Some(target), Some(path)) = (target, output) else {
         out.write_all(&report.bytes)?;
         return Ok(Exit::Ok);

@@ -6,16 +6,16 @@ use clap::Args;
 
 use super::{
     flags::SaleFlags,
-    shop::{Whose, stop},
+    shop::{Asked, Whose, stop},
 };
 use crate::{
     cli::{Exit, print::harmless},
     clock::Clock,
     config::Config,
-    till::api::{ApiError, Client, Recorded, Sale, SaleAnswer},
+    till::api::{Client, Recorded, Sale, SaleAnswer},
 };
 
-/// What is sold.
+/// What is sold, or added to an order; and to whose till it is said.
 #[derive(Debug, Args)]
 pub struct NewSale {
     #[command(flatten)]
@@ -37,17 +37,39 @@ pub async fn run(
     clock: &Arc<dyn Clock>,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let till = wanted.whose.till(config, clock)?;
-    let sale = wanted.said.sale(&till.shop.shop.timezone, clock.now())?;
-    sale.demand_lines().map_err(|error| stop(error.into()))?;
-    if wanted.dry_run {
-        return show(&till.client, &sale, None, out);
+    wanted.send(None, config, clock, out).await
+}
+
+impl NewSale {
+    /// Sends it as a sale, or as an edit of this `order`, and says what became of it.
+    ///
+    /// # Errors
+    /// When no till is meant, something about it is wrong, or the till refuses.
+    pub(super) async fn send(
+        &self,
+        order: Option<&str>,
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<Exit> {
+        let Asked { shop, client } = self.whose.till(config, clock)?;
+        let sale = self.said.sale(&shop.shop.timezone, clock.now())?;
+        if order.is_none() {
+            sale.demand_lines().map_err(|error| stop(error.into()))?;
+        }
+        if self.dry_run {
+            return show(&client, &sale, order, out);
+        }
+        let answer = match order {
+            Some(id) => client.edit_order(id, &sale).await,
+            None => client.record_sale(&sale).await,
+        };
+        tell(&answer.map_err(stop)?, order, out)
     }
-    tell(till.client.record_sale(&sale).await, None, out)
 }
 
 /// Shows what would be sent.
-pub(super) fn show(client: &Client, sale: &Sale, order: Option<&str>, out: &mut dyn Write) -> anyhow::Result<Exit> {
+fn show(client: &Client, sale: &Sale, order: Option<&str>, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let (address, fields) = client.request_shown(sale, order).map_err(stop)?;
     writeln!(out, "POST {address}")?;
     for (name, value) in fields {
@@ -58,12 +80,7 @@ pub(super) fn show(client: &Client, sale: &Sale, order: Option<&str>, out: &mut 
 }
 
 /// Says what became of it.
-pub(super) fn tell(
-    answer: Result<SaleAnswer, ApiError>,
-    order: Option<&str>,
-    out: &mut dyn Write,
-) -> anyhow::Result<Exit> {
-    let answer = answer.map_err(stop)?;
+fn tell(answer: &SaleAnswer, order: Option<&str>, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let state = match answer.recorded {
         Recorded::Quote => "quote, not validated and not paid",
         Recorded::Unpaid => "invoice issued, not paid in full",
@@ -78,6 +95,9 @@ pub(super) fn tell(
         if let Some(link) = link {
             writeln!(out, "  {what:<8}{}", harmless(link))?;
         }
+    }
+    if answer.recorded == Recorded::Quote {
+        writeln!(out, "  A quote has no number yet; `tillhook pos orders --from today --validated false` lists it.")?;
     }
     Ok(Exit::Ok)
 }

@@ -3,19 +3,25 @@
 //! **Invariant:** of the webhook's address no more than host and port is shown: the rest holds the shop's token. The
 //! account's secrets are shown, for they guard nothing but what was invented.
 
-use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::tz::TimeZone;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Exit, Stop};
+use super::typed::{one_of, whole};
 use crate::{
+    cli::{Exit, Stop},
     clock::Clock,
     order::Locale,
     till::{
@@ -31,7 +37,7 @@ const LAST_CALLS: Duration = Duration::from_secs(15);
 #[derive(Debug, Args)]
 pub struct Sandbox {
     /// Where everything is served; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", value_parser = address)]
     listen: SocketAddr,
     /// The address that is called when an order is validated or paid
     #[arg(long, value_name = "URL")]
@@ -40,19 +46,19 @@ pub struct Sandbox {
     #[arg(long, requires = "webhook")]
     sell: bool,
     /// Open this cash box at the start and close it at the end
-    #[arg(long, value_name = "ID", requires = "webhook")]
+    #[arg(long, value_name = "ID", requires = "webhook", value_parser = whole::<u64>)]
     cash_box: Option<u64>,
     /// How calls are laid out: form, brackets, json, json-twice, multipart, get
     #[arg(long, default_value_t)]
     encoding: Encoding,
-    /// In which characters
-    #[arg(long, value_enum, default_value_t = Characters::Utf8)]
-    charset: Characters,
+    /// In which characters; windows-1252 is declared, the others are not
+    #[arg(long, default_value = Charset::Utf8.as_str(), value_parser = one_of(Charset::ALL, Charset::as_str))]
+    charset: Charset,
     /// In which language fields, amounts and dates are written
-    #[arg(long, value_enum, default_value_t = Language::Fr)]
-    language: Language,
+    #[arg(long, default_value = Locale::Fr.as_str(), value_parser = one_of(&[Locale::Fr, Locale::En], Locale::as_str))]
+    language: Locale,
     /// How often a call that was not taken is made again; the till is not known to do so
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = whole::<u32>)]
     retry: u32,
     /// How many calls get lost, from 0 to 1
     #[arg(long, value_name = "PART", default_value = "0")]
@@ -64,7 +70,7 @@ pub struct Sandbox {
     #[arg(long)]
     reorder: bool,
     /// Where chance begins: the same number makes the same sales, losses and repeats
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u64>)]
     seed: u64,
     /// The shop's time
     #[arg(long, value_name = "ZONE", default_value = "Europe/Paris")]
@@ -83,43 +89,9 @@ pub struct Sandbox {
     password: String,
 }
 
-/// The charsets, as they are typed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Characters {
-    /// UTF-8, undeclared
-    #[value(name = "utf-8")]
-    Utf8,
-    /// ISO-8859-1, undeclared
-    #[value(name = "iso-8859-1")]
-    Latin1,
-    /// Windows-1252, declared
-    #[value(name = "windows-1252")]
-    Windows1252,
-}
-
-/// The languages, as they are typed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Language {
-    /// French
-    Fr,
-    /// English
-    En,
-}
-
 impl Sandbox {
     fn voice(&self) -> Voice {
-        Voice {
-            encoding: self.encoding,
-            charset: match self.charset {
-                Characters::Utf8 => Charset::Utf8,
-                Characters::Latin1 => Charset::Latin1,
-                Characters::Windows1252 => Charset::Windows1252,
-            },
-            language: match self.language {
-                Language::Fr => Locale::Fr,
-                Language::En => Locale::En,
-            },
-        }
+        Voice { encoding: self.encoding, charset: self.charset, language: self.language }
     }
 
     fn account(&self) -> Account {
@@ -138,6 +110,41 @@ impl Sandbox {
             seed: self.seed,
         })
     }
+
+    fn zone(&self) -> anyhow::Result<TimeZone> {
+        TimeZone::get(&self.timezone).map_err(|_| {
+            let what = format!("--timezone: there is no time zone `{}`", self.timezone);
+            Stop::with_fix(Exit::Usage, what, "name one as in `Europe/Paris`")
+        })
+    }
+
+    async fn open(&self, zone: TimeZone, clock: &Arc<dyn Clock>) -> anyhow::Result<Till> {
+        let listener = TcpListener::bind(self.listen).await.map_err(|error| {
+            let what = format!("cannot listen at {}: {error}", self.listen);
+            Stop::with_fix(Exit::Failed, what, "name a free address with --listen; port 0 takes any")
+        })?;
+        let options = Options { seed: self.seed, zone, clock: Arc::clone(clock) };
+        Ok(Till::start_as(self.account(), listener, options)?)
+    }
+}
+
+/// The signals that end it.
+struct End {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl End {
+    fn new() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn is_asked_for(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Runs the sandbox until it is interrupted; each call that it makes is a line of the output.
@@ -145,17 +152,9 @@ impl Sandbox {
 /// # Errors
 /// When the address or an option cannot be used.
 pub async fn run(wanted: &Sandbox, clock: &Arc<dyn Clock>, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let zone = TimeZone::get(&wanted.timezone).map_err(|_| {
-        let what = format!("--timezone: there is no time zone `{}`", wanted.timezone);
-        Stop::with_fix(Exit::Usage, what, "name one as in `Europe/Paris`")
-    })?;
+    let zone = wanted.zone()?;
     let place = wanted.webhook.as_deref().map(place_of).transpose()?;
-    let listener = TcpListener::bind(wanted.listen).await.map_err(|error| {
-        let what = format!("cannot listen at {}: {error}", wanted.listen);
-        Stop::with_fix(Exit::Failed, what, "name a free address with --listen; port 0 takes any")
-    })?;
-    let options = Options { seed: wanted.seed, zone: zone.clone(), clock: Arc::clone(clock) };
-    let till = Till::start_as(wanted.account(), listener, options)?;
+    let till = wanted.open(zone.clone(), clock).await?;
     let (_unheard, silence) = mpsc::unbounded_channel();
     let mut calls = wanted.webhook().map_or(silence, |webhook| till.call(webhook));
     if let Some(id) = wanted.cash_box {
@@ -168,12 +167,11 @@ pub async fn run(wanted: &Sandbox, clock: &Arc<dyn Clock>, out: &mut dyn Write) 
     let seller = till.seller(wanted.seed).0.run_through_webhook(stop.clone());
     let selling = wanted.sell.then(|| tokio::spawn(seller));
     let told = |call: &Spoken| format!("{}  {}", clock.now().to_zoned(zone.clone()).strftime("%H:%M:%S"), line(call));
-    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut end = End::new()?;
     loop {
         tokio::select! {
             Some(call) = calls.recv() => writeln!(out, "{}", told(&call))?,
-            _ = interrupted.recv() => break,
-            _ = terminated.recv() => break,
+            () = end.is_asked_for() => break,
         }
         out.flush()?;
     }
@@ -188,13 +186,16 @@ pub async fn run(wanted: &Sandbox, clock: &Arc<dyn Clock>, out: &mut dyn Write) 
     tokio::select! {
         () = till.calls_done() => {}
         () = clock.sleep(LAST_CALLS) => {}
-        _ = interrupted.recv() => {}
-        _ = terminated.recv() => {}
+        () = end.is_asked_for() => {}
     }
     while let Ok(call) = calls.try_recv() {
         writeln!(out, "{}", told(&call))?;
     }
     Ok(Exit::Ok)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("`{text}` is no address to listen at: write one such as 127.0.0.1:9000"))
 }
 
 /// Host and port of the webhook.

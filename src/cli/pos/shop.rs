@@ -14,6 +14,10 @@ use crate::{
     till::api::{ApiError, Client, Unread},
 };
 
+/// What to do about a wrong key, which the till reports in words of its own.
+pub const GET_A_KEY: &str =
+    "if it is the key, `tillhook pos login` gets one, and says what to write into `[shop.NAME.api]`";
+
 /// Whose till.
 #[derive(Debug, Args)]
 pub struct Whose {
@@ -68,8 +72,15 @@ fn no_api(who: &str) -> anyhow::Error {
 
 /// How a command ends when the till gives nothing.
 pub fn stop(error: ApiError) -> anyhow::Error {
-    let exit = if matches!(error, ApiError::Wrong(_)) { Exit::Usage } else { Exit::Failed };
-    Stop::new(exit, error.to_string()).into()
+    match error {
+        ApiError::Wrong(_) => Stop::new(Exit::Usage, error.to_string()).into(),
+        ApiError::Refused(_) => {
+            let fix = format!("these are the till's own words: correct what they name; {GET_A_KEY}");
+            Stop::with_fix(Exit::Failed, error, fix)
+        }
+        ApiError::Page(_) => Stop::with_fix(Exit::Failed, error, GET_A_KEY),
+        other => Stop::new(Exit::Failed, other.to_string()).into(),
+    }
 }
 
 /// Says what could not be read.

@@ -113,6 +113,9 @@ pub enum ListFormat {
 }
 
 impl ListFormat {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Json, Self::Csv, Self::Html];
+
     /// The till's word for it.
     pub fn word(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! What an endpoint answers: bytes and what they are.
 
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
@@ -35,6 +35,23 @@ impl From<Refusal> for Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        ([(CONTENT_TYPE, self.content_type)], self.body).into_response()
+        // The vendor's examples are written for a page in a browser, which asks whether a page of elsewhere may read this.
+        ([(CONTENT_TYPE, self.content_type), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")], self.body).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_elsewhere_may_read_an_answer_and_a_refusal() {
+        for answer in [Answer::json(&json!([])), Answer::from(Refusal::new("no"))] {
+            let response = answer.into_response();
+            assert_eq!(
+                response.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN).map(|value| value.as_bytes()),
+                Some(&b"*"[..])
+            );
+        }
     }
 }
