@@ -33,8 +33,9 @@ pub enum Deliveries {
     #[command(after_help = "Examples: tillhook deliveries retry dlv_019a9f6c2b7a7f3c\n          \
                             tillhook deliveries retry --sink erp --dead")]
     Retry(Retry),
-    /// Give a delivery up, and let the next one of its order go
-    #[command(after_help = "Example: tillhook deliveries skip dlv_019a9f6c2b7a7f3c")]
+    /// Give a delivery up, and let the next one of its order go, or give up all that wait for a paused sink
+    #[command(after_help = "Examples: tillhook deliveries skip dlv_019a9f6c2b7a7f3c\n          \
+                            tillhook deliveries skip --sink erp --paused")]
     Skip(Skip),
 }
 
@@ -87,9 +88,17 @@ pub struct Retry {
 
 /// What to give up.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["id", "sink"])))]
+#[group(skip)]
 pub struct Skip {
     /// The delivery's id, or the beginning of it
-    id: String,
+    id: Option<String>,
+    /// Every delivery that waits for this sink, which has to be paused
+    #[arg(long, value_name = "NAME", requires = "paused")]
+    sink: Option<String>,
+    /// Has to go with --sink, because that may be many
+    #[arg(long, requires = "sink")]
+    paused: bool,
 }
 
 /// Carries out one of them.
@@ -104,7 +113,8 @@ pub async fn run(command: &Deliveries, desk: &Desk, out: &mut dyn Write) -> anyh
             delivery_sheet::show(desk, &line(desk, id).await?, wanted.payload, wanted.json, out).await
         }
         Deliveries::Retry(wanted) => retry(wanted, desk, out).await,
-        Deliveries::Skip(wanted) => skip(&wanted.id, desk, out).await,
+        Deliveries::Skip(Skip { id: Some(id), .. }) => skip(id, desk, out).await,
+        Deliveries::Skip(wanted) => skip_all(wanted.sink.as_deref().unwrap_or_default(), desk, out).await,
     }
 }
 
@@ -202,6 +212,18 @@ async fn retry_dead(sink: &str, force: bool, desk: &Desk, out: &mut dyn Write) -
         let what = format!("{left} dead, because a later one of the same order has gone out");
         return Err(Stop::with_fix(Exit::Refused, what, "`--force` attempts them all the same"));
     }
+    Ok(Exit::Ok)
+}
+
+async fn skip_all(sink: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let sink = find::any_sink(desk, sink).await?;
+    if desk.store.sink_state(&sink).await?.is_none_or(|state| state.paused.is_none()) {
+        let what = format!("{sink} is not paused: what waits for it goes out by itself");
+        return Err(Stop::with_fix(Exit::Refused, what, format!("`tillhook sinks pause {sink}` first, and look")));
+    }
+    let skipped = desk.store.skip_open(&sink).await?;
+    let skipped = print::counted(skipped, "delivery is", "deliveries are");
+    writeln!(out, "{skipped} skipped; `tillhook sinks resume {sink}` lets what comes from now on go out")?;
     Ok(Exit::Ok)
 }
 

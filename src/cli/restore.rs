@@ -61,7 +61,7 @@ fn tell(restored: &Restored, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     }
     for held in &restored.held {
         let why = match held.waiting {
-            0 => "its summaries may have been made since".to_owned(),
+            0 => "what came since the backup may have been sent to it".to_owned(),
             _ => {
                 let waiting = counted(held.waiting, "delivery was", "deliveries were");
                 format!("{waiting} still open, and may have been made since")
@@ -74,7 +74,7 @@ fn tell(restored: &Restored, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
             out,
             "look with `tillhook deliveries list --status paused`; `tillhook sinks resume NAME` sends them,"
         )?;
-        writeln!(out, "`tillhook deliveries skip ID` drops one")?;
+        writeln!(out, "`tillhook deliveries skip ID` drops one, and `skip --sink NAME --paused` all of them")?;
     }
     if restored.missing > 0 {
         let missing = counted(restored.missing as u64, "invoice is", "invoices are");

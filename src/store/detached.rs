@@ -22,14 +22,14 @@ use crate::order::SinkName;
 const TABLES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'
     AND name <> '_sqlx_migrations' ORDER BY name";
 
-/// Sinks for which deliveries are open, and how many.
-const HELD: &str = "SELECT sink, count(*) FROM delivery WHERE open = 1 GROUP BY sink ORDER BY sink";
-
-/// The same, and those for which summaries are made.
-const HELD_WITH_SUMMARIES: &str = "SELECT sink, sum(open) FROM (
-        SELECT sink, 1 AS open FROM delivery WHERE open = 1
-        UNION ALL SELECT sink, 0 FROM digest_plan)
-    GROUP BY sink ORDER BY sink";
+/// Sinks for which deliveries are open, a row each; sinks to which something may have been sent since, as 0: those for which
+/// summaries are made, and all of them where orders are taken from the till's own list. The tables that have them, which
+/// the copy of an older program may lack.
+const HELD: [(&str, &str); 3] = [
+    ("delivery", "SELECT sink, 1 AS open FROM delivery WHERE open = 1"),
+    ("digest_plan", "SELECT sink, 0 FROM digest_plan"),
+    ("reconciliation", "SELECT sink, 0 FROM sink_state WHERE EXISTS (SELECT 1 FROM reconciliation)"),
+];
 
 /// A database file of ours, open for as long as it is looked at.
 pub struct Detached {
@@ -131,8 +131,8 @@ impl Detached {
             .collect()
     }
 
-    /// Pauses every sink for which deliveries are open or summaries are made, and returns them: since the copy was made at
-    /// `since` these may have been sent. A pause that a person made stays theirs. `because` says why, given how many wait. Atomic.
+    /// Pauses every sink for which deliveries are open or summaries are made, and all of them where what was sold since comes
+    /// from the till's own list, and returns them: since the copy was made at `since` these may have been sent. A pause that a person made stays theirs. `because` says why, given how many wait. Atomic.
     ///
     /// # Errors
     /// When nothing of it is on disk.
@@ -141,13 +141,11 @@ impl Detached {
         since: Timestamp,
         because: impl Fn(&SinkName, u64) -> String,
     ) -> Result<Vec<HeldBack>, StoreError> {
-        // The copy of an older program knows of no summaries.
-        let has_summaries: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'digest_plan')")
-                .fetch_one(&mut self.conn)
-                .await?;
-        let rows = sqlx::query(if has_summaries { HELD_WITH_SUMMARIES } else { HELD });
-        let rows = rows.fetch_all(&mut self.conn).await?;
+        let tables: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(&mut self.conn).await?;
+        let parts = HELD.iter().filter(|(table, _)| tables.iter().any(|known| known == table));
+        let parts: Vec<&str> = parts.map(|(_, part)| *part).collect();
+        let held = format!("SELECT sink, sum(open) FROM ({}) GROUP BY sink ORDER BY sink", parts.join(" UNION ALL "));
+        let rows = sqlx::query(AssertSqlSafe(held)).fetch_all(&mut self.conn).await?;
         let mut transaction = self.conn.begin_with("BEGIN IMMEDIATE").await?;
         let mut held = Vec::new();
         for row in rows {

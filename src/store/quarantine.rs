@@ -1,7 +1,7 @@
 //! Quarantine, and what a person does to deliveries by hand.
 
 use jiff::Timestamp;
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
 
 use super::{QuarantineLine, Raw, Store, StoreError, micros, parse, timestamp};
 use crate::order::{DeliveryId, ReceiptId, ShopId, SinkName};
@@ -184,19 +184,31 @@ impl Store {
     /// # Errors
     /// When it is not on disk.
     pub async fn skip_delivery(&self, id: DeliveryId) -> Result<bool, StoreError> {
-        self.write(move |conn| {
+        let which = "id = $1 AND status IN ('pending', 'retrying', 'dead')";
+        Ok(self.skip(which, id.to_string()).await? > 0)
+    }
+
+    /// The same with every delivery that waits for a sink. Returns how many these are. Atomic.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn skip_open(&self, sink: &SinkName) -> Result<u64, StoreError> {
+        self.skip("sink = $1 AND open = 1 AND status IN ('pending', 'retrying')", sink.to_string()).await
+    }
+
+    async fn skip(&self, which: &'static str, value: String) -> Result<u64, StoreError> {
+        self.write_alone(move |conn| {
+            let value = value.clone();
             Box::pin(async move {
-                sqlx::query(
+                let skip = format!(
                     "UPDATE delivery SET open = 0, version = version + 1,
                          status = CASE WHEN delivered_at IS NULL THEN 'skipped' ELSE 'delivered' END,
                          skipped_because = CASE WHEN delivered_at IS NULL THEN 'by hand' END,
                          last_error = CASE WHEN delivered_at IS NULL THEN last_error END
-                     WHERE id = $1 AND status IN ('pending', 'retrying', 'dead')",
-                )
-                .bind(id.to_string())
-                .execute(conn)
-                .await
-                .map(|done| done.rows_affected() > 0)
+                     WHERE {which}"
+                );
+                let skipped = sqlx::query(AssertSqlSafe(skip)).bind(value).execute(conn).await?;
+                Ok::<_, sqlx::Error>(skipped.rows_affected())
             })
         })
         .await

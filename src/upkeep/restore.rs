@@ -195,8 +195,8 @@ struct Prepared {
 fn because(made_at: Timestamp, sink: &SinkName, waiting: u64) -> String {
     if waiting == 0 {
         return format!(
-            "restored from a backup of {}: summaries of what came since may have been sent; `tillhook sinks resume {sink}` \
-             sends them again, `tillhook deliveries skip ID` drops one",
+            "restored from a backup of {}: what came since may have been sent; `tillhook sinks resume {sink}` sends it \
+             again, `tillhook deliveries skip --sink {sink} --paused` drops it",
             made_at.strftime("%Y-%m-%d %H:%M UTC")
         );
     }

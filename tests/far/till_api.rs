@@ -52,7 +52,7 @@ impl TillApi {
 
     /// From now on it fails there.
     pub fn fails(&self, what: &str) {
-        self.answers(what, StatusCode::INTERNAL_SERVER_ERROR, "out of order");
+        self.answers(what, StatusCode::INTERNAL_SERVER_ERROR, "");
     }
 
     fn answers(&self, what: &str, status: StatusCode, answer: impl Into<Bytes>) {

@@ -20,6 +20,7 @@ mod hostile;
 pub mod migrations;
 mod missing;
 mod nightly;
+mod odd_lists;
 mod outage;
 mod poison;
 mod private_addresses;

@@ -51,11 +51,11 @@ impl Facts<'_> {
         let sink = self.get("sink");
         match self.event.kind {
             EventType::SinkFailing => self.text(
-                say(format!("L'envoi vers « {sink} » échoue"), format!("Deliveries to “{sink}” are failing")),
+                say(format!("L’envoi vers « {sink} » échoue"), format!("Deliveries to “{sink}” are failing")),
                 self.outage(),
                 say(
                     format!(
-                        "Rien n'est perdu, les envois sont réessayés. Vérifiez le service destinataire, puis lancez `tillhook sinks test {sink}`."
+                        "Rien n’est perdu, les envois sont réessayés. Vérifiez le service destinataire, puis lancez `tillhook sinks test {sink}`."
                     ),
                     format!(
                         "Nothing is lost, deliveries are retried. Look at the receiving service, then run `tillhook sinks test {sink}`."
@@ -63,18 +63,18 @@ impl Facts<'_> {
                 ),
             ),
             EventType::SinkPaused => self.text(
-                say(format!("L'envoi vers « {sink} » est suspendu"), format!("Deliveries to “{sink}” are paused")),
+                say(format!("L’envoi vers « {sink} » est suspendu"), format!("Deliveries to “{sink}” are paused")),
                 self.outage(),
                 say(
                     format!(
-                        "La file d'attente est conservée. Corrigez la cause, puis lancez `tillhook sinks resume {sink}`."
+                        "La file d’attente est conservée. Corrigez la cause, puis lancez `tillhook sinks resume {sink}`."
                     ),
                     format!("The queue is kept. Mend the cause, then run `tillhook sinks resume {sink}`."),
                 ),
             ),
             EventType::SinkRecovered => AlertText {
                 title: say(
-                    format!("L'envoi vers « {sink} » fonctionne à nouveau"),
+                    format!("L’envoi vers « {sink} » fonctionne à nouveau"),
                     format!("Deliveries to “{sink}” work again"),
                 ),
                 lines: self.outage(),
@@ -94,7 +94,7 @@ impl Facts<'_> {
                 ),
                 self.lines(&[("Limite", "Limit", "limit"), ("Récapitulatif après", "Summary after", "until")]),
                 say(
-                    format!("Rien n'est perdu. La limite se règle avec `limit` sous [sink.{sink}]."),
+                    format!("Rien n’est perdu. La limite se règle avec `limit` sous [sink.{sink}]."),
                     format!("Nothing is lost. The limit is set by `limit` under [sink.{sink}]."),
                 ),
             ),
@@ -102,7 +102,7 @@ impl Facts<'_> {
                 say("Un appel de la caisse est illisible".into(), "A call of the till cannot be read".into()),
                 self.lines(&[("Type", "Type", "type"), TECHNICAL_DETAIL]),
                 say(
-                    "L'appel est conservé. Lancez `tillhook quarantine list`, puis comparez avec les ventes de la caisse.".into(),
+                    "L’appel est conservé. Lancez `tillhook quarantine list`, puis comparez avec les ventes de la caisse.".into(),
                     "The call is kept. Run `tillhook quarantine list`, then compare with the till's sales.".into(),
                 ),
             ),
@@ -111,13 +111,13 @@ impl Facts<'_> {
                 say("Des factures de la caisse ne sont pas arrivées".into(), "Invoices of the till did not arrive".into()),
                 [vec![self.numbers("Numéros", "Numbers", "order_ids", "count")], self.lines(&[("Depuis", "Since", "since")])].concat(),
                 say(
-                    "Cherchez-les dans la caisse, et vérifiez-y l'adresse d'appel : `tillhook url` l'affiche. Celles qui manquent encore : `tillhook orders missing`.".into(),
+                    "Cherchez-les dans la caisse, et vérifiez-y l’adresse d’appel\u{a0}: `tillhook url` l’affiche. Celles qui manquent encore\u{a0}: `tillhook orders missing`.".into(),
                     "Look for them in the till, and check the address that it calls: `tillhook url` prints it. Those that are missing still: `tillhook orders missing`.".into(),
                 ),
             ),
             EventType::TillUnverified => self.text(
                 say(
-                    "Des commandes sont retenues : la caisse ne les a pas confirmées".into(),
+                    "Des commandes sont retenues\u{a0}: la caisse ne les a pas confirmées".into(),
                     "Orders are held back: the till has not confirmed them".into(),
                 ),
                 [
@@ -126,15 +126,15 @@ impl Facts<'_> {
                 ]
                 .concat(),
                 say(
-                    "Comparez avec la caisse. Ce qu'elle a vendu part avec `tillhook orders verify NUMÉRO --accept`. Si elle n'a rien vendu de tel, quelqu'un d'autre connaît l'adresse d'appel : changez-la.".into(),
+                    "Comparez avec la caisse. Ce qu’elle a vendu part avec `tillhook orders verify NUMÉRO --accept`. Si elle n’a rien vendu de tel, quelqu’un d’autre connaît l’adresse d’appel\u{a0}: changez-la.".into(),
                     "Compare with the till. What it sold goes out with `tillhook orders verify ORDER --accept`. If it sold no such thing, somebody else knows the address that the till calls: change it.".into(),
                 ),
             ),
             EventType::TillSilent => self.text(
-                say("La caisse n'envoie plus rien".into(), "The till says nothing any more".into()),
+                say("La caisse n’envoie plus rien".into(), "The till says nothing any more".into()),
                 self.lines(&[("Depuis", "Since", "since")]),
                 say(
-                    "Si elle vend, vérifiez-y l'adresse d'appel : `tillhook url` l'affiche.".into(),
+                    "Si elle vend, vérifiez-y l’adresse d’appel\u{a0}: `tillhook url` l’affiche.".into(),
                     "If it is selling, check the address that it calls: `tillhook url` prints it.".into(),
                 ),
             ),
@@ -145,7 +145,7 @@ impl Facts<'_> {
                 ),
                 self.lines(&[("Depuis", "Since", "since"), TECHNICAL_DETAIL]),
                 say(
-                    "Les ventes annoncées arrivent toujours ; celles que la caisse n'annonce pas ne sont plus retrouvées. `tillhook pos orders` montre ce que répond la caisse ; vérifiez [shop.NOM.api] dans la configuration.".into(),
+                    "Les ventes annoncées arrivent toujours\u{a0}; celles que la caisse n’annonce pas ne sont plus retrouvées. `tillhook pos orders` montre ce que répond la caisse\u{a0}; vérifiez [shop.NOM.api] dans la configuration.".into(),
                     "Sales that are announced still arrive; those that the till does not announce are no longer found. `tillhook pos orders` shows what the till answers; check [shop.NAME.api] in the configuration.".into(),
                 ),
             ),
@@ -153,7 +153,7 @@ impl Facts<'_> {
                 say("Le disque est presque plein".into(), "The disk is nearly full".into()),
                 [vec![self.free()], self.lines(&[("Dossier", "Folder", "path")])].concat(),
                 say(
-                    "Libérez de la place ou agrandissez le disque : plein, il ne permet plus d'enregistrer les ventes.".into(),
+                    "Libérez de la place ou agrandissez le disque\u{a0}: plein, il ne permet plus d’enregistrer les ventes.".into(),
                     "Make room or enlarge the disk: once it is full, sales can no longer be stored.".into(),
                 ),
             ),
@@ -223,8 +223,8 @@ impl Facts<'_> {
     fn found(&self) -> AlertText {
         let whole = self.numbers("Commandes retrouvées", "Orders found", "order_ids", "count");
         let incomplete = self.numbers(
-            "Dont une seule des deux annonces était arrivée",
-            "Of which only one of the two announcements had arrived",
+            "Une seule des deux annonces était arrivée pour",
+            "Only one of the two announcements had arrived of",
             "incomplete_ids",
             "incomplete_count",
         );
@@ -232,9 +232,9 @@ impl Facts<'_> {
         let (title, what_to_do) = pick(
             self.locale,
             (
-                "Des commandes n'avaient pas été annoncées par la caisse",
-                "Elles ont été reprises de la liste de la caisse et transmises comme les autres. Vérifiez l'adresse \
-                 d'appel dans la caisse : `tillhook url` l'affiche.",
+                "Des commandes n’avaient pas été annoncées par la caisse",
+                "Elles ont été reprises de la liste de la caisse et transmises comme les autres. Vérifiez l’adresse \
+                 d’appel dans la caisse\u{a0}: `tillhook url` l’affiche.",
             ),
             (
                 "The till had not announced some orders",
@@ -262,7 +262,8 @@ impl Facts<'_> {
         let count = facts.get(count).and_then(Value::as_u64).unwrap_or(0);
         let more = count.saturating_sub(listed.len() as u64);
         if more > 0 {
-            said.push(pick(self.locale, format!("et {more} autres"), format!("and {more} more")));
+            let others = if more == 1 { "autre" } else { "autres" };
+            said.push(pick(self.locale, format!("et {more} {others}"), format!("and {more} more")));
         }
         if said.is_empty() { String::new() } else { self.line(french, english, &said.join(", ")) }
     }

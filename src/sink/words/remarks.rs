@@ -116,7 +116,7 @@ impl Words<'_> {
         let Some(difference) = closing.difference() else {
             return self.say(
                 format!(
-                    "{till}{span}\u{a0}: la caisse n’a pas communiqué de total ; ventes soldées connues\u{a0}: {ours}"
+                    "{till}{span}\u{a0}: la caisse n’a pas communiqué de total\u{a0}; ventes soldées connues\u{a0}: {ours}"
                 ),
                 format!("{till}{span}: the till sent no total; paid sales that we know of: {ours}"),
             );
