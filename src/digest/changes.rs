@@ -1,6 +1,6 @@
 //! What a correction says: the orders that are counted otherwise than the summary before it counted them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::make::Maker;
 use crate::{
@@ -30,8 +30,8 @@ impl Maker<'_> {
             .iter()
             .filter_map(|booking| changed(before.get(&booking.order), booking).map(|what| change(booking, what)))
             .collect();
-        let is_gone = |order: &OrderKey| !now.iter().any(|booking| booking.order == *order);
-        for (order, booking) in before.iter().filter(|(order, _)| is_gone(order)) {
+        let still: HashSet<OrderKey> = now.iter().map(|booking| booking.order).collect();
+        for (order, booking) in before.iter().filter(|(order, _)| !still.contains(order)) {
             let stored = self.store.order(*order).await?;
             // What was pruned is no news.
             let Some(day) = stored.map(|stored| stored.order.dates.booked().civil().date()) else { continue };

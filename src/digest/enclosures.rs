@@ -1,5 +1,7 @@
 //! Which files go with a summary, and in how many mails.
 
+use std::collections::HashSet;
+
 use jiff::civil::Date;
 
 use super::{
@@ -109,12 +111,10 @@ impl Maker<'_> {
 
 /// The orders whose PDFs go with it: with a correction, those that are new.
 pub(super) fn originals<'a>(bookings: &'a [Booking], why: Why, changes: &[Change]) -> Vec<&'a Booking> {
-    let is_new = |booking: &Booking| {
-        let news = changes.iter().find(|change| change.number == booking.number);
-        news.is_some_and(|change| matches!(change.what, ChangeKind::Added | ChangeKind::Pdf))
-    };
+    let news = changes.iter().filter(|change| matches!(change.what, ChangeKind::Added | ChangeKind::Pdf));
+    let news: HashSet<&str> = news.map(|change| change.number.as_str()).collect();
     let wanted = bookings.iter().filter(|one| one.pdf.sha256.is_some());
-    wanted.filter(|one| why != Why::Correction || is_new(one)).collect()
+    wanted.filter(|one| why != Why::Correction || news.contains(one.number.as_str())).collect()
 }
 
 /// Cuts PDFs, named by their SHA-256, into pieces of at most [`BYTES`]; a larger one is a piece of its own.

@@ -1,5 +1,7 @@
 //! Making a summary: what it counts, what changed since the last one, which files go with it, in how many mails.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 
@@ -207,7 +209,8 @@ impl Maker<'_> {
         let numbers = with_those_before(numbers, &before, WIDEST);
         let suspects = figures::suspects(&numbers);
         let known = self.store.known_numbers(&self.shop.id, &suspects).await?;
-        Ok(holes(numbers, WIDEST, |number| known.iter().any(|one| one == number)))
+        let known: HashSet<String> = known.into_iter().collect();
+        Ok(holes(numbers, WIDEST, |number| known.contains(number)))
     }
 
     /// The closings of tills: those since the last summary that was due, and where somebody asks those of the days.

@@ -234,6 +234,12 @@ mod tests {
         assert!(open("20261121003").is_empty() && open("20261122001").is_empty(), "each day begins anew");
         assert_eq!(open("20261121005"), ["20261121004"]);
         assert_eq!(seen.len(), 4);
+        let mut seen = Vec::new();
+        let mut open = |text: &str| hear(&mut seen, OrderNumber::parse(text).unwrap(), 1_000);
+        assert!(open("9998").is_empty());
+        assert_eq!(open("10001"), ["9999", "10000"], "as the till writes them");
+        assert!(open("007").is_empty());
+        assert_eq!(open("009"), ["008"]);
     }
 
     #[test]

@@ -38,6 +38,11 @@ const BOOKED: &str = "
     WHERE o.shop = $1 AND o.booked_on BETWEEN $2 AND $3 AND o.test = 0 AND o.booked_on IS NOT NULL
     ORDER BY o.booked_on, o.seq";
 
+/// By their time. Without the plus SQLite reads every event that the shop ever had.
+pub(super) const CASH_BOX_EVENTS: &str = "
+    SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
+    WHERE id >= $2 AND id < $3 AND +shop = $1 AND type IN ('cashbox.opened', 'cashbox.closed') ORDER BY seq";
+
 impl Store {
     /// A shop's orders whose day is one of these, both included, by day and in order of arrival. Tests are none of them,
     /// nor is what was pruned.
@@ -100,11 +105,8 @@ impl Store {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
-             WHERE id >= $2 AND id < $3 AND +shop = $1 AND type IN ('cashbox.opened', 'cashbox.closed') ORDER BY seq",
-        );
-        // An id begins with its millisecond. Without the plus SQLite reads every event that the shop ever had.
+        let rows = sqlx::query(CASH_BOX_EVENTS);
+        // An id begins with its millisecond.
         let id = |at: Timestamp, more: i64| format!("evt_{:012x}", at.as_millisecond().max(0) + more);
         let rows = rows.bind(shop.as_str()).bind(id(from, 0)).bind(id(to, 1)).fetch_all(self.readers()).await?;
         rows.iter().map(|row| super::reading::event(row, 0)).collect()

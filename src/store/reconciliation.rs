@@ -1,6 +1,9 @@
 //! How far the till's own list of orders was compared with ours, and what was found there.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use jiff::{Timestamp, civil::Date};
 use serde_json::json;
@@ -73,6 +76,9 @@ const PHASES: &str = "
     SELECT w.place, a.phase FROM wanted w
     CROSS JOIN customer_order o ON o.shop = $1 AND o.order_id = w.order_id AND o.test = 0 AND o.internal_id IS NULL
     JOIN announcement a ON a.order_key = o.key GROUP BY w.place, a.phase";
+
+/// For how long it is remembered since when an order is listed as paid: longer than one is looked for. Microseconds.
+const PAYMENTS_KEPT: i64 = 62 * 24 * 3_600 * 1_000_000;
 
 impl Store {
     /// How far the orders of a shop were compared; `None` where they never were.
@@ -198,6 +204,30 @@ impl Store {
         Ok(phases)
     }
 
+    /// Since when the till's list has called these orders of a shop (internal ids) paid: from now on where it is seen for
+    /// the first time. A clock that was set back begins anew. Atomic; writes nothing where there is none.
+    ///
+    /// # Errors
+    /// When nothing of it is on disk.
+    pub async fn listed_as_paid(
+        &self,
+        shop: &ShopId,
+        orders: Vec<String>,
+        now: Timestamp,
+    ) -> Result<HashMap<String, Timestamp>, StoreError> {
+        if orders.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (shop, orders, now) = (shop.to_string(), json!(orders).to_string(), micros(now));
+        let seen: Vec<(String, i64)> = self
+            .write(move |conn| {
+                let (shop, orders) = (shop.clone(), orders.clone());
+                Box::pin(async move { see_payments(conn, &shop, &orders, now).await })
+            })
+            .await?;
+        seen.into_iter().map(|(order, since)| Ok((order, timestamp(since)?))).collect()
+    }
+
     /// Tells, with what `alert` makes of them, of the orders of a shop that were found and of which nobody was told, in one
     /// commit. Returns how many these are. Writes nothing where there is none.
     ///
@@ -247,6 +277,26 @@ async fn save(conn: &mut SqliteConnection, state: &Reconciliation) -> Result<(),
     .execute(conn)
     .await
     .map(drop)
+}
+
+async fn see_payments(
+    conn: &mut SqliteConnection,
+    shop: &str,
+    orders: &str,
+    now: i64,
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    let forget = sqlx::query("DELETE FROM listed_payment WHERE shop = $1 AND since < $2");
+    forget.bind(shop).bind(now - PAYMENTS_KEPT).execute(&mut *conn).await?;
+    sqlx::query_as(
+        "INSERT INTO listed_payment (shop, internal_id, since) SELECT $1, value, $3 FROM json_each($2) WHERE true
+         ON CONFLICT (shop, internal_id) DO UPDATE SET since = min(since, excluded.since)
+         RETURNING internal_id, since",
+    )
+    .bind(shop)
+    .bind(orders)
+    .bind(now)
+    .fetch_all(conn)
+    .await
 }
 
 async fn take_found(conn: &mut SqliteConnection, shop: &ShopId) -> Result<Vec<FoundOrder>, StoreError> {

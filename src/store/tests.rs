@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::{Access, Store, holds, outbox, verifications};
+use super::{Access, Store, books, holds, outbox, verifications};
 
 /// How SQLite goes about a statement, a line a step.
 async fn plan(store: &Store, sql: &'static str) -> Vec<String> {
@@ -29,6 +29,9 @@ async fn what_is_asked_again_and_again_walks_over_nothing_that_it_does_not_want(
             "it is sorted after all was read: {steps:#?}"
         );
     }
+    // Sorted, but only what a day has.
+    let steps = plan(&store, books::CASH_BOX_EVENTS).await;
+    assert_eq!(steps[0], "SEARCH event USING INDEX sqlite_autoindex_event_1 (id>? AND id<?)", "{steps:#?}");
     let steps = plan(&store, verifications::DUE).await;
     for search in [
         "SEARCH verification USING INDEX verification_fresh (shop=?)",

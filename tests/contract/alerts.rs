@@ -75,7 +75,7 @@ async fn alerts_are_in_plain_words_with_what_to_do() {
     app.event("sink.paused", 1).await;
     let mut subjects: Vec<_> = app.far.mail.mails().into_iter().map(|mail| mail.subject).collect();
     subjects.sort();
-    assert_eq!(subjects, ["Deliveries to “erp” are paused – tillhook", "L'envoi vers « erp » est suspendu – tillhook"]);
+    assert_eq!(subjects, ["Deliveries to “erp” are paused – tillhook", "L’envoi vers « erp » est suspendu – tillhook"]);
     for mail in app.far.mail.mails() {
         let text = tillhook::app::demo::mime::text(&mail.source).expect("a text").0;
         assert!(text.contains("tillhook sinks resume erp"), "{text}");

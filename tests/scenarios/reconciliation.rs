@@ -104,6 +104,8 @@ async fn a_payment_that_was_lost_long_ago_is_looked_for_until_it_is_found() {
     app.boot().await;
     assert!(compare(&app).await);
     assert_eq!(app.statuses_of("erp", &owed.internal_id).await.len(), 1, "the list does not say since when it is paid");
+    app.halt().await;
+    app.boot().await;
     assert!(compare(&app).await);
     assert_eq!(app.statuses_of("erp", &owed.internal_id).await.len(), 2);
     app.finish().await;

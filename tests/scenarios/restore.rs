@@ -79,6 +79,40 @@ async fn what_was_open_when_the_backup_was_made_is_held_back_until_somebody_says
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_orders_come_from_the_tills_own_list_every_sink_is_held_back_and_all_that_waits_can_be_skipped() {
+    tillhook::app::telemetry::install_cryptography();
+    let far = HttpFar::start().await;
+    let rest = format!(
+        "[delivery]\nallow_private = [\"127.0.0.0/8\"]\nalerts = [\"erp\"]\n[sink.erp]\ntype = \"http\"\nurl = \"{}\"\n",
+        far.url()
+    );
+    let api =
+        "fetch_invoices = false\n[shop.dupont.api]\nhost = \"http://127.0.0.1:9\"\nshop_id = \"4242\"\nkey = \"k\"";
+    let mut program = Program::new("http://127.0.0.1:9", api, &rest);
+    let url = program.serve().await;
+    sell(&url, "1001").await;
+    far.asked(1).await;
+    eventually("it is delivered", async || program.ok("deliveries list").contains("delivered")).await;
+    program.ok("backup quiet.tar.gz");
+    let (exit, refusal) = program.run("deliveries skip --sink erp --paused");
+    assert!(exit != Some(0) && refusal.contains("erp is not paused"), "{refusal}");
+    program.kill();
+
+    let said = program.ok("restore quiet.tar.gz --force");
+    assert!(said.contains("erp is paused: what came since the backup may have been sent to it"), "{said}");
+    let url = program.serve().await;
+    for order in ["1002", "1003"] {
+        sell(&url, order).await;
+    }
+    let said = program.ok("deliveries skip --sink erp --paused");
+    assert!(said.starts_with("2 deliveries are skipped"), "{said}");
+    program.ok("sinks resume erp");
+    sell(&url, "1004").await;
+    far.asked(2).await;
+    assert!(String::from_utf8_lossy(&far.requests()[1].body).contains("1004"), "what was skipped is not sent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restore_refuses_a_running_service_and_data_that_is_there_and_moves_it_aside_when_forced() {
     let far = HttpFar::start().await;
     let mut program = program(&far);

@@ -23,6 +23,7 @@ async fn till() -> TillApi {
     let till = TillApi::start().await;
     till.gives("getCashbox.php", r#"[{"id":1,"nom":"Comptoir"},{"id":"2","nom":"Caisse bar\r\n"},{"id":3}]"#);
     till.gives("getLivraisons.php", r#"{"2":"Sur place, en salle","9":"Traiteur"}"#);
+    till.gives("getOrders.php", "[]");
     till
 }
 
@@ -85,9 +86,10 @@ async fn names_are_read_once_a_day_and_outlive_a_till_that_is_down_and_a_restart
     let till = till().await;
     let mut app = App::start_with(&till.table(), "[sink.accountant]\nMAIL\n").await;
     names_are_known(&app, 4).await;
-    let asked = till.asked().len();
+    let asked = || till.asked().iter().filter(|asked| !asked.starts_with("getOrders")).count();
+    let before = asked();
     app.advance(Duration::from_hours(20)).await;
-    assert_eq!(till.asked().len(), asked, "once a day is enough");
+    assert_eq!(asked(), before, "once a day is enough");
     till.gives("getCashbox.php", r#"[{"id":1,"nom":"Vitrine"}]"#);
     until(&app, "the new name", async || {
         app.clock.advance(Duration::from_mins(30));

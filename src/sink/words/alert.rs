@@ -385,7 +385,7 @@ mod tests {
             alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, &Names::default(), locale)
         });
         assert_eq!(french.lines[0], "Commandes retrouvées\u{a0}: 41 à 42 (2)");
-        let incomplete = "Of which only one of the two announcements had arrived: 45";
+        let incomplete = "Only one of the two announcements had arrived of: 45";
         assert_eq!(english.lines, ["Orders found: 41 to 42 (2)", incomplete]);
         assert!(english.what_to_do.is_some_and(|words| words.contains("passed on")));
     }

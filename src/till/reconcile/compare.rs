@@ -29,7 +29,7 @@ const AROUND: Duration = Duration::from_hours(12);
 const METHOD: &str = "reconciliation";
 
 /// Looks at everything that is due, oldest first; `None` where there is nothing yet to ask for.
-pub(super) async fn run(reconciler: &mut Reconciler, shop: &Shop, client: &Client) -> Result<Option<Tally>, Trouble> {
+pub(super) async fn run(reconciler: &Reconciler, shop: &Shop, client: &Client) -> Result<Option<Tally>, Trouble> {
     let now = reconciler.clock.now();
     let mut state = begin(reconciler, shop, client, now).await?;
     let steps = steps(&state, now);
@@ -222,7 +222,7 @@ async fn ask(
 /// Records what is not with us. Each announcement is written after the one before it, so that the till's calls never wait
 /// behind more than one.
 async fn take_over(
-    reconciler: &mut Reconciler,
+    reconciler: &Reconciler,
     shop: &Shop,
     listed: Vec<Listed>,
     until: Timestamp,
@@ -230,8 +230,13 @@ async fn take_over(
 ) -> Result<(), StoreError> {
     let numbers: Vec<ListedNumbers> = listed.iter().map(|order| order.numbers.clone()).collect();
     let heard = reconciler.store.heard_phases(&shop.id, &numbers).await?;
+    let paid = listed.iter().zip(&heard).filter(|(order, heard)| is_paid_only_there(order, heard));
+    let paid = paid.map(|(order, _)| order.numbers.internal_id.clone()).collect();
+    let paid_since = reconciler.store.listed_as_paid(&shop.id, paid, reconciler.clock.now()).await?;
     for (order, heard) in listed.into_iter().zip(heard) {
-        if order.at.is_some_and(|at| at > until) || is_payment_on_its_way(reconciler, shop, &order, &heard) {
+        // The list does not say since when it is paid: since it was first seen to be.
+        let paid_since = paid_since.get(&order.numbers.internal_id).filter(|_| is_paid_only_there(&order, &heard));
+        if order.at.max(paid_since.copied()).is_some_and(|at| at > until) {
             tally.left += 1;
             continue;
         }
@@ -262,17 +267,7 @@ async fn take_over(
     Ok(())
 }
 
-/// Whether the till lists an order as paid, and only since a moment ago, that we know as unpaid.
-fn is_payment_on_its_way(reconciler: &mut Reconciler, shop: &Shop, order: &Listed, heard: &[Phase]) -> bool {
-    let key = (shop.id.clone(), order.numbers.internal_id.clone());
-    let is_paid = order.announcements.iter().any(|(notice, _)| notice.phase == Phase::Terminated);
-    if !is_paid || heard != [Phase::Validated] {
-        reconciler.paid.remove(&key);
-        return false;
-    }
-    let now = reconciler.clock.now();
-    let since = reconciler.paid.entry(key).or_insert(now);
-    // A clock that was set back must not make it wait for ever.
-    *since = (*since).min(now);
-    now < *since + ON_ITS_WAY
+/// Whether the till lists an order as paid that we know as unpaid.
+fn is_paid_only_there(order: &Listed, heard: &[Phase]) -> bool {
+    heard == [Phase::Validated] && order.announcements.iter().any(|(notice, _)| notice.phase == Phase::Terminated)
 }

@@ -11,9 +11,8 @@
 mod compare;
 mod read;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::api::{ApiError, Client};
 use crate::{
     clock::Clock,
-    order::{EventType, Shop, ShopId},
+    order::{EventType, Shop},
     record::{Alert, Recorder},
     store::{FoundOrder, NotCompared, Reconciliation, Store, StoreError},
 };
@@ -95,14 +94,12 @@ pub struct Reconciler {
     clock: Arc<dyn Clock>,
     recorder: Recorder,
     shops: Vec<(Shop, Client)>,
-    /// Orders that we know as unpaid, and since when the till lists them as paid: the list does not say since when.
-    paid: HashMap<(ShopId, String), Timestamp>,
 }
 
 impl Reconciler {
     /// Those of these shops.
     pub fn new(store: Store, clock: Arc<dyn Clock>, recorder: Recorder, shops: Vec<(Shop, Client)>) -> Self {
-        Self { store, clock, recorder, shops, paid: HashMap::new() }
+        Self { store, clock, recorder, shops }
     }
 
     /// Remembers since when each shop's orders are compared, before the first call is taken.
@@ -142,10 +139,10 @@ impl Reconciler {
     }
 
     /// Compares once, one shop after another. Returns whether every comparison came to its end.
-    pub async fn pass(&mut self) -> bool {
+    pub async fn pass(&self) -> bool {
         let mut ended = true;
-        for (shop, client) in self.shops.clone() {
-            match self.shop(&shop, &client).await {
+        for (shop, client) in &self.shops {
+            match self.shop(shop, client).await {
                 // Asked again soon: a wrong key is to be known before an hour is over.
                 Ok(None) => ended = false,
                 Ok(Some(tally)) => tracing::info!(
@@ -161,7 +158,7 @@ impl Reconciler {
                 Err(trouble) => {
                     ended = false;
                     tracing::warn!(shop.id = %shop.id, error = %trouble, "the till's orders could not be compared with ours; trying again");
-                    self.note(&shop, &trouble).await;
+                    self.note(shop, &trouble).await;
                 }
             }
         }
@@ -169,7 +166,7 @@ impl Reconciler {
     }
 
     /// What came of it is told also where it did not come to its end.
-    async fn shop(&mut self, shop: &Shop, client: &Client) -> Result<Option<Tally>, Trouble> {
+    async fn shop(&self, shop: &Shop, client: &Client) -> Result<Option<Tally>, Trouble> {
         let compared = compare::run(self, shop, client).await;
         self.tell(shop).await?;
         compared
