@@ -46,6 +46,8 @@ pub struct Request {
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Whether it came while nothing was answered: whoever made it may have gone by the time it is.
+    pub kept_waiting: bool,
     /// What it was answered; `None` while, or where, it was not.
     pub answered: Option<u16>,
 }
@@ -147,13 +149,14 @@ impl HttpFar {
 }
 
 async fn answer(State(script): State<Arc<Script>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let request = Request { path: uri.path().to_owned(), headers, body, answered: None };
+    let mut silent = script.silent.subscribe();
+    let kept_waiting = *silent.borrow();
+    let request = Request { path: uri.path().to_owned(), headers, body, kept_waiting, answered: None };
     let mut place = 0;
     script.requests.send_modify(|requests| {
         place = requests.len();
         requests.push(request);
     });
-    let mut silent = script.silent.subscribe();
     let _ = silent.wait_for(|silent| !silent).await;
     let next = script.next.lock().expect("the script").pop_front();
     let answer = next.unwrap_or_else(|| script.otherwise.lock().expect("the script").clone());
