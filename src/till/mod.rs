@@ -21,6 +21,7 @@ pub mod order;
 pub mod reconcile;
 pub mod reports;
 pub mod sandbox;
+pub mod state;
 #[cfg(test)]
 mod tests;
 pub mod watch;

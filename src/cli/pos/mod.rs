@@ -1,8 +1,8 @@
 //! `tillhook pos`: the till's own API (contract §9), one file a subcommand.
 //!
 //! `shop.rs` finds the till that is meant, and says how a command ends when it gives nothing; `flags.rs` is how a sale is
-//! typed, and `typed.rs` how words and numbers are; `state.rs` says how far an order is, and `document.rs` whether what the
-//! till sent may be what it was asked for.
+//! typed, and `typed.rs` how words and numbers are; `document.rs` says whether what the till sent may be what it was asked
+//! for.
 
 mod document;
 mod edit;
@@ -15,7 +15,6 @@ mod report;
 mod sale;
 mod sandbox;
 mod shop;
-mod state;
 mod typed;
 
 use std::{

@@ -6,10 +6,7 @@ use clap::Args;
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use super::{
-    shop::{Asked, Whose, note_unread, stop},
-    state::State,
-};
+use super::shop::{Asked, Whose, note_unread, stop};
 use crate::{
     cli::{
         Exit, Stop,
@@ -20,7 +17,10 @@ use crate::{
     config::Config,
     decode::{self, Input},
     order::{Notification, OrderContent, Shop, day_of, midnight},
-    till::api::{OrdersQuery, Unread},
+    till::{
+        api::{OrdersQuery, Unread},
+        state::State,
+    },
 };
 
 /// Which orders.

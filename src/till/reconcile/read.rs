@@ -13,19 +13,8 @@ use crate::{
     decode::{self, Input, same_name},
     order::{Notification, OrderNotice, Phase, Shop},
     store::ListedNumbers,
+    till::state::{State, is_state},
 };
-
-/// Names under which the till may say how far an order is.
-const STATES: &[&str] = &["type", "state", "status", "etat", "statut"];
-
-/// Words for an order that has its number and its invoice.
-const VALIDATED: &[&str] = &["validated", "valide", "validee", "invoice", "invoiced", "facture", "facturee", "unpaid"];
-
-/// Words for an order that is paid in full.
-const PAID: &[&str] = &["terminated", "termine", "terminee", "paid", "paye", "payee", "solde", "soldee"];
-
-/// Words for an order that is not validated.
-const QUOTE: &[&str] = &["quote", "devis", "pending", "draft", "enattente", "encours", "brouillon"];
 
 /// Names under which the till may say that an order is none any more.
 const CANCELLED: &[&str] = &[
@@ -110,29 +99,18 @@ fn is_no(flag: &Value) -> bool {
 
 /// How far the order is. A list of validated orders need not say that they are.
 fn state(fields: &mut Map<String, Value>) -> Result<Phase, Unfit> {
-    let is_state = |name: &String| STATES.iter().any(|known| same_name(name, known));
     let names: Vec<String> = fields.keys().filter(|name| is_state(name)).cloned().collect();
-    let mut phase = None;
+    let mut phase = Phase::Validated;
     for name in names {
-        let Some(value) = fields.remove(&name) else { continue };
-        let word = match value {
-            Value::Null => continue,
-            Value::String(word) => word,
-            _ => return Err(Unfit::Unread("its state is no word")),
-        };
-        let is = |words: &[&str]| words.iter().any(|known| same_name(word.trim(), known));
-        let said = if is(VALIDATED) {
-            Phase::Validated
-        } else if is(PAID) {
-            Phase::Terminated
-        } else if is(QUOTE) {
-            return Err(Unfit::Quote);
-        } else {
-            return Err(Unfit::Unread("its state is none that we know"));
-        };
-        phase = phase.max(Some(said));
+        let Some(value) = fields.remove(&name).filter(|value| !value.is_null()) else { continue };
+        match State::said(&value) {
+            Some(State::Quote) => return Err(Unfit::Quote),
+            Some(State::Invoice | State::PartPaid) => {}
+            Some(State::Paid) => phase = Phase::Terminated,
+            Some(State::Refund) | None => return Err(Unfit::Unread("its state is none that we know")),
+        }
     }
-    Ok(phase.unwrap_or(Phase::Validated))
+    Ok(phase)
 }
 
 fn announcement(words: &[u8], shop: &Shop) -> Result<OrderNotice, Unfit> {

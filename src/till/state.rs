@@ -68,11 +68,17 @@ impl State {
         }
     }
 
-    fn said(value: &Value) -> Option<Self> {
+    /// The state that one of the till's words says; `None` where it is none that we know.
+    pub fn said(value: &Value) -> Option<Self> {
         let word = value.as_str()?.trim();
         let known = WORDS.iter().find(|(_, words)| words.iter().any(|known| same_name(word, known)));
         known.map(|(state, _)| *state)
     }
+}
+
+/// Whether the till may say it under this name.
+pub fn is_state(name: &str) -> bool {
+    NAMES.iter().any(|known| same_name(name, known))
 }
 
 /// The values of the fields that have one of these names.
