@@ -316,7 +316,7 @@ fn a_page_in_place_of_a_report_is_refused_or_named_as_far_as_it_can_be_told() {
         assert_eq!(asked("<table><tr><td>1</td></tr></table>", words).2, "", "{words}");
     }
     let (exit, _, noted) = asked("Unknown shop", "pos report --format pdf -o report.pdf");
-    assert!(exit == Some(1) && noted.contains("in place of a PDF"), "{noted}");
+    assert!(exit == Some(1) && noted.contains("it is no PDF"), "{noted}");
     assert!(!place.dir.path().join("report.pdf").exists());
     let (exit, _, noted) = asked(sign_in, "pos orders --from today");
     assert!(exit == Some(1) && noted.contains("web page (HTTP 200)") && noted.contains("pos login"), "{noted}");

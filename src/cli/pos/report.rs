@@ -64,11 +64,10 @@ pub async fn run(
     let report = client.report(Some(day), wanted.format).await.map_err(stop)?;
     match wanted.format {
         ReportFormat::Std => document::check_page(&report.bytes, notes)?,
-        ReportFormat::Pdf => document::check_pdf(&report.bytes)?,
         // Some spreadsheets are a page with a table in it.
         ReportFormat::Xls if report.bytes.starts_with(b"<") => document::check_page(&report.bytes, notes)?,
-        // What else tables in text look like is the till's to say.
-        ReportFormat::Xls | ReportFormat::Csv | ReportFormat::Fec | ReportFormat::Saft => {}
+        // That a PDF is one is seen to already; what else tables in text look like is the till's to say.
+        ReportFormat::Pdf | ReportFormat::Xls | ReportFormat::Csv | ReportFormat::Fec | ReportFormat::Saft => {}
     }
     let (Some(target), Some(path)) = (target, output) else {
         out.write_all(&report.bytes)?;

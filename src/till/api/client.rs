@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    invoice,
     sink::{
         TillHost,
         client::{self, ClientError, Fetched},
@@ -128,7 +129,11 @@ impl Client {
     /// When the till gives none.
     pub async fn report(&self, day: Option<Date>, format: ReportFormat) -> Result<Document, ApiError> {
         let answer = self.get("getSales.php", report::parameters(day, format), REPORT_LIMIT).await?;
-        self.document(answer, format.may_be_page())
+        let report = self.document(answer, format.may_be_page())?;
+        if format == ReportFormat::Pdf && !invoice::is_pdf(&report.bytes) {
+            return Err(ApiError::Unreadable("it is no PDF"));
+        }
+        Ok(report)
     }
 
     /// The orders of a period.
