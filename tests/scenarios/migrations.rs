@@ -46,8 +46,8 @@ const SAMPLES: &[(i64, &str)] = &[
 (5, "INSERT INTO digest_report VALUES ('dig_1', 'till.pdf', x'25504446');
      INSERT INTO till_name VALUES ('dupont', 'cash_box', '1', 'Comptoir');"),
 (6, "UPDATE verification SET accepted = 0;"),
-(8, "INSERT INTO listed_payment VALUES ('dupont', '8841207', 1);"),
 (7, "UPDATE reconciliation SET troubled_since = 1, told_at = 1;"),
+(8, "INSERT INTO listed_payment VALUES ('dupont', '8841207', 1);"),
 ];
 
 #[tokio::test]
