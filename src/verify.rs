@@ -47,6 +47,9 @@ pub const TOLD_EVERY: Duration = Duration::from_hours(1);
 /// After that a call that was under way while the configuration changed is on disk.
 const LANDED_AFTER: Duration = Duration::from_mins(1);
 
+/// How many reasons an alert gives, of which there are few.
+const REASONS: usize = 5;
+
 /// How many orders an alert names; it counts the others.
 const NAMED: usize = 50;
 
@@ -182,16 +185,16 @@ async fn tell(outbox: &Outbox, shop: &ShopId, now: Timestamp) -> Result<(), Stor
     let mut known = HashSet::new();
     let numbers: Vec<&str> =
         held.iter().map(|one| one.number.as_str()).filter(|number| known.insert(*number)).collect();
+    let mut reasons: Vec<&str> = Vec::new();
+    for reason in held.iter().map(|one| one.reason.as_str()) {
+        if !reasons.contains(&reason) && reasons.len() < REASONS {
+            reasons.push(reason);
+        }
+    }
     let named = &numbers[..numbers.len().min(NAMED)];
-    let facts = json!({ "order_ids": named, "count": numbers.len(), "since": first.since, "reason": first.reason });
-    let alert = Alert {
-        kind: EventType::TillUnverified,
-        shop: Some(shop.clone()),
-        about: None,
-        also: None,
-        facts: facts.as_object().cloned().unwrap_or_default(),
-        marks_told: None,
-    };
+    let facts =
+        json!({ "order_ids": named, "count": numbers.len(), "since": first.since, "reason": reasons.join("; ") });
+    let alert = Alert::of_shop(EventType::TillUnverified, shop, &facts);
     let orders = numbers.len();
     tracing::warn!(shop.id = %shop, orders, "orders are held back: the till has not confirmed them; see `tillhook orders list`");
     let events: Vec<_> = held.iter().map(|one| one.event).collect();

@@ -23,6 +23,11 @@ const MATCHES: usize = 10;
 /// When there is none (exit 3), or more than one (exit 2).
 pub async fn order(desk: &Desk, name: &str) -> anyhow::Result<StoredOrder> {
     let mut found = desk.store.orders_called(name).await?;
+    // Two shops may have the same numbers, of both kinds.
+    if let (true, Some((shop, number))) = (found.is_empty(), name.split_once('/')) {
+        found = desk.store.orders_called(number).await?;
+        found.retain(|order| order.shop.as_str() == shop);
+    }
     match found.len() {
         1 => Ok(found.swap_remove(0)),
         0 => {
@@ -49,7 +54,12 @@ fn ambiguous(desk: &Desk, name: &str, found: &[StoredOrder]) -> String {
     let _ = table.write("  ", &mut matches);
     let matches = String::from_utf8_lossy(&matches).into_owned();
     let more = and_more(found.len() as u64);
-    format!("`{name}` may be any of {} orders\n{matches}{more}  fix: give the internal id", found.len())
+    let shop = found.first().map(|one| one.shop.as_str()).unwrap_or_default();
+    let fix = match found.iter().all(|one| one.shop.as_str() == shop) {
+        true => "give the internal id".to_owned(),
+        false => format!("say whose it is: {shop}/{name}"),
+    };
+    format!("`{name}` may be any of {} orders\n{matches}{more}  fix: {fix}", found.len())
 }
 
 /// How many matches there are beyond those that are listed.

@@ -115,7 +115,9 @@ fn moment(moment: Moment) -> String {
 /// When an announcement came, for what the till gives no date of.
 fn heard(events: &[StoredEvent], kind: EventType, zone: &TimeZone) -> Option<String> {
     let event = events.iter().find(|event| event.kind == kind)?;
-    Some(format!("{}, as announced", moment(Moment::new(event.at, zone))))
+    let data: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
+    let how = if data["source"] == "reconciliation" { "found in the till's list" } else { "as announced" };
+    Some(format!("{}, {how}", moment(Moment::new(event.at, zone))))
 }
 
 fn invoice_lines(order: &Order, last_error: Option<String>, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -49,7 +49,7 @@ pub struct List {
 /// Which order to show, and how.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// Its internal id, else its number
+    /// Its internal id, else its number; of one shop of several also SHOP/NUMBER
     #[arg(value_name = "ORDER")]
     order: String,
     /// As JSON, for programs
@@ -60,7 +60,7 @@ pub struct Show {
 /// Which order is to be confirmed, and by whom.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// Its internal id, else its number
+    /// Its internal id, else its number; of one shop of several also SHOP/NUMBER
     #[arg(value_name = "ORDER")]
     order: String,
     /// Answer for it yourself: what is held back goes out
@@ -148,7 +148,10 @@ async fn compared(desk: &Desk, only: Option<&ShopId>, out: &mut dyn Write) -> an
         };
         match state.ended_at.map(|at| desk.time(at, Some(shop.as_str()))) {
             Some(at) => writeln!(out, "{shop}: last compared with the till's own list {at}")?,
-            None => writeln!(out, "{shop}: not compared yet with the till's own list")?,
+            None => writeln!(
+                out,
+                "{shop}: not compared yet with the till's own list: only what is older than five minutes is compared"
+            )?,
         }
         if let Some(trouble) = &state.trouble {
             let since = desk.time(trouble.since, Some(shop.as_str()));

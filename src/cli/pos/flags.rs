@@ -32,7 +32,7 @@ pub struct SaleFlags {
     #[arg(long, value_name = "quote|invoice|ID", value_parser = payment)]
     payment: Option<Payment>,
     /// What was paid by the method [default: all of it]
-    #[arg(long, value_name = "AMOUNT", value_parser = decimal, allow_hyphen_values = true)]
+    #[arg(long, value_name = "AMOUNT", value_parser = amount, allow_hyphen_values = true)]
     amount: Option<Decimal>,
     /// A customer whom the till knows
     #[arg(long, value_name = "ID", value_parser = whole::<u64>)]
@@ -172,13 +172,11 @@ fn item(text: &str) -> Result<Line, String> {
     let parts: Vec<&str> = text.split(':').collect();
     let line = match parts[..] {
         [id] => Line::article(whole(id)?, None),
-        [id, quantity] => Line::article(whole(id)?, Some(decimal(quantity)?)),
-        [id, quantity, title, price] => {
-            Line::own_article(whole(id)?, decimal(quantity)?, title, decimal(price)?, Vec::new())
-        }
-        [id, quantity, title, price, variations] => {
+        [id, count] => Line::article(whole(id)?, Some(quantity(count)?)),
+        [id, count, title, price] => Line::own_article(whole(id)?, quantity(count)?, title, amount(price)?, Vec::new()),
+        [id, count, title, price, variations] => {
             let variations = variations.split(',').map(whole).collect::<Result<_, _>>()?;
-            Line::own_article(whole(id)?, decimal(quantity)?, title, decimal(price)?, variations)
+            Line::own_article(whole(id)?, quantity(count)?, title, amount(price)?, variations)
         }
         [_, _, _] => return Err("a title needs a price behind it: write 12:2:TITLE:14.50".to_owned()),
         _ => {
@@ -190,13 +188,13 @@ fn item(text: &str) -> Result<Line, String> {
 
 fn free(text: &str) -> Result<Line, String> {
     let (price, title) = text.split_once(':').ok_or("write 9.99:TITLE")?;
-    Line::free(decimal(price)?, title).map_err(words)
+    Line::free(amount(price)?, title).map_err(words)
 }
 
 fn department(text: &str) -> Result<Line, String> {
     let (id, rest) = text.split_once(':').ok_or("write 5:9.99:TITLE")?;
     let (price, title) = rest.split_once(':').ok_or("write 5:9.99:TITLE")?;
-    Line::department(whole(id)?, decimal(price)?, title).map_err(words)
+    Line::department(whole(id)?, amount(price)?, title).map_err(words)
 }
 
 fn payment(text: &str) -> Result<Payment, String> {
@@ -219,12 +217,25 @@ fn delivery(text: &str) -> Result<DeliveryMethod, String> {
     })
 }
 
+/// An amount of money: a till would round what has more decimals.
+fn amount(text: &str) -> Result<Decimal, String> {
+    match decimal(text) {
+        Some(amount) if amount.normalize().scale() <= 2 => Ok(amount),
+        Some(_) => Err(format!("`{}` has more than two decimals: write an amount such as 14.50", text.trim())),
+        None => Err(format!("`{}` is no amount: write one such as 14.50", text.trim())),
+    }
+}
+
+/// How many, or how much.
+fn quantity(text: &str) -> Result<Decimal, String> {
+    decimal(text).ok_or_else(|| format!("`{}` is no quantity: write one such as 2 or 0.350", text.trim()))
+}
+
 /// A decimal with a dot, and nothing that a library might take for one besides.
-fn decimal(text: &str) -> Result<Decimal, String> {
+fn decimal(text: &str) -> Option<Decimal> {
     let text = text.trim();
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b".-".contains(&byte));
-    let parsed = if plain { Decimal::from_str_exact(text).ok() } else { None };
-    parsed.ok_or_else(|| format!("`{text}` is no amount: write one such as 14.50"))
+    if plain { Decimal::from_str_exact(text).ok() } else { None }
 }
 
 fn words(error: SaleError) -> String {

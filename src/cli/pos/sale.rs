@@ -9,10 +9,10 @@ use super::{
     shop::{Asked, Whose, stop},
 };
 use crate::{
-    cli::{Exit, print::harmless},
+    cli::{Exit, Stop, print::harmless},
     clock::Clock,
     config::Config,
-    till::api::{Client, Recorded, Sale, SaleAnswer},
+    till::api::{ApiError, Client, Recorded, Sale, SaleAnswer},
 };
 
 /// What is sold, or added to an order; and to whose till it is said.
@@ -64,7 +64,17 @@ impl NewSale {
             Some(id) => client.edit_order(id, &sale).await,
             None => client.record_sale(&sale).await,
         };
-        tell(&answer.map_err(stop)?, order, out)
+        tell(&answer.map_err(not_recorded)?, order, out)
+    }
+}
+
+/// Nobody took the sale: it can be sent again.
+fn not_recorded(error: ApiError) -> anyhow::Error {
+    match error {
+        ApiError::Unreachable(_) => {
+            Stop::with_fix(Exit::Failed, error, "nothing was recorded: send it again when the till answers")
+        }
+        other => stop(other),
     }
 }
 

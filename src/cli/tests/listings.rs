@@ -257,3 +257,17 @@ dupont: last compared with the till's own list 2026-11-21 14:05
     assert_eq!(office.ok("orders missing --shop dupont").await, expected);
     assert!(!office.ok("orders missing --shop martin").await.contains("compared"));
 }
+
+#[tokio::test]
+async fn an_order_that_two_shops_have_is_named_with_its_shop() {
+    let office = Office::open().await;
+    for shop in ["dupont", "martin"] {
+        office.order(shop, "20261121041", "41").await;
+    }
+    for name in ["41", "20261121041"] {
+        let (exit, said) = office.run(&format!("orders show {name}")).await;
+        assert!(exit == Exit::Usage && said.ends_with(&format!("fix: say whose it is: dupont/{name}")), "{said}");
+        assert!(office.ok(&format!("orders show martin/{name}")).await.contains("(martin)"));
+    }
+    assert_eq!(office.run("orders show martin/42").await.0, Exit::NotFound);
+}
