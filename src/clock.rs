@@ -26,6 +26,18 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Ends after `duration`, however the wall clock is set meanwhile.
     fn sleep(&self, duration: Duration) -> Sleep;
+
+    /// Ends `pause` after work that began at `began`, and `pause` from now at the latest: the clock may be set ahead while
+    /// one works, and back while one sleeps.
+    fn rest(&self, began: Timestamp, pause: Duration) -> Sleep {
+        let (due, longest) = (self.sleep_until(began + pause), self.sleep(pause));
+        Box::pin(async move {
+            tokio::select! {
+                () = due => {}
+                () = longest => {}
+            }
+        })
+    }
 }
 
 /// The system's clock.

@@ -18,7 +18,6 @@ use crate::{
     decode,
     deliver::{Errands, HostsOf, Outbox, POLL, wait_after},
     order::{EventId, EventType, ShopId, Verification, Verify},
-    record::Alert,
     sink::{LinkError, TillHost, client::ClientError, follow},
     store::{Asked, DueVerification, StoreError},
 };
@@ -194,10 +193,10 @@ async fn tell(outbox: &Outbox, shop: &ShopId, now: Timestamp) -> Result<(), Stor
     let named = &numbers[..numbers.len().min(NAMED)];
     let facts =
         json!({ "order_ids": named, "count": numbers.len(), "since": first.since, "reason": reasons.join("; ") });
-    let alert = Alert::of_shop(EventType::TillUnverified, shop, &facts);
     let orders = numbers.len();
     tracing::warn!(shop.id = %shop, orders, "orders are held back: the till has not confirmed them; see `tillhook orders list`");
     let events: Vec<_> = held.iter().map(|one| one.event).collect();
-    let policy = outbox.recorder.policy();
-    outbox.store.tell_holds(&events, now, move || alert.clone().into_changes(&policy, now)).await
+    let (recorder, of_shop) = (outbox.recorder.clone(), shop.clone());
+    let words = move || recorder.alert_of_shop(EventType::TillUnverified, &of_shop, &facts, now);
+    outbox.store.tell_holds(&events, now, words).await
 }

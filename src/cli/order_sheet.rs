@@ -115,8 +115,7 @@ fn moment(moment: Moment) -> String {
 /// When an announcement came, for what the till gives no date of.
 fn heard(events: &[StoredEvent], kind: EventType, zone: &TimeZone) -> Option<String> {
     let event = events.iter().find(|event| event.kind == kind)?;
-    let data: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
-    let how = if data["source"] == "reconciliation" { "found in the till's list" } else { "as announced" };
+    let how = if is_found(event) { "found in the till's list" } else { "as announced" };
     Some(format!("{}, {how}", moment(Moment::new(event.at, zone))))
 }
 

@@ -70,9 +70,7 @@ impl Digests {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                // The clock may be set ahead while we work, and back while we sleep.
-                () = self.clock.sleep_until(began + EVERY) => {}
-                () = self.clock.sleep(EVERY) => {}
+                () = self.clock.rest(began, EVERY) => {}
             }
         }
     }

@@ -31,12 +31,6 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Something that concerns a shop, and no sink. `facts` is an object.
-    pub fn of_shop(kind: EventType, shop: &ShopId, facts: &Value) -> Self {
-        let facts = facts.as_object().cloned().unwrap_or_default();
-        Self { kind, shop: Some(shop.clone()), about: None, also: None, facts, marks_told: None }
-    }
-
     /// The event and its deliveries, for whoever writes them together with something else.
     pub fn into_changes(self, policy: &Policy, now: Timestamp) -> Changes {
         let mut view = View::default();

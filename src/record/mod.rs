@@ -1,6 +1,6 @@
 //! Accept exactly once: one commit with the raw bytes, the event, the order and its deliveries.
 //!
-//! This is where contract §5 lives: which order a call is about (`identity.rs`), whether it says anything new
+//! This is where contract §5 lives: which order a call (`call.rs`) is about (`identity.rs`), whether it says anything new
 //! (`announce.rs`, `heard.rs`), and which messages follow from it (`fan_out.rs`). All of it is decided inside the writer's
 //! transaction, on what the database knows at that moment.
 //!
@@ -25,6 +25,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use serde_json::Value;
 
 pub use alert::Alert;
 pub use call::{Acceptance, Call, Origin, Outcome, Unread};
@@ -36,9 +37,9 @@ pub use crate::store::Raw;
 
 use crate::{
     clock::Clock,
-    order::{Notification, OrderKey, ReceiptId, Shop, ShopId, Verify},
+    order::{EventType, Notification, OrderKey, ReceiptId, Shop, ShopId, Verify},
     route::Rule,
-    store::{Store, StoreError, StoredEvent},
+    store::{Changes, Store, StoreError, StoredEvent},
 };
 
 /// What recording has to know of the configuration.
@@ -90,6 +91,13 @@ impl Recorder {
     /// The policy as it is now.
     pub fn policy(&self) -> Arc<Policy> {
         self.policy.load_full()
+    }
+
+    /// An alert that concerns a shop and no sink, to be written with what it is about. `facts` is an object.
+    pub fn alert_of_shop(&self, kind: EventType, shop: &ShopId, facts: &Value, now: Timestamp) -> Changes {
+        let facts = facts.as_object().cloned().unwrap_or_default();
+        let alert = Alert { kind, shop: Some(shop.clone()), about: None, also: None, facts, marks_told: None };
+        alert.into_changes(&self.policy(), now)
     }
 
     /// Writes down a call of the till. `decoded` is what its bytes mean, or why they mean nothing to us.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 
 use super::{
     ALWAYS, AT_MOST, ON_ITS_WAY, Reconciler, Tally, Trouble,
@@ -16,14 +16,11 @@ use crate::{
     till::api::{ApiError, Client, OrdersQuery},
 };
 
-/// How much is asked for at once, in hours.
-const STEP: i64 = 24;
+/// How much is asked for at once.
+const STEP: Duration = Duration::from_hours(24);
 
 /// After how many questions in a row that nobody answered the others are not asked.
 const UNANSWERED: usize = 2;
-
-/// Half a day.
-const AROUND: Duration = Duration::from_hours(12);
 
 /// What an announcement that nobody made has in place of a method.
 const METHOD: &str = "reconciliation";
@@ -134,7 +131,7 @@ fn steps(state: &Reconciliation, now: Timestamp) -> Vec<(Timestamp, Timestamp)> 
     let mut from = state.done_until.min(now - ALWAYS).max(state.since);
     let mut steps = Vec::new();
     while from < until {
-        let to = (from + STEP.hours()).min(until);
+        let to = (from + STEP).min(until);
         steps.push((from, to));
         from = to;
     }
@@ -163,8 +160,8 @@ async fn recognise(
         };
         known.insert(order);
         // The list may count an order for the day before or after.
-        let noon = midnight(day, &shop.timezone) + AROUND;
-        asked = vec![(noon - 3 * AROUND, noon + 3 * AROUND)];
+        let begins = midnight(day, &shop.timezone);
+        asked = vec![(begins - STEP, begins + 2 * STEP)];
     }
     let (mut listed_any, mut trouble) = (false, None);
     for (from, to) in asked {

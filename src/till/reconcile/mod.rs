@@ -21,7 +21,7 @@ use super::api::{ApiError, Client};
 use crate::{
     clock::Clock,
     order::{EventType, Shop},
-    record::{Alert, Recorder},
+    record::Recorder,
     store::{FoundOrder, NotCompared, Reconciliation, Store, StoreError},
 };
 
@@ -44,7 +44,7 @@ pub const AT_MOST: Duration = Duration::from_hours(31 * 24);
 pub const TOLD_AFTER: Duration = Duration::from_hours(24);
 
 /// How many numbers an alert names; the others are counted.
-const NAMED: usize = 100;
+pub const NAMED: usize = 100;
 
 /// Why the lists of a shop could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -131,9 +131,7 @@ impl Reconciler {
             let pause = if ended { EVERY } else { TRY_AGAIN };
             tokio::select! {
                 () = stop.cancelled() => {}
-                // The clock may be set ahead while we work, and back while we sleep.
-                () = clock.sleep_until(began + pause) => {}
-                () = clock.sleep(pause) => {}
+                () = clock.rest(began, pause) => {}
             }
         }
     }
@@ -175,8 +173,7 @@ impl Reconciler {
     async fn tell(&self, shop: &Shop) -> Result<(), StoreError> {
         let (recorder, of_shop, now) = (self.recorder.clone(), shop.id.clone(), self.clock.now());
         let words = move |found: &[FoundOrder]| {
-            let alert = Alert::of_shop(EventType::TillOrderMissing, &of_shop, &facts(found));
-            alert.into_changes(&recorder.policy(), now)
+            recorder.alert_of_shop(EventType::TillOrderMissing, &of_shop, &facts(found), now)
         };
         let told = self.store.tell_of_found(&shop.id, words).await?;
         if told > 0 {
@@ -203,9 +200,7 @@ impl Reconciler {
             }
             let (recorder, of_shop) = (self.recorder.clone(), shop.id.clone());
             let facts = json!({ "since": since, "reason": reason });
-            let words = move || {
-                Alert::of_shop(EventType::TillNotCompared, &of_shop, &facts).into_changes(&recorder.policy(), now)
-            };
+            let words = move || recorder.alert_of_shop(EventType::TillNotCompared, &of_shop, &facts, now);
             self.store.save_reconciliation_and_tell(&state, words).await
         };
         if let Err(error) = noted.await {

@@ -9,11 +9,11 @@ use std::time::Duration;
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 use serde_json::{Value, json};
 
-use super::{Watch, Watched, alert};
+use super::{Watch, Watched};
 use crate::{
     order::{EventType, NumberRange, OrderNumber, Period, Shop, WIDEST, day_of, hear},
     store::{Heard, MissingOrder, NumberWatch, NumberedEvent, Reconciliation, StoreError},
-    till::reconcile::ON_ITS_WAY,
+    till::reconcile::{NAMED, ON_ITS_WAY},
 };
 
 /// How many events are looked at in one step.
@@ -30,9 +30,6 @@ const KEPT: Duration = Duration::from_hours(24 * 62);
 
 /// How soon a comparison with the till's own list must have found what is missing: it is made once an hour.
 const FOUND_WITHIN: Duration = Duration::from_hours(2);
-
-/// How many numbers an alert names; the others are counted.
-const NAMED: usize = 100;
 
 /// Looks at what came since the last time, and tells of what is missing for too long.
 pub(super) async fn look(
@@ -56,7 +53,8 @@ pub(super) async fn look(
         return Ok(());
     }
     let (recorder, of_shop) = (watch.recorder.clone(), shop.id.clone());
-    let words = move |told: &[MissingOrder]| alert(&recorder, EventType::TillOrderMissing, &of_shop, &facts(told), now);
+    let words =
+        move |told: &[MissingOrder]| recorder.alert_of_shop(EventType::TillOrderMissing, &of_shop, &facts(told), now);
     let told = watch.store.tell_of_missing(&untold, now, words).await?;
     if told > 0 {
         tracing::warn!(shop.id = %shop.id, orders = told, "orders of the till did not reach us; see `tillhook orders missing`");

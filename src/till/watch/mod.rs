@@ -9,14 +9,13 @@ mod silence;
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    order::{EventType, Shop, ShopId},
-    record::{Alert, Recorder},
-    store::{Changes, Store, StoreError},
+    order::Shop,
+    record::Recorder,
+    store::{Store, StoreError},
 };
 
 /// How often to look.
@@ -68,9 +67,7 @@ impl Watch {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                // The clock may be set ahead while we work, and back while we sleep.
-                () = self.clock.sleep_until(began + EVERY) => {}
-                () = self.clock.sleep(EVERY) => {}
+                () = self.clock.rest(began, EVERY) => {}
             }
         }
     }
@@ -97,9 +94,4 @@ impl Watch {
         }
         Ok(())
     }
-}
-
-/// An alert about a shop, to be written with what it is about.
-fn alert(recorder: &Recorder, kind: EventType, shop: &ShopId, facts: &Value, now: Timestamp) -> Changes {
-    Alert::of_shop(kind, shop, facts).into_changes(&recorder.policy(), now)
 }

@@ -13,7 +13,7 @@ use std::{
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 use serde_json::json;
 
-use super::{Watch, alert};
+use super::Watch;
 use crate::{
     digest,
     order::{EventType, Shop},
@@ -54,7 +54,7 @@ pub(super) async fn look(watch: &Watch, shop: &Shop, after: Duration, now: Times
         };
     }
     let (recorder, of_shop, facts) = (watch.recorder.clone(), shop.id.clone(), json!({ "since": word.said_at }));
-    let words = move || alert(&recorder, EventType::TillSilent, &of_shop, &facts, now);
+    let words = move || recorder.alert_of_shop(EventType::TillSilent, &of_shop, &facts, now);
     store.note_till_word(&shop.id, TillWord { told_at: Some(now), ..word }, words).await?;
     tracing::warn!(shop.id = %shop.id, since = %word.said_at, "the till says nothing any more");
     Ok(())
