@@ -4,6 +4,8 @@
 //! The modules below stand in the order in which an order travels:
 //! receive → decode → record → route → deliver → sink, after the vocabulary they share.
 
+pub mod json;
+
 pub mod order;
 
 pub mod clock;

@@ -12,7 +12,7 @@ use super::{
     print::{self, Table},
 };
 use crate::{
-    deliver,
+    deliver, json,
     order::{EventType, InvoiceStatus, Moment, Order, Verification},
     store::{DeliveryFilter, DeliveryLine, StoredEvent, StoredOrder},
 };
@@ -184,7 +184,7 @@ fn history(desk: &Desk, stored: &StoredOrder, events: &[StoredEvent], out: &mut 
 
 /// Whether the till never announced it, and it was taken from the till's own list.
 fn is_found(event: &StoredEvent) -> bool {
-    serde_json::from_str(&event.data).is_ok_and(|data: serde_json::Value| data["source"] == "reconciliation")
+    json::ours(&event.data).is_ok_and(|data| data["source"] == "reconciliation")
 }
 
 fn in_words(kind: EventType) -> &'static str {

@@ -10,6 +10,7 @@ use crate::{
     app::assemble,
     deliver::{self, Present},
     digest::Maker,
+    json,
     order::{DeliveryId, EventData, EventId, EventType, SinkName},
     route::Rule,
     sink::{Payload, Purpose},
@@ -144,7 +145,7 @@ fn about(desk: &Desk, event: StoredEvent) -> Candidate {
 
 /// A mail as its reader would see it: headers, then the text, or the HTML alone.
 fn mail(payload: &Payload, html: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let letter: Value = serde_json::from_str(&payload.body)?;
+    let letter = json::ours(&payload.body)?;
     if html {
         writeln!(out, "{}", letter["html"].as_str().unwrap_or_default())?;
         return Ok(());

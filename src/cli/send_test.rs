@@ -4,12 +4,12 @@ use std::{io::Write, sync::Arc};
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use serde_json::Value;
 
 use super::{Exit, Stop, find, url::webhook_url};
 use crate::{
     clock::Clock,
     config::{Config, ShopConfig},
+    json,
     order::Phase,
     till::{self, Answer, CallError, Voice},
 };
@@ -115,7 +115,7 @@ fn shop<'a>(config: &'a Config, name: Option<&str>) -> anyhow::Result<&'a ShopCo
 
 /// The answer of the service; of another program no more than its number, because its words may be anything.
 fn in_words(answer: &Answer) -> String {
-    let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    let body = json::read(&answer.body, json::CALL).unwrap_or_default();
     let receipt = body["id"].as_str().filter(|id| id.starts_with("rcp_")).unwrap_or_default();
     match (answer.status, body["status"].as_str()) {
         (200, Some("stored")) => format!("stored as {receipt}"),

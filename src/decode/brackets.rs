@@ -1,24 +1,30 @@
 //! Pairs with PHP brackets in their keys (`items[0][titre]=Menu`) → a tree.
 //!
-//! Keys that only look like brackets (`weird[=1`), that nest too deep or that contradict an earlier scalar stay whole, as
-//! one flat key. A repeated key takes its last value, as in PHP.
+//! Keys that only look like brackets (`weird[=1`) or that contradict an earlier scalar stay whole, as one flat key. A
+//! repeated key takes its last value, as in PHP.
 //!
-//! **Invariant:** the cost is linear in the number of pairs, and only a repeated key loses a value.
+//! **Invariant:** the cost is linear in the number of pairs and of what they make, which the budget bounds; only a repeated
+//! key loses a value.
 
 use serde_json::{Map, Value};
 
-/// How deep keys may nest.
-const MAX_DEPTH: usize = 32;
+use crate::json::{Budget, Fault};
 
 /// Marks the key of an element that was sent as `[]`, until [`settle`] knows which places are taken.
 const PENDING: char = '\0';
 
 /// Nests the pairs.
-pub(super) fn nest(pairs: Vec<(String, String)>) -> Map<String, Value> {
+///
+/// # Errors
+/// When they make more values, or more levels, than the budget has left.
+pub(super) fn nest(pairs: Vec<(String, String)>, budget: &Budget) -> Result<Map<String, Value>, Fault> {
     let mut root = Map::new();
     for (serial, (key, text)) in pairs.into_iter().enumerate() {
         let path = path(&key);
-        if !path.is_empty() && insert(&mut root, &path, &text, serial) {
+        // The root is a level, and each name but the last is a branch.
+        budget.allow(path.len())?;
+        budget.take(1)?;
+        if !path.is_empty() && insert(&mut root, &path, &text, serial, budget)? {
             continue;
         }
         put(&mut root, key, text);
@@ -26,7 +32,7 @@ pub(super) fn nest(pairs: Vec<(String, String)>) -> Map<String, Value> {
     for (_, value) in &mut root {
         settle(value);
     }
-    root
+    Ok(root)
 }
 
 /// `a[b][]` → `["a", "b", ""]`; empty when the key is not well-formed brackets.
@@ -36,28 +42,34 @@ fn path(key: &str) -> Vec<&str> {
         let inner = rest.strip_suffix(']')?;
         let mut path = vec![name];
         path.extend(inner.split("]["));
-        let sound = !name.is_empty() && path.len() <= MAX_DEPTH;
-        (sound && path.iter().all(|part| !part.contains(['[', ']', PENDING]))).then_some(path)
+        (!name.is_empty() && path.iter().all(|part| !part.contains(['[', ']', PENDING]))).then_some(path)
     };
     well_formed().unwrap_or_default()
 }
 
 /// Puts a text at a path; `false`, and nothing changed, when a scalar is in the way.
-fn insert(root: &mut Map<String, Value>, path: &[&str], text: &str, serial: usize) -> bool {
-    let [name, rest @ ..] = path else { return false };
+fn insert(
+    root: &mut Map<String, Value>,
+    path: &[&str],
+    text: &str,
+    serial: usize,
+    budget: &Budget,
+) -> Result<bool, Fault> {
+    let [name, rest @ ..] = path else { return Ok(false) };
     let key = if name.is_empty() { pending(root, rest, serial) } else { (*name).to_owned() };
     if rest.is_empty() {
         put(root, key, text.to_owned());
-        return true;
+        return Ok(true);
     }
     match root.entry(key).or_insert(Value::Null) {
-        Value::Object(branch) => insert(branch, rest, text, serial),
-        Value::String(scalar) if !scalar.is_empty() => false,
+        Value::Object(branch) => insert(branch, rest, text, serial, budget),
+        Value::String(scalar) if !scalar.is_empty() => Ok(false),
         free => {
+            budget.take(1)?;
             let mut branch = Map::new();
-            let inserted = insert(&mut branch, rest, text, serial);
+            let inserted = insert(&mut branch, rest, text, serial, budget)?;
             *free = Value::Object(branch);
-            inserted
+            Ok(inserted)
         }
     }
 }
@@ -126,6 +138,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::json::{Bounds, CALL};
+
+    fn nest(pairs: Vec<(String, String)>) -> Map<String, Value> {
+        let bounds = Bounds { parts: 200_000, ..CALL };
+        super::nest(pairs, &Budget::new(bounds)).expect("within the bounds")
+    }
 
     fn nested(form: &str) -> Value {
         let pairs = form.split('&').filter_map(|pair| pair.split_once('='));
@@ -161,8 +179,22 @@ mod tests {
         ] {
             assert_eq!(nested(form), expected, "{form}");
         }
-        let deep = format!("a{}", "[x]".repeat(MAX_DEPTH));
-        assert_eq!(nested(&format!("{deep}=1")), json!({ deep: "1" }));
+    }
+
+    #[test]
+    fn what_a_key_makes_is_counted() {
+        let nest = |key: &str, times: usize| {
+            let pairs = (0..times).map(|n| (key.replace('#', &n.to_string()), "1".to_owned())).collect();
+            super::nest(pairs, &Budget::new(CALL)).map(|root| root.len())
+        };
+        let deep = |names: usize| format!("a#{}", "[x]".repeat(names));
+        assert_eq!(nest(&deep(CALL.levels - 1), 1), Ok(1));
+        assert_eq!(nest(&deep(CALL.levels), 1), Err(Fault::TooDeep));
+        assert_eq!(nest("a#", CALL.parts), Ok(CALL.parts));
+        assert_eq!(nest("a#", CALL.parts + 1), Err(Fault::TooMany));
+        let each = CALL.levels;
+        assert_eq!(nest(&deep(each - 1), CALL.parts / each), Ok(CALL.parts / each));
+        assert_eq!(nest(&deep(each - 1), CALL.parts / each + 1), Err(Fault::TooMany));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
 use super::{Input, Unreadable};
+use crate::json::{Budget, CALL, Fault};
 use crate::order::{Moment, Notification, Shop};
 
 /// [`super::decode`], but a panic is seen.
@@ -17,8 +18,11 @@ pub fn read(input: &Input<'_>, shop: &Shop) -> Result<Notification, Unreadable> 
 }
 
 /// Pairs with brackets in their keys as a tree.
-pub fn nest(pairs: Vec<(String, String)>) -> Map<String, Value> {
-    super::brackets::nest(pairs)
+///
+/// # Errors
+/// When they make more than a call may hold.
+pub fn nest(pairs: Vec<(String, String)>) -> Result<Map<String, Value>, Fault> {
+    super::brackets::nest(pairs, &Budget::new(CALL))
 }
 
 /// An amount or a quantity.

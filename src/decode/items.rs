@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     fields::{Fields, is_empty, money},
-    json, names,
+    names,
 };
 use crate::order::{Item, Money, Number, Shop};
 
@@ -32,10 +32,7 @@ pub(super) fn take(value: &mut Value, total: Option<Money>, shop: &Shop) -> Opti
 /// The lines as objects: a list, an object keyed by position, or a single line.
 fn rows(value: &mut Value) -> Option<Vec<Map<String, Value>>> {
     let rows = match value {
-        Value::Array(rows) => {
-            rows.iter_mut().for_each(json::unpack);
-            rows.iter().all(is_row).then(|| std::mem::take(rows))?
-        }
+        Value::Array(rows) => rows.iter().all(is_row).then(|| std::mem::take(rows))?,
         Value::Object(map) if map.iter().all(|(key, row)| key.parse::<u64>().is_ok() && is_row(row)) => {
             let mut rows: Vec<_> = std::mem::take(map).into_iter().collect();
             rows.sort_by_key(|(key, _)| key.parse::<u64>().unwrap_or(u64::MAX));

@@ -1,10 +1,13 @@
 //! JSON, strict first and then with three common faults forgiven, and JSON that travels as text inside other fields.
 //!
-//! Numbers keep their digits (`arbitrary_precision`), so that an amount is never a binary fraction.
+//! All of it is within the bounds of the call ([`Budget`]). Numbers keep their digits, so that an amount is never a binary
+//! fraction.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
-use serde_json::{Error, Value};
+use serde_json::Value;
+
+use crate::json::{Budget, Fault, is_json};
 
 /// How often JSON may be wrapped in a JSON string.
 const MAX_WRAPPINGS: usize = 3;
@@ -12,31 +15,42 @@ const MAX_WRAPPINGS: usize = 3;
 /// What PHP, Python and JavaScript write where a number is none.
 const NO_NUMBERS: &[&str] = &["NaN", "-NaN", "Infinity", "-Infinity", "INF", "-INF"];
 
-/// Reads JSON. Lone surrogates, bare control characters in strings and `NaN` are forgiven.
+/// Reads JSON that stands `level` levels deep. Lone surrogates, bare control characters in strings and `NaN` are forgiven.
 ///
 /// # Errors
-/// The strict reader's, when the forgiving one fails as well.
-pub(super) fn parse(text: &str) -> Result<Value, Error> {
-    serde_json::from_str(text).or_else(|error| serde_json::from_str(&repair(text)).map_err(|_| error))
+/// The strict reader's, when the forgiving one fails as well; or that it is too much.
+pub(super) fn parse(text: &str, budget: &Budget, level: usize) -> Result<Value, Fault> {
+    let strict = match budget.read(text, level) {
+        Err(fault) if !fault.is_too_much() => fault,
+        read => return read,
+    };
+    budget.read(&repair(text), level).map_err(|fault| if fault.is_too_much() { fault } else { strict })
 }
 
-/// Replaces a text that is a JSON list or object, once or more often encoded, by what it says.
-pub(super) fn unpack(value: &mut Value) {
-    let Value::String(text) = &*value else { return };
-    let mut text = std::borrow::Cow::Borrowed(text.as_str());
+/// Replaces a text that is a JSON list or object, once or more often encoded, by what it says. It stands `level` levels
+/// deep.
+///
+/// # Errors
+/// When it is one, and too much.
+pub(super) fn unpack(value: &mut Value, budget: &Budget, level: usize) -> Result<(), Fault> {
+    let Value::String(text) = &*value else { return Ok(()) };
+    let mut text = Cow::Borrowed(text.as_str());
     for _ in 0..=MAX_WRAPPINGS {
         if !text.trim_start().starts_with(['{', '[', '"']) {
-            return;
+            return Ok(());
         }
-        match parse(&text) {
+        match parse(&text, budget, level) {
             Ok(Value::String(inner)) => text = inner.into(),
             Ok(inner @ (Value::Array(_) | Value::Object(_))) => {
                 *value = inner;
-                return;
+                return Ok(());
             }
-            _ => return,
+            // A text that only begins like JSON is no reason to keep the whole call from being read.
+            Err(fault) if fault.is_too_much() && is_json(&text) => return Err(fault),
+            _ => return Ok(()),
         }
     }
+    Ok(())
 }
 
 /// The same JSON with U+FFFD for lone surrogates, escapes for control characters, and text for `NaN` and its like.
@@ -98,6 +112,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::json::CALL;
+
+    fn parse(text: &str) -> Result<Value, Fault> {
+        super::parse(text, &Budget::new(CALL), 0)
+    }
+
+    fn unpacked(mut value: Value) -> Value {
+        unpack(&mut value, &Budget::new(CALL), 1).expect("little");
+        value
+    }
 
     #[test]
     fn common_faults_are_forgiven() {
@@ -125,9 +149,7 @@ mod tests {
     fn json_text_is_unpacked_however_often_it_was_packed() {
         let mut packed = Value::from(r#"[{"t":"é"}]"#);
         for _ in 0..3 {
-            let mut unpacked = packed.clone();
-            unpack(&mut unpacked);
-            assert_eq!(unpacked, json!([{"t": "é"}]));
+            assert_eq!(unpacked(packed.clone()), json!([{"t": "é"}]));
             packed = Value::from(packed.to_string());
         }
     }
@@ -135,9 +157,18 @@ mod tests {
     #[test]
     fn text_that_is_no_list_and_no_object_stays_text() {
         for text in ["12", "[urgent]", "\"quoted\"", "{", "true", ""] {
-            let mut value = Value::from(text);
-            unpack(&mut value);
-            assert_eq!(value, Value::from(text));
+            assert_eq!(unpacked(Value::from(text)), Value::from(text));
+        }
+    }
+
+    #[test]
+    fn too_much_is_told_also_where_faults_are_forgiven_and_what_only_looks_like_json_stays_text() {
+        for lists in [40, 4_000] {
+            let deep = format!("{}1{}", "[".repeat(lists), "]".repeat(lists));
+            assert_eq!(parse(&deep), Err(Fault::TooDeep));
+            assert_eq!(unpack(&mut Value::from(deep.clone()), &Budget::new(CALL), 1), Err(Fault::TooDeep));
+            let comment = Value::from("[".repeat(lists));
+            assert_eq!(unpacked(comment.clone()), comment);
         }
     }
 }

@@ -4,10 +4,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Input, Unreadable, brackets, charset, form, json, multipart};
-
-/// How many fields a call may have.
-const MAX_FIELDS: usize = 20_000;
+use super::{Input, Unreadable, brackets, charset, form, json, multipart, names};
+use crate::json::{Budget, CALL, Fault};
 
 /// The first bytes of what is certainly no call of a till, and what it is instead.
 const FOREIGN: &[(&[u8], &str)] = &[
@@ -29,23 +27,28 @@ pub(super) fn tree(input: &Input<'_>) -> Result<Map<String, Value>, Unreadable> 
         b"" => input.query.unwrap_or("").as_bytes(),
         body => body,
     };
+    let budget = Budget::new(CALL);
     let mut fields = match kind(bytes, input.content_type)? {
-        Kind::Multipart(delimiter) => multipart::pairs(bytes, delimiter, declared, MAX_FIELDS)
-            .map(brackets::nest)
-            .map_err(|fault| match fault {
-                multipart::Fault::CutOff => {
-                    Unreadable::because("the multipart body is cut off: its last boundary is missing")
-                }
-                multipart::Fault::TooMany => too_many_fields(),
-            })?,
-        Kind::Json => from_json(bytes, input)?,
-        Kind::Form => from_form(bytes, input)?,
+        Kind::Multipart(delimiter) => from_multipart(bytes, delimiter, declared, &budget)?,
+        Kind::Json => from_json(bytes, input, &budget)?,
+        Kind::Form => from_form(bytes, input, &budget)?,
     };
-    if fields.len() > MAX_FIELDS {
-        return Err(too_many_fields());
+    for (name, value) in &mut fields {
+        unpack(name, value, &budget).map_err(too_much)?;
     }
-    fields.iter_mut().for_each(|(_, value)| json::unpack(value));
     Ok(fields)
+}
+
+/// Unpacks a field of the call, and the rows of a table, each of which may be JSON text again.
+fn unpack(name: &str, value: &mut Value, budget: &Budget) -> Result<(), Fault> {
+    json::unpack(value, budget, 1)?;
+    let mut tables = names::ITEMS.iter().chain(names::VAT_LINES);
+    if let Value::Array(rows) = value
+        && tables.any(|table| names::same(name, table))
+    {
+        rows.iter_mut().try_for_each(|row| json::unpack(row, budget, 2))?;
+    }
+    Ok(())
 }
 
 enum Kind<'a> {
@@ -71,48 +74,53 @@ fn kind<'a>(bytes: &'a [u8], content_type: Option<&'a str>) -> Result<Kind<'a>, 
     }
 }
 
-fn from_form(bytes: &[u8], input: &Input<'_>) -> Result<Map<String, Value>, Unreadable> {
-    let pairs = form::pairs(bytes, charset::declared(input.content_type), MAX_FIELDS).ok_or_else(too_many_fields)?;
-    Ok(brackets::nest(pairs))
+fn from_multipart(
+    bytes: &[u8],
+    delimiter: &[u8],
+    declared: Option<&'static encoding_rs::Encoding>,
+    budget: &Budget,
+) -> Result<Map<String, Value>, Unreadable> {
+    let pairs = multipart::pairs(bytes, delimiter, declared, CALL.parts).map_err(|fault| match fault {
+        multipart::Fault::CutOff => Unreadable::because("the multipart body is cut off: its last boundary is missing"),
+        multipart::Fault::TooMany => too_much(Fault::TooMany),
+    })?;
+    brackets::nest(pairs, budget).map_err(too_much)
 }
 
-fn from_json(bytes: &[u8], input: &Input<'_>) -> Result<Map<String, Value>, Unreadable> {
+fn from_form(bytes: &[u8], input: &Input<'_>, budget: &Budget) -> Result<Map<String, Value>, Unreadable> {
+    let pairs = form::pairs(bytes, charset::declared(input.content_type), CALL.parts);
+    brackets::nest(pairs.ok_or_else(|| too_much(Fault::TooMany))?, budget).map_err(too_much)
+}
+
+fn from_json(bytes: &[u8], input: &Input<'_>, budget: &Budget) -> Result<Map<String, Value>, Unreadable> {
     let text = charset::text(bytes, charset::declared(input.content_type));
-    let error = match json::parse(&text) {
-        Ok(value) => return object(value),
-        Err(error) => error,
+    let fault = match json::parse(&text, budget, 0) {
+        Ok(value) => return object(value, budget),
+        Err(fault) => fault,
     };
-    match from_form(bytes, input) {
+    if fault.is_too_much() {
+        return Err(too_much(fault));
+    }
+    match from_form(bytes, input, &Budget::new(CALL)) {
         // A form whose first key begins like JSON.
         Ok(form) if form.contains_key("type") => Ok(form),
-        _ => Err(Unreadable::because(format!(
-            "the body begins like JSON, but breaks at line {}, column {}: {}",
-            error.line(),
-            error.column(),
-            fault(&error)
-        ))),
-    }
-}
-
-/// What is wrong, without a word of the text that it is wrong in.
-fn fault(error: &serde_json::Error) -> &'static str {
-    if error.is_eof() {
-        "it is cut off"
-    } else if error.to_string().starts_with("recursion limit") {
-        "it is nested too deeply"
-    } else {
-        "it is not well-formed"
+        _ => Err(Unreadable::because(match fault {
+            Fault::CutOff { line, column } | Fault::Malformed { line, column } => {
+                format!("the body begins like JSON, but breaks at line {line}, column {column}: {fault}")
+            }
+            Fault::TooDeep | Fault::TooMany => format!("the body is JSON, but {fault}"),
+        })),
     }
 }
 
 /// The object that a JSON text is about: itself, inside a string, or alone in a list.
-fn object(mut value: Value) -> Result<Map<String, Value>, Unreadable> {
-    json::unpack(&mut value);
+fn object(mut value: Value, budget: &Budget) -> Result<Map<String, Value>, Unreadable> {
+    json::unpack(&mut value, budget, 0).map_err(too_much)?;
     if let Value::Array(list) = &mut value
         && list.len() == 1
     {
         value = list.remove(0);
-        json::unpack(&mut value);
+        json::unpack(&mut value, budget, 1).map_err(too_much)?;
     }
     match value {
         Value::Object(fields) => Ok(fields),
@@ -124,6 +132,10 @@ fn object(mut value: Value) -> Result<Map<String, Value>, Unreadable> {
     }
 }
 
-fn too_many_fields() -> Unreadable {
-    Unreadable::because(format!("the call has more than {MAX_FIELDS} fields"))
+/// A call beyond the bounds is kept, and not looked into any further.
+fn too_much(fault: Fault) -> Unreadable {
+    Unreadable::because(match fault {
+        Fault::TooDeep => format!("the call is nested too deeply: in more than {} levels", CALL.levels),
+        _ => format!("the call has more than {} fields and values", CALL.parts),
+    })
 }

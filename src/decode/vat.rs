@@ -7,16 +7,13 @@ use serde_json::{Map, Value};
 
 use super::{
     fields::{Fields, money},
-    json, names, number,
+    names, number,
 };
 use crate::order::{Number, Shop, VatLine};
 
 /// Takes the lines out of a value. `None`, and nothing taken, when it is none of the known shapes; where a line holds more
 /// than a [`VatLine`] can, the value stays as it was sent.
 pub(super) fn take(value: &mut Value, shop: &Shop) -> Option<Vec<VatLine>> {
-    if let Value::Array(list) = value {
-        list.iter_mut().for_each(json::unpack);
-    }
     let lines = match &*value {
         Value::Array(list) => {
             list.iter().map(|entry| entry_of_list(entry, list.len(), shop)).collect::<Option<Vec<_>>>()?

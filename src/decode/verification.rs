@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::names;
-use crate::order::Verification;
+use crate::{json, order::Verification};
 
 /// Keys of a JSON answer whose value may be the answer.
 const KEYS: [&str; 14] = [
@@ -66,7 +66,7 @@ pub fn verification(status: u16, body: &[u8]) -> Verification {
     }
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}').trim();
-    let said = match serde_json::from_str::<Value>(text) {
+    let said = match json::read(text, json::CALL) {
         Ok(json) => of_json(&json, DEPTH),
         Err(_) => of_text(text),
     };

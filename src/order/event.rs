@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{CashBoxNotice, Digest, EventId, Order, ShopId};
+use crate::json;
 
 /// The version of the event's shape, sent as `schema`.
 const SCHEMA: u32 = 1;
@@ -254,15 +255,15 @@ impl EventData {
     ///
     /// # Errors
     /// When the JSON is not of the shape that the type has.
-    pub fn from_json(kind: EventType, json: &str) -> Result<Self, serde_json::Error> {
+    pub fn from_json(kind: EventType, text: &str) -> Result<Self, serde_json::Error> {
         use EventType as T;
         Ok(match kind {
             T::OrderValidated | T::OrderTerminated | T::OrderUpdated | T::InvoiceStored | T::InvoiceMissing => {
-                Self::Order(Box::new(serde_json::from_str(json)?))
+                Self::Order(Box::new(serde_json::from_str(text)?))
             }
-            T::CashBoxOpened | T::CashBoxClosed => Self::CashBox(serde_json::from_str(json)?),
-            T::DigestMade => Self::Digest(Box::new(serde_json::from_str(json)?)),
-            _ => Self::Facts(serde_json::from_str(json)?),
+            T::CashBoxOpened | T::CashBoxClosed => Self::CashBox(serde_json::from_str(text)?),
+            T::DigestMade => Self::Digest(Box::new(serde_json::from_str(text)?)),
+            _ => Self::Facts(json::map(&mut serde_json::Deserializer::from_str(text))?),
         })
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Moment, Money, Number, Verification};
+use crate::json;
 
 /// A decoded call.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +85,7 @@ pub struct OrderContent {
     /// `deliveryMethod`.
     pub delivery_method: Option<DeliveryMethod>,
     /// Fields that we do not understand, under the till's names.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::map")]
     pub extra: Map<String, Value>,
 }
 
@@ -128,7 +129,7 @@ pub struct Item {
     /// Percent.
     pub vat_rate: Option<Number>,
     /// Fields that we do not understand.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::map")]
     pub extra: Map<String, Value>,
 }
 
@@ -151,7 +152,7 @@ pub struct Customer {
     #[serde(default)]
     pub address: Option<Address>,
     /// The rest, under the till's names.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::map")]
     pub extra: Map<String, Value>,
 }
 
@@ -210,7 +211,7 @@ pub struct CashBoxNotice {
     /// What was taken in the period.
     pub total: Option<Money>,
     /// Fields that we do not understand.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::map")]
     pub extra: Map<String, Value>,
     /// `signatureVerificationURL`; no part of what a subscriber is told.
     #[serde(skip)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Currency, Customer, DeliveryMethod, Item, Moment, Money, Timeline, VatLine, Verification};
+use crate::json;
 
 /// How far an order is. It never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -152,7 +153,7 @@ pub struct Order {
     #[serde(default)]
     pub warnings: Vec<Warning>,
     /// What the till sent and we do not understand.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::map")]
     pub extra: Map<String, Value>,
     /// Where this was taken from the till's list; nothing where the till announced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

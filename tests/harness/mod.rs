@@ -17,6 +17,7 @@ use tillhook::{
     },
     clock::{Clock, ManualClock},
     config::{self, Config, Environment, Source},
+    json,
     order::{Phase, SinkName},
     sink::signature::Secret,
     store::{DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, SinkState, Store, StoredAttempt},
@@ -507,7 +508,7 @@ impl App {
     pub async fn data_of(&self, kind: &str) -> Vec<Value> {
         let events = self.store().events_after(0, 100_000).await.expect("the database answers");
         let wanted = events.iter().filter(|event| event.kind.as_str() == kind);
-        wanted.map(|event| serde_json::from_str(&event.data).expect("JSON")).collect()
+        wanted.map(|event| json::ours(&event.data).expect("JSON")).collect()
     }
 
     async fn open_deliveries(&self) -> Vec<DeliveryLine> {

@@ -5,6 +5,7 @@ mod answers;
 mod authenticity;
 mod backup;
 mod books;
+mod bounds;
 mod conversations;
 mod dialogues;
 mod digests;

@@ -14,7 +14,10 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::far_sides::{Bell, Kept, Side, serve};
-use crate::sink::signature::{ID, Secret, TOLERANCE, verify};
+use crate::{
+    json,
+    sink::signature::{ID, Secret, TOLERANCE, verify},
+};
 
 /// How large a body may be.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -89,7 +92,8 @@ async fn receive(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Byte
         refuse("a call", problem.to_string());
         return StatusCode::UNAUTHORIZED;
     }
-    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
+    // Who signed it is us.
+    let Ok(body) = std::str::from_utf8(&body).map_err(drop).and_then(|text| json::ours(text).map_err(drop)) else {
         refuse("a signed call", "not JSON".to_owned());
         return StatusCode::BAD_REQUEST;
     };

@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::far_sides::{Bell, Kept, Side, serve};
+use crate::json;
 
 /// How many blocks a message may have.
 const MAX_BLOCKS: usize = 50;
@@ -118,7 +119,7 @@ impl Channel {
 
 /// The message as plain text, or Slack's word for what is wrong with it.
 fn read(body: &[u8]) -> Result<String, &'static str> {
-    let message: Value = serde_json::from_slice(body).map_err(|_| "invalid_payload")?;
+    let message = json::read_bytes(body, json::LIST).map_err(|_| "invalid_payload")?;
     let text = message["text"].as_str().unwrap_or_default();
     let blocks = match &message["blocks"] {
         Value::Null => &[],

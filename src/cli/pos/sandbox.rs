@@ -23,6 +23,7 @@ use super::typed::{one_of, whole};
 use crate::{
     cli::{Exit, Stop},
     clock::Clock,
+    json,
     order::Locale,
     till::{
         Charset, Encoding, Voice,
@@ -239,7 +240,7 @@ fn line(call: &Spoken) -> String {
         Fate::Dropped => "dropped".to_owned(),
         Fate::Failed(reason) => reason.clone(),
         Fate::Answered(status, body) => {
-            let answer: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+            let answer = json::read(body, json::CALL).unwrap_or_default();
             format!("{status} {}", answer["status"].as_str().unwrap_or_default())
         }
     };

@@ -4,7 +4,10 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::sink::{Reason, Receipt, SinkError, answer::judge, client::Answer};
+use crate::{
+    json,
+    sink::{Reason, Receipt, SinkError, answer::judge, client::Answer},
+};
 
 /// What an incoming webhook's answer means. A webhook that is gone or forbidden stays so until somebody makes a new one.
 ///
@@ -33,8 +36,8 @@ pub(super) struct Said {
 /// When the status is no success, or the body is not Slack's.
 pub(super) fn read_api(answer: &Answer, now: Timestamp) -> Result<Said, SinkError> {
     judge(answer, now)?;
-    serde_json::from_slice(&answer.body)
-        .map_err(|_| SinkError::retry(Reason::Protocol, "the answer is not that of Slack's Web API"))
+    let said = json::read_bytes(&answer.body, json::CALL).ok().and_then(|said| serde_json::from_value(said).ok());
+    said.ok_or_else(|| SinkError::retry(Reason::Protocol, "the answer is not that of Slack's Web API"))
 }
 
 impl Said {

@@ -15,7 +15,6 @@ use http::{HeaderMap, HeaderValue, header};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use url::Url;
 
 use super::{
@@ -24,6 +23,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    json,
     order::{Locale, SinkName},
 };
 use answer::{Said, judge_webhook, read_api};
@@ -194,7 +194,7 @@ impl Slack {
     /// Changes the message that the body names, or posts a new one: also where that message can no longer be changed,
     /// so that the news is told all the same.
     async fn say(&self, bot: &Bot, body: &str) -> Result<Receipt, SinkError> {
-        let mut json: Value = serde_json::from_str(body)
+        let mut json = json::ours(body)
             .map_err(|error| SinkError::retry(super::Reason::Local, format!("the stored message: {error}")))?;
         if json.get("ts").is_some() {
             let said = self.call(bot, &bot.update, body.to_owned()).await?;

@@ -5,7 +5,11 @@
 use serde_json::{Map, Value};
 
 use super::{ApiError, client::MASK};
-use crate::{decode, sink::client::Fetched};
+use crate::{
+    decode,
+    json::{Budget, CALL, Fault},
+    sink::client::Fetched,
+};
 
 /// How much of the till's own words is shown, in characters.
 const QUOTED: usize = 200;
@@ -14,9 +18,9 @@ const QUOTED: usize = 200;
 const WRAPPED: usize = 2;
 
 /// The data of an answer whatever its status, without the till's refusals.
-pub(super) fn data(answer: &Fetched, key: &str) -> Result<Value, ApiError> {
+pub(super) fn data(answer: &Fetched, key: &str, budget: &Budget) -> Result<Value, ApiError> {
     let text = text_of(answer)?;
-    let value = match parse(&text) {
+    let value = match parse(&text, budget) {
         Ok(value) => value,
         Err(why) => return Err(no_data(answer.status, &text, why, key)),
     };
@@ -43,7 +47,7 @@ fn text_of(answer: &Fetched) -> Result<String, ApiError> {
 /// was asked for.
 pub(super) fn document(answer: &Fetched, page: bool, key: &str) -> Result<(), ApiError> {
     let text = text_of(answer)?;
-    if let Ok(value) = parse(&text)
+    if let Ok(value) = parse(&text, &Budget::new(CALL))
         && let Some(words) = refusal(&value)
     {
         return Err(ApiError::Refused(quoted(&words, key)));
@@ -54,22 +58,28 @@ pub(super) fn document(answer: &Fetched, page: bool, key: &str) -> Result<(), Ap
     if is_page(&text) && !page { Err(ApiError::Page(answer.status)) } else { Ok(()) }
 }
 
-fn parse(text: &str) -> Result<Value, serde_json::Error> {
-    let mut value: Value = serde_json::from_str(text)?;
+fn parse(text: &str, budget: &Budget) -> Result<Value, Fault> {
+    let mut value = budget.read(text, 0)?;
     for _ in 0..WRAPPED {
         match &value {
-            Value::String(inner) if inner.trim_start().starts_with(['{', '[']) => value = serde_json::from_str(inner)?,
+            Value::String(inner) if inner.trim_start().starts_with(['{', '[']) => value = budget.read(inner, 0)?,
             _ => break,
         }
     }
     Ok(value)
 }
 
-fn no_data(status: u16, text: &str, why: serde_json::Error, key: &str) -> ApiError {
-    if is_page(text) {
+fn no_data(status: u16, text: &str, why: Fault, key: &str) -> ApiError {
+    if why.is_too_much() {
+        ApiError::Unreadable("it holds more than is read at once: ask for less of it")
+    } else if is_page(text) {
         ApiError::Page(status)
     } else if text.starts_with(['{', '[']) {
-        ApiError::Unreadable(if why.is_eof() { "its JSON breaks off" } else { "it is not JSON, but begins like it" })
+        ApiError::Unreadable(if matches!(why, Fault::CutOff { .. }) {
+            "its JSON breaks off"
+        } else {
+            "it is not JSON, but begins like it"
+        })
     } else if is_words(text) {
         ApiError::Refused(quoted(text, key))
     } else if is_success(status) {

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     invoice,
+    json::{Budget, CALL, LIST},
     sink::{
         TillHost,
         client::{self, ClientError, Fetched},
@@ -111,7 +112,8 @@ impl Client {
     /// When the till gives none.
     pub async fn list(&self, list: List) -> Result<Listing, ApiError> {
         let answer = self.get_list(list, ListFormat::Json).await?;
-        lists::read(answer::data(&answer, self.key())?)
+        let budget = Budget::new(LIST);
+        lists::read(answer::data(&answer, self.key(), &budget)?, &budget)
     }
 
     /// A list as the till writes it.
@@ -142,7 +144,8 @@ impl Client {
     /// When the till gives none.
     pub async fn orders(&self, query: &OrdersQuery) -> Result<OrdersAnswer, ApiError> {
         let answer = self.get("getOrders.php", query.parameters(), LIST_LIMIT).await?;
-        orders::read(answer::data(&answer, self.key())?)
+        let budget = Budget::new(LIST);
+        orders::read(answer::data(&answer, self.key(), &budget)?, &budget)
     }
 
     /// One order, by the till's internal id.
@@ -151,7 +154,7 @@ impl Client {
     /// When the till gives none.
     pub async fn order(&self, id: &str) -> Result<Value, ApiError> {
         let answer = self.get("getOrder.php", vec![("order_id", id.to_owned())], ANSWER_LIMIT).await?;
-        orders::read_one(answer::data(&answer, self.key())?)
+        orders::read_one(answer::data(&answer, self.key(), &Budget::new(CALL))?)
     }
 
     /// Records a sale, once.

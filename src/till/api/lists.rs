@@ -6,7 +6,7 @@ use super::{
     ApiError,
     records::{self, Unread},
 };
-use crate::decode::same_name;
+use crate::{decode::same_name, json::Budget};
 
 /// A list of the till's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,7 +157,7 @@ const NAME: &[&str] =
 const FIRST_NAME: &[&str] = &["prenom", "firstname"];
 
 /// Reads a list.
-pub(super) fn read(answer: Value) -> Result<Listing, ApiError> {
+pub(super) fn read(answer: Value, budget: &Budget) -> Result<Listing, ApiError> {
     let mut listing = Listing::default();
     for record in records::records(answer)? {
         // `{"1":"Espèces"}`: the till's way to write ids and names alone.
@@ -165,7 +165,7 @@ pub(super) fn read(answer: Value) -> Result<Listing, ApiError> {
             listing.entries.push(Entry { id: Some(id.clone()), name: Some(name.clone()), fields: Map::new() });
             continue;
         }
-        match records::object(record.value) {
+        match records::object(record.value, budget) {
             Ok(fields) => listing.entries.push(entry(record.key, fields)),
             Err(reason) => records::count(&mut listing.unread, reason),
         }

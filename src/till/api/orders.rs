@@ -10,7 +10,7 @@ use super::{
     ApiError,
     records::{self, Unread},
 };
-use crate::order::DeliveryMethod;
+use crate::{json::Budget, order::DeliveryMethod};
 
 /// Which orders.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,8 +64,8 @@ impl OrdersAnswer {
 }
 
 /// Reads the orders of a period.
-pub(super) fn read(answer: Value) -> Result<OrdersAnswer, ApiError> {
-    let (orders, unread) = records::objects(records::records(answer)?);
+pub(super) fn read(answer: Value, budget: &Budget) -> Result<OrdersAnswer, ApiError> {
+    let (orders, unread) = records::objects(records::records(answer)?, budget);
     Ok(OrdersAnswer { orders, unread })
 }
 

@@ -3,12 +3,16 @@
 use serde_json::{Map, Value};
 
 use super::ApiError;
+use crate::json::Budget;
 
 /// Names under which an envelope may hold a list; any other name counts where it holds the only list.
 const ENVELOPES: &[&str] = &["data", "result", "results", "list", "rows", "orders", "commandes"];
 
 /// Keys that say how an answer went, beside what it holds.
 const REMARKS: &[&str] = &["success", "result", "message", "count", "total", "page", "pages", "next", "error"];
+
+/// How many levels deep a record stands at the most: a list in an envelope.
+const RECORD: usize = 2;
 
 /// Things that could not be read, all for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,10 +89,10 @@ fn is_keyed(fields: &Map<String, Value>) -> bool {
 }
 
 /// The records that are objects, and how many are none.
-pub(super) fn objects(records: Vec<Record>) -> (Vec<Map<String, Value>>, Vec<Unread>) {
+pub(super) fn objects(records: Vec<Record>, budget: &Budget) -> (Vec<Map<String, Value>>, Vec<Unread>) {
     let (mut objects, mut unread) = (Vec::new(), Vec::new());
     for record in records {
-        match object(record.value) {
+        match object(record.value, budget) {
             Ok(fields) => objects.push(fields),
             Err(reason) => count(&mut unread, reason),
         }
@@ -96,13 +100,14 @@ pub(super) fn objects(records: Vec<Record>) -> (Vec<Map<String, Value>>, Vec<Unr
     (objects, unread)
 }
 
-/// An object, also one that is written as text.
-pub(super) fn object(value: Value) -> Result<Map<String, Value>, &'static str> {
+/// An object, also one that is written as text, of what is left of the answer's budget.
+pub(super) fn object(value: Value, budget: &Budget) -> Result<Map<String, Value>, &'static str> {
     match value {
         Value::Object(fields) if fields.is_empty() => Err("an object without fields"),
         Value::Object(fields) => Ok(fields),
-        Value::String(text) => match serde_json::from_str(&text) {
+        Value::String(text) => match budget.read(&text, RECORD) {
             Ok(Value::Object(fields)) if !fields.is_empty() => Ok(fields),
+            Err(fault) if fault.is_too_much() => Err("an object with too much in it"),
             _ => Err("text in place of an object"),
         },
         Value::Array(_) => Err("a list in place of an object"),

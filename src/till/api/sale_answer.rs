@@ -9,7 +9,10 @@ use super::{
     ApiError,
     answer::{self, is_done},
 };
-use crate::sink::client::{ClientError, Fetched};
+use crate::{
+    json::{Budget, CALL},
+    sink::client::{ClientError, Fetched},
+};
 
 /// A sale that the till has.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +50,7 @@ pub(super) fn read(answer: Result<Fetched, ClientError>, key: &str) -> Result<Sa
         }
         other => maybe(other),
     })?;
-    match answer::data(&answer, key) {
+    match answer::data(&answer, key, &Budget::new(CALL)) {
         Ok(Value::Object(fields)) if is_done(&fields) || has_id(&fields) => Ok(recorded(fields)),
         Ok(_) => Err(maybe("the till's answer does not say whether it has it")),
         Err(refused @ ApiError::Refused(_)) => Err(refused),

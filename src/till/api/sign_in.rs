@@ -10,7 +10,11 @@ use super::{
     client::{TIMEOUT, base, encode, guard, post_form},
     polite::Manners,
 };
-use crate::{clock::Clock, sink::TillHost, sink::client};
+use crate::{
+    clock::Clock,
+    json::{Budget, CALL},
+    sink::{TillHost, client},
+};
 
 /// Asks the till for the shop's id and key. It is asked once: a wrong password sent three times may lock the account.
 ///
@@ -28,7 +32,7 @@ pub async fn sign_in(
     let fields = [("login", login), ("password", secret)].map(|(name, value)| (name.to_owned(), value.to_owned()));
     let manners = Manners::new(clock);
     let answer = manners.turn().await.once(post_form(&http, &url, encode(fields))).await;
-    let answer = answer::data(&answer.map_err(ApiError::Unreachable)?, secret)?;
+    let answer = answer::data(&answer.map_err(ApiError::Unreachable)?, secret, &Budget::new(CALL))?;
     let text = |name: &str| match answer.get(name) {
         Some(Value::String(text)) if !text.trim().is_empty() => Some(text.trim().to_owned()),
         Some(Value::Number(number)) => Some(number.to_string()),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Counter, Sandbox, catalogue::TRANSFER};
 use crate::{
+    json,
     order::{Locale, Phase},
     till::{
         announce::{Charset, Encoding, Voice, encode},
@@ -53,8 +54,8 @@ impl Announced {
 
     /// Whether the webhook answered with this `status`: `stored`, `duplicate` or `quarantined`.
     pub fn was_answered(&self, status: &str) -> bool {
-        let answer = self.outcome.as_ref().ok().and_then(|answer| serde_json::from_str(&answer.body).ok());
-        answer.is_some_and(|answer: serde_json::Value| answer["status"] == status)
+        let answer = self.outcome.as_ref().ok().and_then(|answer| json::read(&answer.body, json::CALL).ok());
+        answer.is_some_and(|answer| answer["status"] == status)
     }
 }
 

@@ -7,6 +7,7 @@ use http::{StatusCode, header::CONTENT_TYPE};
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
+use crate::json;
 
 /// What the sandbox does wrong, when told to.
 ///
@@ -58,7 +59,7 @@ impl Trouble {
             Self::Empty => answer.body.clear(),
             Self::Truncated => answer.body.truncate(answer.body.len() / 2),
             Self::OtherNames => {
-                if let Ok(value) = serde_json::from_slice(&answer.body) {
+                if let Ok(value) = json::read_bytes(&answer.body, json::LIST) {
                     answer.body = renamed(value).to_string().into_bytes();
                 }
             }
