@@ -27,5 +27,5 @@ for target in "$@"; do
     # What is found on the way goes to a directory of its own, so that the committed seeds stay few.
     mkdir -p "fuzz/found/$target"
     cargo fuzz run -s none "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
-        -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1
+        -dict=fuzz/dictionaries/json -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1
 done
