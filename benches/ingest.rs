@@ -285,7 +285,7 @@ impl Accept for OneByOne {
         let raw = Raw { method: call.method, content_type: call.content_type, query: call.query, body: call.body };
         let call = record::Call { shop: call.shop, raw, origin: Origin::Till };
         let _turn = self.turn.lock().await;
-        let accepted = self.recorder.accept(call, decoded).await.map_err(|error| Unavailable(error.to_string()))?;
+        let accepted = self.recorder.accept(call, || decoded).await.map_err(|error| Unavailable(error.to_string()))?;
         let status = if accepted.outcome == Outcome::Stored { Status::Stored } else { Status::Duplicate };
         Ok(Acceptance { status, id: accepted.receipt })
     }

@@ -10,6 +10,8 @@ pub mod order;
 
 pub mod clock;
 
+pub mod pool;
+
 pub mod decode;
 
 pub mod route;

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use crate::{
     clock::Clock,
@@ -32,6 +32,7 @@ pub(super) struct Inside {
     directory: PathBuf,
     /// Whether the last nightly backup failed.
     unsaved: Arc<AtomicBool>,
+    calls: UnderWay,
     last_probe: Mutex<Option<(Timestamp, Result<(), String>)>>,
     space_is_low: SpaceIsLow,
 }
@@ -46,7 +47,38 @@ impl Inside {
     /// The service whose invoices are below `directory`. `unsaved` says whether the last nightly backup failed.
     pub fn new(outbox: &Outbox, directory: PathBuf, unsaved: Arc<AtomicBool>, space_is_low: SpaceIsLow) -> Self {
         let Outbox { store, recorder, clock, archive, .. } = outbox.clone();
-        Self { store, recorder, clock, archive, directory, unsaved, last_probe: Mutex::default(), space_is_low }
+        Self {
+            store,
+            recorder,
+            clock,
+            archive,
+            directory,
+            unsaved,
+            calls: UnderWay::default(),
+            last_probe: Mutex::default(),
+            space_is_low,
+        }
+    }
+}
+
+/// How many KiB of bodies are decoded and stored at a time. Decoded, written as JSON and on their way into the database they
+/// take up many times as much memory.
+const UNDER_WAY: u32 = 4 * 1024;
+
+/// Bounds the memory of calls that are decoded and stored. A till's call takes a permit or two; only large ones wait.
+struct UnderWay(Semaphore);
+
+impl Default for UnderWay {
+    fn default() -> Self {
+        Self(Semaphore::new(UNDER_WAY as usize))
+    }
+}
+
+impl UnderWay {
+    /// Waits until there is room for a body of so many bytes; dropping the permit gives it back.
+    async fn enter(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(UNDER_WAY).min(UNDER_WAY);
+        self.0.acquire_many(kibibytes).await.ok()
     }
 }
 
@@ -55,13 +87,16 @@ impl Accept for Inside {
     async fn accept(&self, call: Call) -> Result<Acceptance, Unavailable> {
         let shop =
             self.recorder.shop(&call.shop).ok_or_else(|| Unavailable("the shop is not configured".to_owned()))?;
-        let input =
-            Input { content_type: call.content_type.as_deref(), query: call.query.as_deref(), body: &call.body };
-        let decoded = decode::decode(&input, &shop.shop)
-            .map_err(|unreadable| Unread { kind: unreadable.kind, reason: unreadable.reason });
+        let _weight = self.calls.enter(call.body.len()).await;
         let raw = Raw { method: call.method, content_type: call.content_type, query: call.query, body: call.body };
-        let call = record::Call { shop: call.shop, raw, origin: Origin::Till };
-        let accepted = self.recorder.accept(call, decoded).await.map_err(|error| Unavailable(error.to_string()))?;
+        let call = record::Call { shop: call.shop, raw: raw.clone(), origin: Origin::Till };
+        let decode = move || {
+            let input =
+                Input { content_type: raw.content_type.as_deref(), query: raw.query.as_deref(), body: &raw.body };
+            decode::decode(&input, &shop.shop)
+                .map_err(|unreadable| Unread { kind: unreadable.kind, reason: unreadable.reason })
+        };
+        let accepted = self.recorder.accept(call, decode).await.map_err(|error| Unavailable(error.to_string()))?;
         let status = match accepted.outcome {
             Outcome::Stored => Status::Stored,
             Outcome::Duplicate => Status::Duplicate,

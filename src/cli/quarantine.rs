@@ -178,7 +178,7 @@ async fn read_again(desk: &Desk, body: QuarantinedBody) -> anyhow::Result<Result
         raw,
         origin: Origin::Quarantine(Requeued { receipt: body.id, received_at: body.received_at }),
     };
-    let accepted = desk.recorder.accept(call, decoded).await?;
+    let accepted = desk.recorder.accept(call, || decoded).await?;
     Ok(match accepted.outcome {
         Outcome::Stored => Ok("is understood now, and on its way to the sinks".to_owned()),
         Outcome::Duplicate => Ok("is understood now, and says nothing new".to_owned()),

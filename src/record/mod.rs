@@ -16,12 +16,7 @@ mod heard;
 mod identity;
 mod invoice;
 
-use std::{
-    collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -38,6 +33,7 @@ pub use crate::store::Raw;
 use crate::{
     clock::Clock,
     order::{EventType, Notification, OrderKey, ReceiptId, Shop, ShopId, Verify},
+    pool::{Panicked, Pool},
     route::Rule,
     store::{Changes, Store, StoreError, StoredEvent},
 };
@@ -70,12 +66,14 @@ pub struct Recorder {
     store: Store,
     clock: Arc<dyn Clock>,
     policy: Arc<ArcSwap<Policy>>,
+    /// Where calls are decoded and their texts written.
+    pool: Pool,
 }
 
 impl Recorder {
     /// A recorder under this policy.
     pub fn new(store: Store, clock: Arc<dyn Clock>, policy: Policy) -> Self {
-        Self { store, clock, policy: Arc::new(ArcSwap::from_pointee(policy)) }
+        Self { store, clock, policy: Arc::new(ArcSwap::from_pointee(policy)), pool: Pool::of_processors() }
     }
 
     /// Everything recorded from now on follows this policy; routing that was already decided stays.
@@ -100,29 +98,34 @@ impl Recorder {
         alert.into_changes(&self.policy(), now)
     }
 
-    /// Writes down a call of the till. `decoded` is what its bytes mean, or why they mean nothing to us.
+    /// Writes down a call of the till. `decode` says what its bytes mean, or why they mean nothing to us; it runs on a thread
+    /// of its own.
     ///
     /// # Errors
     /// When nothing of the call is on disk: it must not be acknowledged.
-    pub async fn accept(
+    pub async fn accept<U: Into<Unread>>(
         &self,
         call: Call,
-        decoded: Result<Notification, impl Into<Unread>>,
+        decode: impl FnOnce() -> Result<Notification, U> + Send + 'static,
     ) -> Result<Acceptance, StoreError> {
-        match self.take_in(call.clone(), decoded.map_err(Into::into)).await {
+        match self.take_in(call.clone(), || decode().map_err(Into::into)).await {
             // Nothing is refused for its content, not even for what it does to us.
             Err(StoreError::Bug) => {
                 let reason = "tillhook failed over this body; please report it, and reprocess it after an upgrade";
-                self.take_in(call, Err(reason.to_owned().into())).await
+                self.take_in(call, || Err(reason.to_owned().into())).await
             }
             taken => taken,
         }
     }
 
-    async fn take_in(&self, call: Call, decoded: Result<Notification, Unread>) -> Result<Acceptance, StoreError> {
-        let announced = || announce::Announced::new(call, decoded, self.policy.load_full(), self.clock.now());
-        let announced = catch_unwind(AssertUnwindSafe(announced)).map_err(|_| StoreError::Bug)?;
-        self.store.take_in(announced).await
+    async fn take_in(
+        &self,
+        call: Call,
+        decode: impl FnOnce() -> Result<Notification, Unread> + Send + 'static,
+    ) -> Result<Acceptance, StoreError> {
+        let (policy, now) = (self.policy.load_full(), self.clock.now());
+        let announced = self.pool.run(move || announce::Announced::new(call, decode(), policy, now)).await;
+        self.store.take_in(announced.map_err(|Panicked| StoreError::Bug)?).await
     }
 
     /// Records how the search for an order's invoice ended: the waiting deliveries go, those that went without it are

@@ -131,7 +131,7 @@ async fn a_quarantined_body_that_is_read_again_and_understood_counts_from_when_i
     let decoded = decode::decode(&Input { content_type: None, query: None, body: &body }, &shop).map_err(|e| e.reason);
     let raw = Raw { body, ..kept.raw };
     let origin = Origin::Quarantine(Requeued { receipt: kept.id, received_at: kept.received_at });
-    let accepted = app.service().recorder.accept(Call { shop: kept.shop, raw, origin }, decoded).await;
+    let accepted = app.service().recorder.accept(Call { shop: kept.shop, raw, origin }, || decoded).await;
     assert_eq!(accepted.expect("it is on disk").outcome.as_str(), "stored");
     app.settle().await;
     assert_eq!(app.store().list_quarantine(50).await.expect("the list").len(), 0);

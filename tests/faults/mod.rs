@@ -19,6 +19,7 @@ mod comeback;
 mod disk;
 mod full_disk;
 mod kill;
+mod memory;
 mod power;
 mod siege;
 

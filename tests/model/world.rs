@@ -115,8 +115,12 @@ impl World {
 
     /// The till makes these calls at once; returns which of them said something new.
     pub async fn announce(&self, calls: &[Said]) -> Vec<bool> {
-        let outcomes =
-            join_all(calls.iter().map(|said| self.recorder().accept(call(), Ok::<_, Unread>(self.notice(said)))));
+        let outcomes = join_all(calls.iter().map(|said| {
+            self.recorder().accept(call(), {
+                let notice = self.notice(said);
+                move || Ok::<_, Unread>(notice)
+            })
+        }));
         let outcomes = outcomes.await.into_iter().map(|accepted| accepted.expect("a database").outcome);
         outcomes.map(|outcome| outcome == Outcome::Stored).collect()
     }

@@ -91,7 +91,7 @@ impl Office {
             query: None,
             body: Bytes::copy_from_slice(body.as_bytes()),
         };
-        self.desk.recorder.accept(Call { shop, raw, origin: Origin::Till }, decoded).await.unwrap();
+        self.desk.recorder.accept(Call { shop, raw, origin: Origin::Till }, || decoded).await.unwrap();
     }
 
     /// An order of 43.80 is announced with its invoice.

@@ -251,7 +251,7 @@ async fn take_over(
             };
             let call = Call { shop: shop.id.clone(), raw, origin: Origin::Reconciliation };
             let notification: Result<_, String> = Ok(Notification::Order(Box::new(notice)));
-            let accepted = reconciler.recorder.accept(call, notification).await?;
+            let accepted = reconciler.recorder.accept(call, || notification).await?;
             stored |= accepted.outcome == Outcome::Stored;
             tally.unread += usize::from(accepted.outcome == Outcome::Quarantined);
         }
