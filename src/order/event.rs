@@ -258,11 +258,11 @@ impl EventData {
         use EventType as T;
         Ok(match kind {
             T::OrderValidated | T::OrderTerminated | T::OrderUpdated | T::InvoiceStored | T::InvoiceMissing => {
-                Self::Order(Box::new(serde_json::from_str(json)?))
+                Self::Order(Box::new(super::read_kept(json)?))
             }
-            T::CashBoxOpened | T::CashBoxClosed => Self::CashBox(serde_json::from_str(json)?),
-            T::DigestMade => Self::Digest(Box::new(serde_json::from_str(json)?)),
-            _ => Self::Facts(serde_json::from_str(json)?),
+            T::CashBoxOpened | T::CashBoxClosed => Self::CashBox(super::read_kept(json)?),
+            T::DigestMade => Self::Digest(Box::new(super::read_kept(json)?)),
+            _ => Self::Facts(super::read_kept(json)?),
         })
     }
 }

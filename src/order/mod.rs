@@ -10,6 +10,7 @@ mod calendar;
 mod digest;
 mod event;
 mod id;
+mod kept;
 mod moment;
 mod money;
 mod notification;
@@ -29,6 +30,7 @@ pub use digest::{
 };
 pub use event::{Event, EventData, EventType, Pattern, PatternError, ShopRef};
 pub use id::{DeliveryId, EventId, IdError, NameError, OrderKey, ReceiptId, ShopId, SinkName};
+pub use kept::read_kept;
 pub use moment::Moment;
 pub use money::{Money, Number};
 pub use notification::{

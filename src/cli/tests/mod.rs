@@ -75,8 +75,7 @@ impl Office {
         let store = Store::open(&config.storage.path, Access::Service).await.unwrap();
         let known = config.sinks.keys().filter(|name| name.as_str() != "quiet").cloned().collect();
         store.declare_sinks(known, clock.now()).await.unwrap();
-        let recorder = Recorder::new(store.clone(), clock.clone(), assemble::policy(&config));
-        Self { desk: Desk { config, store, clock, recorder }, dir }
+        Self { desk: Desk::at(config, store, clock), dir }
     }
 
     /// The till of `shop` calls.
