@@ -135,9 +135,10 @@ impl Announced {
     /// cannot be read. Its content is kept whoever was erased: it is all that there is of what it says.
     fn set_aside(&self, view: &View) -> Option<Unread> {
         let of_order = self.numbers().and_then(|numbers| view.unreadable(&numbers).map(str::to_owned));
-        let of_notice = || self.notice().and_then(|(shop, kind, digest)| {
-            view.unreadable_notice(&shop, &kind, &digest).map(str::to_owned)
-        });
+        let of_notice = || {
+            self.notice()
+                .and_then(|(shop, kind, digest)| view.unreadable_notice(&shop, &kind, &digest).map(str::to_owned))
+        };
         let kind = match self.decoded.as_ref().ok()? {
             Notification::Order(notice) => notice.phase.as_str(),
             Notification::CashBoxOpened(_) => EventType::CashBoxOpened.as_str(),

@@ -101,7 +101,8 @@ impl Store {
     /// What the database says.
     pub async fn misdated(&self, shop: &ShopId) -> Result<Vec<UnreadableRow>, StoreError> {
         let rows = sqlx::query(MISDATED).bind(shop.as_str()).fetch_all(self.readers()).await?;
-        let name = |row| Name::of_order("order", row, [0, 1, 2], 3).because("the day that it counts for is none".to_owned());
+        let name =
+            |row| Name::of_order("order", row, [0, 1, 2], 3).because("the day that it counts for is none".to_owned());
         Ok(rows.iter().map(name).collect())
     }
 

@@ -211,7 +211,12 @@ impl Store {
             })
         };
         let found = rows.fetch_all(self.readers()).await?;
-        Ok(self.log(Rows::read(&found, changed, |row| Name::plain("order of event", row.try_get::<i64, _>(0).unwrap_or_default().to_string()))?).into_parts().0)
+        Ok(self
+            .log(Rows::read(&found, changed, |row| {
+                Name::plain("order of event", row.try_get::<i64, _>(0).unwrap_or_default().to_string())
+            })?)
+            .into_parts()
+            .0)
     }
 
     /// Until when the PDFs of these days are to be waited for; `None` where none is on its way.
@@ -236,12 +241,13 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn delivery_of(&self, sink: &SinkName, event: EventId) -> Result<Option<DeliveryId>, StoreError> {
-        let id: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT CAST(id AS BLOB) FROM delivery WHERE event_id = $1 AND order_key IS NULL AND sink = $2")
-                .bind(event.to_string())
-                .bind(sink.as_str())
-                .fetch_optional(self.readers())
-                .await?;
+        let id: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT CAST(id AS BLOB) FROM delivery WHERE event_id = $1 AND order_key IS NULL AND sink = $2",
+        )
+        .bind(event.to_string())
+        .bind(sink.as_str())
+        .fetch_optional(self.readers())
+        .await?;
         Ok(id.and_then(|id| parse(&String::from_utf8_lossy(&id)).ok()))
     }
 

@@ -281,9 +281,8 @@ impl Store {
         query.push(STATUS).push_bind(super::micros(now)).push(STATUS_ELSE);
         query.push(" AS shown FROM delivery d LEFT JOIN sink_state s ON s.sink = d.sink) GROUP BY 1, 2 ORDER BY 1, 2");
         let rows = query.build().fetch_all(self.readers()).await?;
-        let count = |row: &SqliteRow| {
-            Ok((parse(row.try_get(0)?)?, row.try_get(1)?, row.try_get::<i64, _>(2)?.unsigned_abs()))
-        };
+        let count =
+            |row: &SqliteRow| Ok((parse(row.try_get(0)?)?, row.try_get(1)?, row.try_get::<i64, _>(2)?.unsigned_abs()));
         Rows::read(&rows, count, |row| Name::of("deliveries to", row, 0))
     }
 

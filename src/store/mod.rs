@@ -58,7 +58,7 @@ pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw
 pub use connect::{Access, DATABASE, OpenError, is_served};
 pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
 pub use digests::{ChangedOrder, DigestLine, DigestPlan, MadeDigest, NOTHING_TO_TELL, NewDigest};
-pub use erasure::{CustomerLine, ErasedRows, KeptBody};
+pub use erasure::{CustomerLine, ErasedRows, KeptBody, Opaque};
 pub use finding::Called;
 pub use holds::{Accepted, Holding};
 pub use intake::{Intake, Keys, Numbered};

@@ -38,7 +38,9 @@ impl Store {
         let rows = sqlx::query("SELECT shop, kind, id, name FROM till_name ORDER BY shop");
         let mut shops: Vec<(ShopId, Names)> = Vec::new();
         let found = rows.fetch_all(self.readers()).await?;
-        for (shop, kind, id, name) in self.log(Rows::read(&found, named, |row| Name::of("name at the till of", row, 0))?) {
+        for (shop, kind, id, name) in
+            self.log(Rows::read(&found, named, |row| Name::of("name at the till of", row, 0))?)
+        {
             if shops.last().is_none_or(|(last, _)| *last != shop) {
                 shops.push((shop, Names::default()));
             }

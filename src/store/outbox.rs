@@ -206,7 +206,10 @@ fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
         event: super::reading::event(row, 8)?,
         order_key,
         verification: row.try_get::<Option<&str>, _>(28)?.and_then(Verification::from_word),
-        current: row.try_get::<Option<&str>, _>(17).map_err(StoreError::from).and_then(|json| json.map(from_json).transpose()),
+        current: row
+            .try_get::<Option<&str>, _>(17)
+            .map_err(StoreError::from)
+            .and_then(|json| json.map(from_json).transpose()),
         invoice: order_key.map(|key| invoice(row, key)).transpose()?.flatten(),
         purpose: purpose(row.try_get(3)?)?,
         thread: thread_status

@@ -4,11 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{
-    Rows, Store, StoreError, UnreadableRow, from_json, micros, parse,
-    rows::Name,
-    timestamp,
-};
+use super::{Rows, Store, StoreError, UnreadableRow, from_json, micros, parse, rows::Name, timestamp};
 use crate::{
     order::{DeliveryId, EventId, EventType, Order, OrderKey, ShopId, SinkName, Verification},
     sink::Payload,

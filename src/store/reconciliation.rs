@@ -166,7 +166,9 @@ impl Store {
                AND NOT EXISTS (SELECT 1 FROM announcement a WHERE a.order_key = o.key AND a.fingerprint = $4)",
         );
         let rows = rows.bind(shop.as_str()).bind(days.first.to_string()).bind(days.last.to_string());
-        let numbers = |row: &SqliteRow| Ok::<_, StoreError>(ListedNumbers { internal_id: row.try_get(0)?, order_id: row.try_get(1)? });
+        let numbers = |row: &SqliteRow| {
+            Ok::<_, StoreError>(ListedNumbers { internal_id: row.try_get(0)?, order_id: row.try_get(1)? })
+        };
         let found = rows.bind(found.0.to_vec()).fetch_all(self.readers()).await?;
         // Numbers that are none are in no list.
         Ok(found.iter().filter_map(|row| numbers(row).ok()).collect())

@@ -10,7 +10,8 @@
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
 
-use super::{Rows, Store, StoreError, micros, parse,
+use super::{
+    Rows, Store, StoreError, micros, parse,
     rows::{Name, lossy},
 };
 use crate::order::OrderKey;

@@ -229,7 +229,10 @@ impl<'a> Job<'a> {
             let orders = counted(report.left_out.len() as u64, "order", "orders");
             writeln!(err, "warning: {orders} cannot be read, and what was written is without:")?;
             report.left_out.iter().try_for_each(|row| writeln!(err, "  {}", harmless(&row.to_string())))?;
-            writeln!(err, "  fix: enter them from the till's own list; then see \"A row that cannot be read\" in docs/en/backup.md")?;
+            writeln!(
+                err,
+                "  fix: enter them from the till's own list; then see \"A row that cannot be read\" in docs/en/backup.md"
+            )?;
         }
         Ok(())
     }
