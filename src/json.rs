@@ -6,15 +6,16 @@
 //!
 //! What others send is read within [`Bounds`], which count levels and values over everything that belongs together: a
 //! body, and the JSON that travels as text in its fields ([`Budget`]). What we wrote ourselves, with parts of theirs in it,
-//! is read back with a margin ([`ours`], [`map`]): [`CALL`] is far below the 127 levels that `serde_json` reads.
+//! is read back for as long as it is kept ([`kept`], [`ours`], [`map`]), also where an older version took in more than
+//! [`CALL`] allows: up to [`KEPT_LEVELS`], far above the 127 levels at which `serde_json` stops by itself.
 //!
 //! **Invariant:** no other file makes a `Value` out of text (`tests/house.rs`), and no error quotes what was read.
 
-use std::{cell::Cell, fmt};
+use std::{cell::Cell, fmt, marker::PhantomData};
 
 use serde::{
     Deserializer,
-    de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value};
 
@@ -34,8 +35,11 @@ pub const CALL: Bounds = Bounds { levels: 32, parts: 20_000 };
 /// What a list of the till may hold: the orders of some days, a catalogue. Some 40 MiB of memory.
 pub const LIST: Bounds = Bounds { levels: 32, parts: 200_000 };
 
-/// Our own JSON is bounded where it was written; `serde_json` reads 127 levels.
-const OURS: Bounds = Bounds { levels: usize::MAX, parts: usize::MAX };
+/// How many levels of our own JSON are read: twice of what was ever written, and far below what a thread's stack takes.
+const KEPT_LEVELS: usize = 256;
+
+/// Our own JSON is bounded where it was written.
+const OURS: Bounds = Bounds { levels: KEPT_LEVELS, parts: usize::MAX };
 
 /// The only key of the object as which `serde_json` hands over a number that keeps its digits (`arbitrary_precision`).
 const NUMBER: &str = "$serde_json::private::Number";
@@ -148,13 +152,52 @@ pub fn read_bytes(bytes: &[u8], bounds: Bounds) -> Result<Value, Fault> {
     read(text, bounds)
 }
 
+/// Reads back something that we wrote. Fields with keys of others have to be read by [`map`].
+///
+/// # Errors
+/// When it is not what was written. The error may quote what stands there: it is not for a log.
+pub fn kept<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    deep(text, PhantomData)
+}
+
 /// Reads back JSON that we wrote, in which there may be keys of others.
 ///
 /// # Errors
 /// When it is no JSON.
 pub fn ours(text: &str) -> Result<Value, serde_json::Error> {
     let budget = Budget::new(OURS);
-    parse(text, Reader { budget: &budget, level: 0 })
+    deep(text, Reader { budget: &budget, level: 0 })
+}
+
+/// Reads up to [`KEPT_LEVELS`], which are counted first: the library's own count would stop at 127.
+fn deep<'de, S: DeserializeSeed<'de>>(text: &'de str, seed: S) -> Result<S::Value, serde_json::Error> {
+    if levels(text) > KEPT_LEVELS {
+        return Err(serde_json::Error::custom(Fault::TooDeep));
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
+    json.disable_recursion_limit();
+    let value = seed.deserialize(&mut json)?;
+    json.end()?;
+    Ok(value)
+}
+
+/// How deep brackets are nested, those in texts left out.
+fn levels(json: &str) -> usize {
+    let (mut deepest, mut open, mut in_text, mut is_escaped) = (0, 0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                open += 1;
+                deepest = deepest.max(open);
+            }
+            b'}' | b']' if !in_text => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Reads back an object with keys of others, as a field of something of ours (`#[serde(deserialize_with)]`).
@@ -391,6 +434,19 @@ mod tests {
         assert_eq!(read("[1", CALL), Err(Fault::CutOff { line: 1, column: 2 }));
         assert_eq!(read("[1,]", CALL), Err(Fault::Malformed { line: 1, column: 4 }));
         assert!(budget.read("[1,2,3,4,5]", 0).is_ok());
+    }
+
+    #[test]
+    fn what_is_kept_may_be_deeper_than_the_library_reads_and_no_end_of_brackets_is_followed() {
+        for levels in [1, 127, 128, 200, KEPT_LEVELS] {
+            assert!(ours(&nested(levels)).is_ok(), "{levels}");
+        }
+        for levels in [KEPT_LEVELS + 1, 1_000_000] {
+            assert!(ours(&nested(levels)).is_err() && kept::<IgnoredAny>(&nested(levels)).is_err(), "{levels}");
+        }
+        let text = Value::from(format!("\\\"{}", "[{".repeat(1_000))).to_string();
+        assert_eq!(levels(&text), 0);
+        assert!(kept::<String>(&text).is_ok() && kept::<Value>("{} {}").is_err());
     }
 
     #[test]

@@ -190,6 +190,15 @@ fn afterwards(wanted: &Erase, found: &Found, desk: &Desk, out: &mut dyn Write) -
         writeln!(out, "  - the copy {backup}")?;
     }
     writeln!(out, "  - every other copy of the data directory")?;
+    if !found.unreachable.is_empty() {
+        writeln!(
+            out,
+            "  - these rows, which name them or may, and cannot be read: see \"A row that cannot be read\" in docs/en/backup.md"
+        )?;
+        for row in &found.unreachable {
+            writeln!(out, "      {}", print::harmless(&row.to_string()))?;
+        }
+    }
     if found.rows.sending > 0 {
         writeln!(out, "\n{} of the messages were being sent just now, as they were.", found.rows.sending)?;
     }

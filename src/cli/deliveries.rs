@@ -129,7 +129,7 @@ async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result
     };
     let limit = wanted.listing.limit;
     let filter = DeliveryFilter { sink, order, status: wanted.status.clone(), limit, ..DeliveryFilter::default() };
-    let deliveries = desk.store.list_deliveries(&filter, desk.now()).await?;
+    let deliveries = desk.readable(desk.store.list_deliveries(&filter, desk.now()).await?);
     if wanted.listing.json {
         print::page(&deliveries, out)?;
     } else if deliveries.is_empty() {
@@ -156,7 +156,8 @@ async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result
 
 async fn line(desk: &Desk, id: DeliveryId) -> anyhow::Result<DeliveryLine> {
     let filter = DeliveryFilter { id: Some(id.to_string()), limit: 1, ..DeliveryFilter::default() };
-    desk.store.list_deliveries(&filter, desk.now()).await?.pop().ok_or_else(|| gone(id))
+    let (mut found, unreadable) = desk.store.list_deliveries(&filter, desk.now()).await?.into_parts();
+    found.pop().ok_or_else(|| unreadable.first().map_or_else(|| gone(id), find::unreadable))
 }
 
 fn gone(id: DeliveryId) -> anyhow::Error {

@@ -30,6 +30,7 @@ pub async fn show(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let delivery = desk.store.delivery(line.id).await?;
+    desk.leave_out(delivery.iter().flat_map(|delivery| delivery.unreadable.clone()));
     let (attempts, payload) = delivery.map_or((Vec::new(), None), |delivery| (delivery.attempts, delivery.payload));
     if as_json {
         let mut shown = json!({ "delivery": line, "attempts": attempts });

@@ -4,11 +4,15 @@ use std::path::Path;
 
 use jiff::{Span, Timestamp, civil, tz::TimeZone};
 
-use super::{Exit, Stop, desk::Desk, print::Table};
+use super::{
+    Exit, Stop,
+    desk::Desk,
+    print::{self, Table},
+};
 use crate::{
     config::{Config, unreadable_file},
     order::{DeliveryId, ReceiptId, ShopId, SinkName},
-    store::{Called, StoredOrder},
+    store::{Called, StoredOrder, UnreadableRow},
 };
 
 /// How alike two names must be for one to be taken for a slip of the other (Jaro-Winkler, 1 is equal).
@@ -20,13 +24,17 @@ const MATCHES: usize = 10;
 /// The order that is called `name`: by its internal id, else by its number.
 ///
 /// # Errors
-/// When there is none (exit 3), or more than one (exit 2).
+/// When there is none (exit 3), more than one (exit 2), or one that may be meant cannot be read.
 pub async fn order(desk: &Desk, name: &str) -> anyhow::Result<StoredOrder> {
-    let mut found = desk.store.orders_called(name).await?;
+    let (mut found, mut unreadable) = desk.store.orders_called(name).await?.into_parts();
     // Two shops may have the same numbers, of both kinds.
-    if let (true, Some((shop, number))) = (found.is_empty(), name.split_once('/')) {
-        found = desk.store.orders_called(number).await?;
+    if let (true, Some((shop, number))) = (found.is_empty() && unreadable.is_empty(), name.split_once('/')) {
+        (found, unreadable) = desk.store.orders_called(number).await?.into_parts();
         found.retain(|order| order.shop.as_str() == shop);
+        unreadable.retain(|order| order.shop.as_deref() == Some(shop));
+    }
+    if let Some(row) = unreadable.first() {
+        return Err(self::unreadable(row));
     }
     match found.len() {
         1 => Ok(found.swap_remove(0)),
@@ -36,6 +44,13 @@ pub async fn order(desk: &Desk, name: &str) -> anyhow::Result<StoredOrder> {
         }
         _ => Err(Stop::new(Exit::Usage, ambiguous(desk, name, &found)).into()),
     }
+}
+
+/// That something is there and cannot be read.
+pub fn unreadable(row: &UnreadableRow) -> anyhow::Error {
+    let what = format!("what is stored of {} cannot be read", print::harmless(&row.to_string()));
+    let fix = "see \"A row that cannot be read\" in docs/en/backup.md: restore a backup, or report it";
+    Stop::with_fix(Exit::Failed, what, fix)
 }
 
 fn ambiguous(desk: &Desk, name: &str, found: &[StoredOrder]) -> String {
@@ -130,7 +145,7 @@ pub fn sink(config: &Config, name: &str) -> anyhow::Result<SinkName> {
 /// # Errors
 /// When there is none (exit 3).
 pub async fn any_sink(desk: &Desk, name: &str) -> anyhow::Result<SinkName> {
-    let earlier = desk.store.list_sinks().await?.into_iter().map(|line| line.name);
+    let earlier = desk.readable(desk.store.list_sinks().await?).into_iter().map(|line| line.name);
     match earlier.into_iter().find(|sink| sink.as_str() == name) {
         Some(sink) => Ok(sink),
         None => sink(&desk.config, name),

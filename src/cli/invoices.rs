@@ -84,7 +84,7 @@ pub async fn run(command: &Invoices, desk: &Desk, out: &mut dyn Write) -> anyhow
 }
 
 async fn list(listing: Listing, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let invoices = desk.store.list_invoices(listing.limit).await?;
+    let invoices = desk.readable(desk.store.list_invoices(listing.limit).await?);
     if listing.json {
         print::page(&invoices, out)?;
     } else if invoices.is_empty() {
@@ -131,12 +131,14 @@ async fn fetch(order: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<
 async fn verify(desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let archive = desk.outbox().archive;
     let (mut sound, mut broken) = (0, 0);
-    let mut after = None;
+    let mut after = 0;
     loop {
         let page = desk.store.stored_invoices(after, PAGE).await?;
-        let Some((last, _)) = page.last() else { break };
-        after = Some(*last);
-        for (_, invoice) in page {
+        let Some(last) = page.last else { break };
+        after = last;
+        // Nobody can say that these are what was fetched.
+        broken += page.unreadable.len() as u64;
+        for invoice in desk.readable(page) {
             let (path, sha256) =
                 (invoice.path.as_deref().unwrap_or_default(), invoice.sha256.as_deref().unwrap_or_default());
             match archive.verify(path, sha256).await {

@@ -25,12 +25,12 @@ const DELIVERIES: u32 = 200;
 /// # Errors
 /// When the database or the output fails.
 pub async fn show(desk: &Desk, mut stored: StoredOrder, as_json: bool, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let invoice = desk.store.invoice(stored.key).await?;
+    let invoice = desk.invoice(stored.key).await?;
     stored.order.invoice = deliver::invoice_view(invoice.as_ref(), desk.config.server.public_url.as_ref());
     stored.order.verification = stored.verification;
-    let events = desk.store.events_of(stored.key).await?;
+    let events = desk.readable(desk.store.events_of(stored.key).await?);
     let filter = DeliveryFilter { order: Some(stored.key.to_string()), limit: DELIVERIES, ..DeliveryFilter::default() };
-    let mut deliveries = desk.store.list_deliveries(&filter, desk.now()).await?;
+    let mut deliveries = desk.readable(desk.store.list_deliveries(&filter, desk.now()).await?);
     deliveries.reverse();
     if as_json {
         let events: Vec<_> = events.iter().map(event_json).collect();
@@ -218,6 +218,7 @@ async fn told(
     for (line, row) in deliveries.iter().zip(table.lines()) {
         writeln!(out, "  {row}")?;
         let delivery = desk.store.delivery(line.id).await?;
+        desk.leave_out(delivery.iter().flat_map(|delivery| delivery.unreadable.clone()));
         for attempt in delivery.iter().flat_map(|delivery| &delivery.attempts) {
             writeln!(out, "    {}", attempted(desk, attempt, Some(stored.shop.as_str())))?;
         }

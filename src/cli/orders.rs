@@ -87,7 +87,7 @@ pub async fn run(command: &Orders, desk: &Desk, out: &mut dyn Write) -> anyhow::
 async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let shop = wanted.shop.as_deref().map(|shop| find::shop(&desk.config, shop)).transpose()?;
     let filter = OrderFilter { shop: shop.map(String::from), limit: wanted.listing.limit };
-    let orders = desk.store.list_orders(&filter).await?;
+    let orders = desk.readable(desk.store.list_orders(&filter).await?);
     if wanted.listing.json {
         print::page(&orders, out)?;
     } else if orders.is_empty() {
@@ -112,7 +112,7 @@ async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result
 
 async fn missing(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let shop = wanted.shop.as_deref().map(|shop| find::shop(&desk.config, shop)).transpose()?;
-    let mut missing = desk.store.missing_orders(shop.as_ref()).await?;
+    let mut missing = desk.readable(desk.store.missing_orders(shop.as_ref()).await?);
     let all = missing.len();
     missing.truncate(wanted.listing.limit as usize);
     if wanted.listing.json {

@@ -17,7 +17,7 @@ use crate::{
     decode::{self, Input},
     order::ReceiptId,
     record::{Call, Origin, Outcome, Requeued},
-    store::QuarantinedBody,
+    store::{QuarantinedBody, StoreError},
 };
 
 /// How much of a body is shown, in bytes.
@@ -85,7 +85,7 @@ pub async fn run(command: &Quarantine, desk: &Desk, out: &mut dyn Write) -> anyh
 }
 
 async fn list(listing: Listing, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let bodies = desk.store.list_quarantine(listing.limit).await?;
+    let bodies = desk.readable(desk.store.list_quarantine(listing.limit).await?);
     if listing.json {
         print::page(&bodies, out)?;
     } else if bodies.is_empty() {
@@ -144,7 +144,7 @@ async fn reprocess(id: Option<&str>, desk: &Desk, out: &mut dyn Write) -> anyhow
     let ids: Vec<ReceiptId> = match id {
         Some(id) => vec![find::quarantined(desk, id).await?],
         None => {
-            let lines = desk.store.list_quarantine(u32::MAX).await?;
+            let lines = desk.readable(desk.store.list_quarantine(u32::MAX).await?);
             lines.iter().map(|line| line.id.parse()).collect::<Result<_, _>>()?
         }
     };
@@ -153,8 +153,12 @@ async fn reprocess(id: Option<&str>, desk: &Desk, out: &mut dyn Write) -> anyhow
     }
     let mut unreadable = 0;
     for id in ids {
-        let Some(body) = desk.store.quarantined(id).await? else { continue };
-        let became = read_again(desk, body).await?;
+        let became = match desk.store.quarantined(id).await {
+            Ok(None) => continue,
+            Ok(Some(body)) => read_again(desk, body).await?,
+            Err(error @ StoreError::Corrupt(_)) => Err(error.to_string()),
+            Err(error) => return Err(error.into()),
+        };
         unreadable += u32::from(became.is_err());
         writeln!(out, "{id}  {}", became.unwrap_or_else(|reason| format!("stays: {reason}")))?;
     }
@@ -182,7 +186,10 @@ async fn read_again(desk: &Desk, body: QuarantinedBody) -> anyhow::Result<Result
     Ok(match accepted.outcome {
         Outcome::Stored => Ok("is understood now, and on its way to the sinks".to_owned()),
         Outcome::Duplicate => Ok("is understood now, and says nothing new".to_owned()),
-        Outcome::Quarantined => Err(reason.unwrap_or_else(|| "it cannot be read".to_owned())),
+        // It is understood, so it is not its own fault.
+        Outcome::Quarantined => {
+            Err(reason.unwrap_or_else(|| "what is stored of the same order still cannot be read".to_owned()))
+        }
     })
 }
 

@@ -53,9 +53,9 @@ pub async fn run(wanted: &Recover, desk: &Desk, out: &mut dyn Write) -> anyhow::
     let mut after = 0;
     loop {
         let page = desk.store.events_since(since, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.seq;
-        for event in page {
+        let Some(last) = page.last else { break };
+        after = last;
+        for event in desk.readable(page) {
             let kind = event.kind.as_str();
             if recovery.take(event).await? {
                 *counts.entry(kind).or_default() += 1;

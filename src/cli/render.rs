@@ -89,15 +89,15 @@ pub async fn run(wanted: &Render, desk: &Desk, out: &mut dyn Write) -> anyhow::R
 
 /// A first message about the order as it stands, of the latest event that the sink selects, else of the latest.
 async fn candidate(desk: &Desk, rule: &Rule, stored: StoredOrder) -> anyhow::Result<Candidate> {
-    let mut events: Vec<StoredEvent> = desk.store.events_of(stored.key).await?;
+    let mut events: Vec<StoredEvent> = desk.readable(desk.store.events_of(stored.key).await?);
     let latest = events.iter().rposition(|event| rule.selects(event.kind)).or(events.len().checked_sub(1));
     let event = latest.map(|index| events.swap_remove(index));
     let event = event.ok_or_else(|| anyhow::anyhow!("the order's events are not in the database any more"))?;
     Ok(Candidate {
         order_key: Some(stored.key),
         verification: stored.verification,
-        current: Some(Box::new(stored.order)),
-        invoice: desk.store.invoice(stored.key).await?,
+        current: Ok(Some(Box::new(stored.order))),
+        invoice: desk.invoice(stored.key).await?,
         ..about(desk, event)
     })
 }
@@ -128,11 +128,12 @@ async fn summary(desk: &Desk, sink: &SinkName, day: Day) -> anyhow::Result<Candi
 fn about(desk: &Desk, event: StoredEvent) -> Candidate {
     Candidate {
         id: DeliveryId::new(desk.now()),
+        seq: 0,
         version: 0,
         event,
         order_key: None,
         verification: None,
-        current: None,
+        current: Ok(None),
         invoice: None,
         purpose: Purpose::First,
         thread: None,

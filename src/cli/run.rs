@@ -77,6 +77,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::AtDesk(command) => {
             let desk = Desk::open(loaded(&source, &environment)?.config, clock).await?;
             let ended = at_desk(&command, &desk, out).await;
+            desk.tell_left_out(&mut io::stderr())?;
             desk.close().await;
             ended
         }

@@ -102,7 +102,7 @@ async fn list(listing: Listing, desk: &Desk, out: &mut dyn Write) -> anyhow::Res
 /// The configured sinks with their state, and those that are no longer configured but still keep a queue.
 async fn rows(desk: &Desk) -> Result<Vec<Row>, StoreError> {
     let mut known: BTreeMap<SinkName, SinkLine> =
-        desk.store.list_sinks().await?.into_iter().map(|line| (line.name.clone(), line)).collect();
+        desk.readable(desk.store.list_sinks().await?).into_iter().map(|line| (line.name.clone(), line)).collect();
     let configured = desk.config.sinks.iter().map(|(name, settings)| {
         let kind = Some(settings.options.kind());
         known.remove(name).map_or_else(|| never_ran(name, kind), |line| row(line, kind))

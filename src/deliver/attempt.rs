@@ -83,7 +83,7 @@ async fn read_attachments(outbox: &Outbox, payload: &Payload) -> Result<Vec<Byte
         attachments.push(bytes);
     }
     for file in &payload.made {
-        attachments.push(digest::bytes(&outbox.store, &outbox.archive, file).await.map_err(lost)?);
+        attachments.push(digest::bytes(&outbox.store, &outbox.archive, file).await?);
     }
     Ok(attachments)
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     invoice,
-    order::{OrderKey, ShopId},
+    order::{OrderKey, ShopId, day_of},
     record::Arrival,
     sink::TillHost,
     store::{DueInvoice, FetchFailure, StoreError, StoredFile},
@@ -110,22 +110,27 @@ async fn try_to_keep(outbox: &Outbox, due: &DueInvoice, bytes: Bytes) -> Result<
     stored.map_err(|error| error.to_string())
 }
 
-/// Archives the PDF of an order under the name of contract §5.
+/// Archives the PDF of an order under the name of contract §5; of one that cannot be read, under its key.
 ///
 /// # Errors
 /// What went wrong, for people.
 pub async fn file(outbox: &Outbox, order: OrderKey, bytes: Bytes) -> Result<StoredFile, String> {
-    let stored = outbox.store.order(order).await.map_err(|error| error.to_string())?;
-    let stored = stored.ok_or("the order is not in the database")?;
-    let policy = outbox.recorder.shop(&stored.shop).ok_or("the shop is no longer configured")?;
-    let date = stored.order.dates.booked().civil().date();
+    let (date, filename) = match outbox.store.order(order).await {
+        // The PDF is kept all the same: a second download would be stamped DUPLICATA.
+        Err(StoreError::Corrupt(_)) => (day_of(outbox.clock.now(), &TimeZone::UTC), format!("{order}.pdf")),
+        stored => {
+            let stored = stored.map_err(|error| error.to_string())?.ok_or("the order is not in the database")?;
+            let policy = outbox.recorder.shop(&stored.shop).ok_or("the shop is no longer configured")?;
+            (stored.order.dates.booked().civil().date(), invoice::filename(&stored.order, &policy.shop))
+        }
+    };
     let kept = outbox.archive.store(bytes, date).await.map_err(|error| error.to_string())?;
     let mut capability = [0; 16];
     getrandom::fill(&mut capability).map_err(|error| error.to_string())?;
     Ok(StoredFile {
         sha256: kept.sha256,
         bytes: kept.bytes,
-        filename: invoice::filename(&stored.order, &policy.shop),
+        filename,
         path: kept.path,
         capability: capability.iter().map(|byte| format!("{byte:02x}")).collect(),
     })

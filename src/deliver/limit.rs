@@ -58,7 +58,8 @@ pub(super) async fn keep(
 
 /// Whether it is a new message about an order that the sink wants.
 fn counts(lane: &Lane, candidate: &Candidate) -> bool {
-    let is_wanted = || candidate.current.as_ref().is_none_or(|order| lane.rule.only.refuses(order).is_none());
+    let current = || candidate.current.as_ref().ok().and_then(Option::as_ref);
+    let is_wanted = || current().is_none_or(|order| lane.rule.only.refuses(order).is_none());
     let is_message = candidate.order_key.is_some() && candidate.purpose != Purpose::Alert;
     is_message && candidate.first_attempt_at.is_none() && is_wanted()
 }

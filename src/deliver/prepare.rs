@@ -31,8 +31,11 @@ pub(super) struct Prepared {
 }
 
 /// Makes the message of a candidate, or finds the condition that keeps it from being sent. A frozen message is not
-/// looked at again. What was stored and cannot be read back fails this delivery alone.
-pub(super) fn prepare(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Prepared {
+/// looked at again.
+///
+/// # Errors
+/// What was stored and cannot be read back: this delivery is to be given up.
+pub(super) fn prepare(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Result<Prepared, StoreError> {
     let started = |how, without_invoice| Started {
         id: candidate.id,
         version: candidate.version,
@@ -41,22 +44,19 @@ pub(super) fn prepare(lane: &Lane, candidate: &Candidate, context: &Context<'_>)
         at: context.now,
     };
     if candidate.payload.is_some() {
-        return Prepared { started: started(Ok(candidate.payload.clone()), false), failure: None };
+        return Ok(Prepared { started: started(Ok(candidate.payload.clone()), false), failure: None });
     }
     let unmade = |failure| Prepared { started: started(Ok(None), false), failure: Some(failure) };
-    let outgoing = match outgoing(lane, candidate, context) {
-        Ok(outgoing) => outgoing,
-        Err(error) => return unmade(SinkError::reject(Reason::Local, error.to_string())),
-    };
+    let outgoing = outgoing(lane, candidate, context)?;
     if let Some(condition) = condition(lane, &outgoing) {
-        return Prepared { started: started(Err(condition.to_owned()), false), failure: None };
+        return Ok(Prepared { started: started(Err(condition.to_owned()), false), failure: None });
     }
     // Also where no link was seen yet: one may come with the next announcement.
     let without_invoice = wants_invoice(lane, outgoing.purpose) && outgoing.invoice.is_none();
-    match render(lane, &outgoing) {
+    Ok(match render(lane, &outgoing) {
         Ok(payload) => Prepared { started: started(Ok(Some(payload)), without_invoice), failure: None },
         Err(error) => unmade(error),
-    }
+    })
 }
 
 /// A sink that panics over a message fails that message alone.
@@ -88,8 +88,10 @@ pub fn outgoing(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Re
         notice.verification = candidate.verification;
     }
     if let EventData::Order(order) = &mut event.data {
-        if let Some(current) = candidate.current.as_ref().filter(|_| tells_the_present(lane, purpose)) {
-            *order = current.clone();
+        if tells_the_present(lane, purpose)
+            && let Some(current) = candidate.current.clone()?
+        {
+            *order = current;
         }
         order.invoice = view(candidate.invoice.as_ref(), context.public_url);
         order.verification = candidate.verification;

@@ -53,6 +53,12 @@ pub async fn run(outbox: Outbox, lane: Lane, shutdown: CancellationToken) {
     worker.wind_up().await;
 }
 
+/// A delivery whose message tells what cannot be read.
+fn unreadable(lane: &Lane, candidate: &Candidate, error: &StoreError) -> Unreadable {
+    let reason = error.to_string();
+    Unreadable { seq: candidate.seq, id: candidate.id.to_string(), sink: lane.name.clone(), reason }
+}
+
 struct Worker {
     outbox: Outbox,
     lane: Lane,
@@ -125,8 +131,10 @@ impl Worker {
         };
         let mut prepared = Vec::with_capacity(candidates.len());
         for candidate in candidates {
-            let made = prepare::prepare(&self.lane, &candidate, &context);
-            prepared.push((candidate, made));
+            match prepare::prepare(&self.lane, &candidate, &context) {
+                Ok(made) => prepared.push((candidate, made)),
+                Err(error) => self.give_up(unreadable(&self.lane, &candidate, &error), now).await?,
+            }
         }
         let batch: Vec<Started> = prepared.iter().map(|(_, made)| made.started.clone()).collect();
         let sending = self.outbox.store.start(batch).await?;

@@ -6,6 +6,7 @@ use super::{Line, files};
 use crate::{
     invoice::Archive,
     order::{MadeFile, ReportFile},
+    sink::{Reason, SinkError},
     store::{DigestLine, Store},
 };
 
@@ -20,14 +21,24 @@ const ERASED: &str = "Ce rapport de la caisse a été effacé ici à la demande 
 /// Makes the file. The same each time, as long as no customer is renamed or erased and no invoice is lost.
 ///
 /// # Errors
-/// What went wrong, for people.
-pub async fn bytes(store: &Store, archive: &Archive, file: &MadeFile) -> Result<Bytes, String> {
+/// What went wrong, for people. Where an order in it cannot be read there is no file: it would lack the order and not say so.
+pub async fn bytes(store: &Store, archive: &Archive, file: &MadeFile) -> Result<Bytes, SinkError> {
+    let lost = |detail: String| SinkError::retry(Reason::Local, detail);
     if file.kind.is_of_the_till() {
-        return report(store, file).await;
+        return report(store, file).await.map_err(lost);
     }
-    let lines = store.digest_lines(&file.digest).await.map_err(|error| error.to_string())?;
+    let lines = store.digest_lines(&file.digest).await.map_err(|error| lost(error.to_string()))?;
+    if let Some(row) = lines.unreadable.first() {
+        let name = &file.filename;
+        let detail = format!("{name} cannot be made; {row}; make the summary anew with `tillhook digest send`");
+        return Err(SinkError::reject(Reason::Local, detail));
+    }
+    made(archive, file, &lines).await.map_err(lost)
+}
+
+async fn made(archive: &Archive, file: &MadeFile, lines: &[DigestLine]) -> Result<Bytes, String> {
     if file.kind == ReportFile::Originals {
-        return originals(archive, file, &lines).await;
+        return originals(archive, file, lines).await;
     }
     let lines: Vec<Line> = lines.iter().map(Line::from).collect();
     let (kind, csv, accounting) = (file.kind, file.csv, file.accounting.clone());

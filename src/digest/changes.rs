@@ -9,14 +9,16 @@ use crate::{
 };
 
 impl Maker<'_> {
-    /// What is new since the last summary of the period.
+    /// What is new since the last summary of the period. Of an order that cannot be read, as it is or as it was counted, it is
+    /// not known.
     pub(super) async fn changes(
         &self,
         last: &MadeDigest,
         period: Period,
         now: &[Booking],
     ) -> Result<Vec<Change>, StoreError> {
-        let before = self.store.digest_lines(&last.id).await?;
+        let (before, unreadable) = self.store.digest_lines(&last.id).await?.into_parts();
+        let is_known = |booking: &&Booking| !unreadable.iter().any(|row| row.name == booking.number);
         let before: HashMap<OrderKey, Booking> =
             before.into_iter().map(|line| (line.booking.order, line.booking)).collect();
         let change = |booking: &Booking, what| Change {
@@ -28,11 +30,15 @@ impl Maker<'_> {
         };
         let mut changes: Vec<Change> = now
             .iter()
+            .filter(is_known)
             .filter_map(|booking| changed(before.get(&booking.order), booking).map(|what| change(booking, what)))
             .collect();
         let still: HashSet<OrderKey> = now.iter().map(|booking| booking.order).collect();
         for (order, booking) in before.iter().filter(|(order, _)| !still.contains(order)) {
-            let stored = self.store.order(*order).await?;
+            let stored = match self.store.order(*order).await {
+                Err(StoreError::Corrupt(_)) => None,
+                stored => stored?,
+            };
             // What was pruned is no news.
             let Some(day) = stored.map(|stored| stored.order.dates.booked().civil().date()) else { continue };
             let what = if period.contains(day) { ChangeKind::Unwanted } else { ChangeKind::Moved };

@@ -71,6 +71,16 @@ pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
     figures
 }
 
+/// Names orders that are in no sum because they cannot be read. What they would add is not known, so neither is the total.
+pub(super) fn leave_out(figures: &mut Figures, unreadable: Vec<String>) {
+    if unreadable.is_empty() {
+        return;
+    }
+    figures.known.get_or_insert(figures.total);
+    (figures.total.net, figures.total.vat, figures.total.gross) = (None, None, None);
+    figures.unreadable = unreadable;
+}
+
 /// Numbers of a sequence that look missing, for whoever asks whether they are.
 pub(super) fn suspects(numbers: &[OrderNumber]) -> Vec<String> {
     let suspects = RefCell::new(Vec::new());
@@ -124,6 +134,17 @@ mod tests {
         let known = both.known.expect("one is known in full");
         assert_eq!((known.sales, amounts(&known)), (1, ["10.00", "2.00", "12.00"].map(|text| Some(text.to_owned()))));
         assert_eq!(figures(&[whole], Currency::EUR).known, None, "then the total says it all");
+    }
+
+    #[test]
+    fn a_total_without_an_order_that_cannot_be_read_is_none_and_what_is_known_stands_beside_it() {
+        let mut sold = figures(&[sold("7", [Some("10.00"), Some("2.00"), Some("12.00")])], Currency::EUR);
+        leave_out(&mut sold, vec!["8".to_owned()]);
+        assert_eq!(amounts(&sold.total), [None, None, None]);
+        assert_eq!(
+            amounts(&sold.known.expect("one is known")),
+            ["10.00", "2.00", "12.00"].map(|text| Some(text.to_owned()))
+        );
     }
 
     #[test]

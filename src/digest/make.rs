@@ -19,7 +19,9 @@ use crate::{
     },
     route,
     sink::Purpose,
-    store::{Booked, MadeDigest, NOTHING_TO_TELL, NewDelivery, NewDigest, NewEvent, Store, StoreError, StoredEvent},
+    store::{
+        Booked, MadeDigest, NOTHING_TO_TELL, NewDelivery, NewDigest, NewEvent, Rows, Store, StoreError, StoredEvent,
+    },
 };
 
 /// How far back the number before the period's first is looked for.
@@ -59,7 +61,7 @@ impl Maker<'_> {
     /// When nothing of it is on disk.
     pub async fn make(&self, period: Period, why: Why) -> Result<bool, StoreError> {
         let seen = self.store.newest_event().await?;
-        let booked = self.store.booked(&self.shop.id, period.first, period.last).await?;
+        let booked = self.booked(period).await?;
         self.make_of(period, why, seen, &booked).await
     }
 
@@ -76,7 +78,14 @@ impl Maker<'_> {
         self.make_of(period, Why::Limit, seen, &booked).await
     }
 
-    async fn make_of(&self, period: Period, why: Why, seen: i64, booked: &[Booked]) -> Result<bool, StoreError> {
+    /// The orders of a period, and those that cannot be read and are, or may be, of it.
+    async fn booked(&self, period: Period) -> Result<Rows<Booked>, StoreError> {
+        let mut booked = self.store.booked(&self.shop.id, period.first, period.last).await?;
+        booked.unreadable.extend(self.store.misdated(&self.shop.id).await?);
+        Ok(booked)
+    }
+
+    async fn make_of(&self, period: Period, why: Why, seen: i64, booked: &Rows<Booked>) -> Result<bool, StoreError> {
         let earlier = self.earlier(period, why).await?;
         let Some(mut draft) = self.draft_of(period, why, booked, &earlier).await? else { return Ok(false) };
         self.add_reports(&mut draft).await;
@@ -92,7 +101,7 @@ impl Maker<'_> {
     /// # Errors
     /// What the database says.
     pub async fn preview(&self, period: Period) -> Result<Digest, StoreError> {
-        let booked = self.store.booked(&self.shop.id, period.first, period.last).await?;
+        let booked = self.booked(period).await?;
         let earlier = self.earlier(period, Why::OnPurpose).await?;
         let draft = self.draft_of(period, Why::OnPurpose, &booked, &earlier).await?;
         let Some(Draft { whole, parts, .. }) = draft else { return Err(StoreError::Bug) };
@@ -118,7 +127,7 @@ impl Maker<'_> {
         &self,
         period: Period,
         why: Why,
-        booked: &[Booked],
+        booked: &Rows<Booked>,
         earlier: &[MadeDigest],
     ) -> Result<Option<Draft>, StoreError> {
         let orders: Vec<&Booked> = booked.iter().filter(|one| self.wants(one)).collect();
@@ -131,6 +140,7 @@ impl Maker<'_> {
             return Ok(None);
         }
         let mut figures = figures::figures(&bookings, self.shop.currency);
+        figures::leave_out(&mut figures, booked.unreadable.iter().map(|row| row.name.clone()).collect());
         let mut closings = Vec::new();
         // Some orders of a day are not the day.
         if why != Why::Limit {
@@ -228,7 +238,12 @@ impl Maker<'_> {
         let closed: Vec<Heard> = closed.filter(|one| last.is_some() || period.contains(one.day(zone))).collect();
         let Some(days) = closings::days(&closed, zone) else { return Ok(Vec::new()) };
         let booked = self.store.booked(&self.shop.id, earlier(days.first, 1), days.last).await?;
-        Ok(closings::closings(&closed, &booked))
+        let mut closings = closings::closings(&closed, &booked);
+        // What an order would add that cannot be read is not known.
+        if !booked.unreadable.is_empty() {
+            closings.iter_mut().for_each(|one| (one.ours, one.unpaid, one.outside) = (None, None, None));
+        }
+        Ok(closings)
     }
 
     /// The last summary that was due before the one of this period.
@@ -272,7 +287,10 @@ impl Maker<'_> {
 /// Whether nothing happened, so that nobody is to be told.
 pub(super) fn says_nothing(whole: &Digest, bookings: &[Booking]) -> bool {
     // Where something was told before, that there is nothing any more is news.
-    let is_news = !bookings.is_empty() || !whole.closings.is_empty() || whole.replaces.is_some();
+    let is_news = !bookings.is_empty()
+        || !whole.figures.unreadable.is_empty()
+        || !whole.closings.is_empty()
+        || whole.replaces.is_some();
     whole.why == Why::Due && !is_news
 }
 

@@ -75,7 +75,7 @@ impl Digests {
         }
     }
 
-    /// Makes what is due now.
+    /// Makes what is due now. One that cannot be made holds up no other sink's, and no other shop's.
     ///
     /// # Errors
     /// When some of it is not on disk; it is made in the next pass.
@@ -83,18 +83,19 @@ impl Digests {
         let now = self.clock.now();
         self.begin(now).await?;
         let since = self.store.digest_plans().await?;
+        let mut passed = Ok(());
         for plan in self.plans.clone() {
-            self.untold(&plan, now).await?;
+            passed = self.untold(&plan, now).await.and(passed);
             let Some(cadence) = plan.cadence else { continue };
             for begun in since.iter().filter(|begun| begun.sink == plan.rule.sink) {
                 let Some(shop) = self.shops.get(&begun.shop) else { continue };
                 let reports = self.reports.as_ref();
                 let turn = Turn { store: &self.store, plan: &plan, cadence, shop, reports, since: begun.since, now };
-                turn.due().await?;
-                turn.corrections(&mut self.news).await?;
+                let due = turn.due().await;
+                passed = turn.corrections(&mut self.news).await.and(due).and(passed);
             }
         }
-        Ok(())
+        passed
     }
 
     /// Remembers since when each summary is made, and says what falls between two ways of telling.
@@ -125,10 +126,12 @@ impl Digests {
             return Ok(());
         };
         let untold = self.store.untold(sink).await?;
+        let mut told = Ok(());
         for shop in self.shops.values() {
             let maker = Maker { store: &self.store, plan, shop, now, reports: self.reports.as_ref() };
-            maker.make_of_untold(&untold).await?;
+            told = maker.make_of_untold(&untold).await.map(drop).and(told);
         }
+        told?;
         self.store.end_limit(sink, until).await
     }
 }

@@ -91,6 +91,9 @@ pub struct Figures {
     /// The orders in another currency, which are in no sum.
     #[serde(default)]
     pub foreign: Vec<String>,
+    /// The orders that are stored and cannot be read, which are in no sum and no file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// Its numbers, by sequence.
     #[serde(default)]
     pub numbers: Vec<NumberRange>,

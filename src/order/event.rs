@@ -259,11 +259,14 @@ impl EventData {
         use EventType as T;
         Ok(match kind {
             T::OrderValidated | T::OrderTerminated | T::OrderUpdated | T::InvoiceStored | T::InvoiceMissing => {
-                Self::Order(Box::new(serde_json::from_str(text)?))
+                Self::Order(Box::new(json::kept(text)?))
             }
-            T::CashBoxOpened | T::CashBoxClosed => Self::CashBox(serde_json::from_str(text)?),
-            T::DigestMade => Self::Digest(Box::new(serde_json::from_str(text)?)),
-            _ => Self::Facts(json::map(&mut serde_json::Deserializer::from_str(text))?),
+            T::CashBoxOpened | T::CashBoxClosed => Self::CashBox(json::kept(text)?),
+            T::DigestMade => Self::Digest(Box::new(json::kept(text)?)),
+            _ => match json::ours(text)? {
+                Value::Object(facts) => Self::Facts(facts),
+                _ => return Err(serde::de::Error::custom("an object was expected")),
+            },
         })
     }
 }

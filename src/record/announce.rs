@@ -90,19 +90,15 @@ impl Intake for Announced {
     }
 
     fn keys(&self) -> Keys {
-        let numbered = match &self.decoded {
-            Ok(Notification::Order(notice)) => Some(Numbered {
-                shop: self.call.shop.clone(),
-                test: notice.test,
-                internal_id: notice.content.internal_id.clone(),
-                order_id: notice.content.order_id.clone(),
-            }),
-            _ => None,
-        };
-        Keys { numbered, order: None, notice: self.notice() }
+        Keys { numbered: self.numbers(), order: None, notice: self.notice() }
     }
 
     fn plan(&self, view: &mut View) -> Acceptance {
+        if let Some(unread) = self.set_aside(view) {
+            let (outcome, event) = self.unreadable(view, self.shop(), &unread);
+            self.leave_receipt(view, outcome, event, Some(unread.reason));
+            return Acceptance { outcome, receipt: self.receipt };
+        }
         let (outcome, event) = match (&self.decoded, self.shop()) {
             (Ok(Notification::Order(notice)), Some(shop)) => self.order(view, shop, notice),
             (Ok(Notification::CashBoxOpened(notice)), Some(shop)) => {
@@ -115,12 +111,48 @@ impl Intake for Announced {
             (Ok(_), None) => (Outcome::Quarantined, None),
             (Err(unread), shop) => self.unreadable(view, shop, unread),
         };
-        self.leave_receipt(view, outcome, event);
+        let reason = self.decoded.as_ref().err().map(|unread| unread.reason.clone());
+        self.leave_receipt(view, outcome, event, reason);
         Acceptance { outcome, receipt: self.receipt }
     }
 }
 
 impl Announced {
+    /// The numbers of the order that the call is about.
+    fn numbers(&self) -> Option<Numbered> {
+        match &self.decoded {
+            Ok(Notification::Order(notice)) => Some(Numbered {
+                shop: self.call.shop.clone(),
+                test: notice.test,
+                internal_id: notice.content.internal_id.clone(),
+                order_id: notice.content.order_id.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Why the call is understood and nothing can be decided of it all the same: something that is stored of the same order
+    /// cannot be read. Its content is kept whoever was erased: it is all that there is of what it says.
+    fn set_aside(&self, view: &View) -> Option<Unread> {
+        let of_order = self.numbers().and_then(|numbers| view.unreadable(&numbers).map(str::to_owned));
+        let of_notice = || {
+            self.notice()
+                .and_then(|(shop, kind, digest)| view.unreadable_notice(&shop, &kind, &digest).map(str::to_owned))
+        };
+        let kind = match self.decoded.as_ref().ok()? {
+            Notification::Order(notice) => notice.phase.as_str(),
+            Notification::CashBoxOpened(_) => EventType::CashBoxOpened.as_str(),
+            Notification::CashBoxClosed(_) => EventType::CashBoxClosed.as_str(),
+            Notification::Unknown(_) => EventType::TillUnknown.as_str(),
+        };
+        let cause = of_order.or_else(of_notice)?;
+        let reason = format!(
+            "what is stored of the same order cannot be read ({cause}); the call is kept: repair that row or restore a \
+             backup, then `tillhook quarantine reprocess`"
+        );
+        Some(Unread { kind: Some(kind.to_owned()), reason })
+    }
+
     fn order(&self, view: &mut View, policy: &ShopPolicy, notice: &OrderNotice) -> (Outcome, Option<EventId>) {
         let Some(said) = &self.said else { return (Outcome::Quarantined, None) };
         let known = identity::find(view, &policy.shop.id, notice).cloned();
@@ -310,7 +342,7 @@ impl Announced {
         identity::find(view, &self.call.shop, notice).is_some_and(|order| order.erased)
     }
 
-    fn leave_receipt(&self, view: &mut View, outcome: Outcome, event: Option<EventId>) {
+    fn leave_receipt(&self, view: &mut View, outcome: Outcome, event: Option<EventId>, reason: Option<String>) {
         if let Origin::Quarantine(requeued) = self.call.origin {
             if outcome != Outcome::Quarantined {
                 view.resolve_receipt(requeued.receipt, "reprocessed", self.now);
@@ -329,7 +361,7 @@ impl Announced {
             keeps_content: keeps_body,
             outcome: outcome.as_str(),
             event,
-            reason: self.decoded.as_ref().err().map(|unread| unread.reason.clone()),
+            reason,
         });
     }
 }

@@ -195,7 +195,9 @@ impl Intake for Recovered {
         let stored = &self.event;
         let shop = stored.shop.as_ref().map(|(id, _)| id);
         let told = |order| view.deliveries(order, &self.rule.sink).any(|delivery| delivery.event == stored.id);
-        if stored.kind.is_alert() || !self.rule.admits(shop) || stored.order_key.is_some_and(told) {
+        // Of an order that cannot be read it is not known who was told.
+        let is_unreadable = stored.order_key.is_some_and(|order| view.unreadable_order(order).is_some());
+        if is_unreadable || stored.kind.is_alert() || !self.rule.admits(shop) || stored.order_key.is_some_and(told) {
             return false;
         }
         let event = NewEvent {

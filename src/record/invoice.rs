@@ -9,7 +9,7 @@ use super::{
     fan_out::{self, Standing},
 };
 use crate::{
-    order::{EventData, EventId, EventType},
+    order::{EventData, EventId, EventType, OrderKey},
     sink::Purpose,
     store::{GivenUp, Intake, Keys, KnownDelivery, NewDelivery, NewEvent, StoredFile, StoredOrder, View},
 };
@@ -29,7 +29,9 @@ pub enum Arrival {
 }
 
 pub(super) struct Ended {
-    pub stored: StoredOrder,
+    pub order: OrderKey,
+    /// The order; `None` where it cannot be read.
+    pub stored: Option<StoredOrder>,
     pub arrival: Arrival,
     pub policy: Arc<Policy>,
     pub now: Timestamp,
@@ -39,15 +41,18 @@ impl Intake for Ended {
     type Outcome = ();
 
     fn keys(&self) -> Keys {
-        Keys { order: Some(self.stored.key), ..Keys::default() }
+        Keys { order: Some(self.order), ..Keys::default() }
     }
 
     fn plan(&self, view: &mut View) {
-        let order = self.stored.key;
+        let order = self.order;
+        // Who was told of an order that cannot be read is not known, so nobody is told now.
+        let stored = self.stored.as_ref().filter(|_| view.unreadable_order(order).is_none());
         match &self.arrival {
             Arrival::Stored(file) => {
                 view.invoice_arrived(order, file.clone(), self.now);
-                let event = self.event(EventType::InvoiceStored);
+                let Some(stored) = stored else { return };
+                let event = self.event(EventType::InvoiceStored, stored);
                 self.follow_up(view, &event);
                 let standing = Standing { complete: self.is_complete(view), changed: true };
                 fan_out::order_event(view, &self.policy.rules, &event, standing);
@@ -55,8 +60,8 @@ impl Intake for Ended {
             }
             Arrival::Missing { url, reason } => {
                 let given_up = GivenUp { order, url: url.clone(), reason: reason.clone(), at: self.now };
-                if view.invoice_given_up(given_up) {
-                    alert::tell(view, &self.policy.rules, self.event(EventType::InvoiceMissing));
+                if let (true, Some(stored)) = (view.invoice_given_up(given_up), stored) {
+                    alert::tell(view, &self.policy.rules, self.event(EventType::InvoiceMissing, stored));
                 }
             }
         }
@@ -65,14 +70,14 @@ impl Intake for Ended {
 
 impl Ended {
     fn is_complete(&self, view: &View) -> bool {
-        view.order(self.stored.key).is_some_and(|order| order.timeline.is_complete())
+        view.order(self.order).is_some_and(|order| order.timeline.is_complete())
     }
 
     /// A message that should have carried the PDF and went without it is followed by a reply that does; one that was not
     /// sent for lack of it is sent now.
     fn follow_up(&self, view: &mut View, event: &NewEvent) {
         for rule in self.policy.rules.iter().filter(|rule| rule.attaches_invoice) {
-            let known: Vec<_> = view.deliveries(self.stored.key, &rule.sink).cloned().collect();
+            let known: Vec<_> = view.deliveries(self.order, &rule.sink).cloned().collect();
             // To such a sink whatever is still open carries the PDF, for it is not made before.
             let was_told =
                 |known: &KnownDelivery| rule.needs_invoice && !["skipped", "dead"].contains(&known.status.as_str());
@@ -89,16 +94,16 @@ impl Ended {
         }
     }
 
-    fn event(&self, kind: EventType) -> NewEvent {
-        let shop = self.policy.shops.get(&self.stored.shop).map(|policy| policy.shop.name.clone());
+    fn event(&self, kind: EventType, stored: &StoredOrder) -> NewEvent {
+        let shop = self.policy.shops.get(&stored.shop).map(|policy| policy.shop.name.clone());
         NewEvent {
             id: EventId::new(self.now),
             kind,
-            shop: Some((self.stored.shop.clone(), shop.unwrap_or_else(|| self.stored.shop.to_string()))),
-            order: Some(self.stored.key),
+            shop: Some((stored.shop.clone(), shop.unwrap_or_else(|| stored.shop.to_string()))),
+            order: Some(self.order),
             at: self.now,
-            test: self.stored.test,
-            data: EventData::Order(Box::new(self.stored.order.clone())).to_text(),
+            test: stored.test,
+            data: EventData::Order(Box::new(stored.order.clone())).to_text(),
         }
     }
 }

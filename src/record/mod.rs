@@ -129,13 +129,19 @@ impl Recorder {
     }
 
     /// Records how the search for an order's invoice ended: the waiting deliveries go, those that went without it are
-    /// followed by a reply, and `invoice.stored` or `invoice.missing` is told.
+    /// followed by a reply, and `invoice.stored` or `invoice.missing` is told, unless the order cannot be read.
     ///
     /// # Errors
     /// When it is not on disk.
     pub async fn invoice_ended(&self, order: OrderKey, arrival: Arrival) -> Result<(), StoreError> {
-        let Some(stored) = self.store.order(order).await? else { return Ok(()) };
-        let intake = invoice::Ended { stored, arrival, policy: self.policy.load_full(), now: self.clock.now() };
+        let stored = match self.store.order(order).await {
+            Ok(Some(stored)) => Some(stored),
+            Ok(None) => return Ok(()),
+            // That the search is over is written all the same, or it would begin again.
+            Err(StoreError::Corrupt(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let intake = invoice::Ended { order, stored, arrival, policy: self.policy.load_full(), now: self.clock.now() };
         self.store.take_in(intake).await
     }
 

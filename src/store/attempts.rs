@@ -103,9 +103,9 @@ impl Store {
                 let (row, review) = &*work;
                 let buried = sqlx::query(
                     "UPDATE delivery SET status = 'dead', open = 0, version = version + 1, last_error = $2
-                     WHERE id = $1 AND open = 1 AND status <> 'sending'",
+                     WHERE seq = $1 AND open = 1 AND status <> 'sending'",
                 );
-                let buried = buried.bind(&row.id).bind(&row.reason).execute(&mut *conn).await?.rows_affected() == 1;
+                let buried = buried.bind(row.seq).bind(&row.reason).execute(&mut *conn).await?.rows_affected() == 1;
                 if buried {
                     let failure = Failure { error: Some(&row.reason), hold_until: None, pause: None };
                     follow_up(conn, &Ending { sink: &row.sink, at, failure: Some(failure) }, review).await?;
@@ -116,7 +116,8 @@ impl Store {
         .await
     }
 
-    /// What was in flight when the last service died is due again: it may have arrived, or not. Returns how many. Atomic.
+    /// What was in flight when the last service died is due again: it may have arrived, or not. Returns how many. What is due
+    /// at a time that cannot be is due too: nothing that comes would ever wake it. Atomic.
     ///
     /// # Errors
     /// When nothing of it is on disk.
@@ -131,6 +132,11 @@ impl Store {
                 .bind(micros(now))
                 .execute(&mut *conn)
                 .await?;
+                sqlx::query("UPDATE delivery SET due_at = $1 WHERE open = 1 AND due_at > $2")
+                    .bind(micros(now))
+                    .bind(micros(Timestamp::MAX))
+                    .execute(&mut *conn)
+                    .await?;
                 sqlx::query(
                     "UPDATE delivery SET status = 'retrying', due_at = $1, version = version + 1
                      WHERE open = 1 AND status = 'sending'",

@@ -3,7 +3,11 @@
 use jiff::{Timestamp, civil::Date};
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{Store, StoreError, StoredEvent, from_json, parse, view::invoice_status};
+use super::{
+    Rows, Store, StoreError, StoredEvent, UnreadableRow, from_json, parse,
+    rows::{Name, texts},
+    view::invoice_status,
+};
 use crate::order::{BookedPdf, Booking, InvoiceStatus, Order, OrderKey, Period, ShopId};
 
 /// An order in the books, with what names its customer.
@@ -33,10 +37,16 @@ pub struct BookedFile {
 }
 
 const BOOKED: &str = "
-    SELECT o.key, o.shop, e.data, i.status, i.sha256, i.bytes, i.filename, i.path
-    FROM customer_order o JOIN event e ON e.id = o.last_event LEFT JOIN invoice i ON i.order_key = o.key
+    SELECT o.key, o.shop, e.data, i.status, i.sha256, i.bytes, i.filename, i.path, o.order_id, o.internal_id
+    FROM customer_order o LEFT JOIN event e ON e.id = o.last_event LEFT JOIN invoice i ON i.order_key = o.key
     WHERE o.shop = $1 AND o.booked_on BETWEEN $2 AND $3 AND o.test = 0 AND o.booked_on IS NOT NULL
+      AND (e.id IS NOT NULL OR o.told IS NULL)
     ORDER BY o.booked_on, o.seq";
+
+/// Found in the index of days.
+pub(super) const MISDATED: &str = "
+    SELECT order_id, internal_id, key, shop FROM customer_order
+    WHERE shop = $1 AND test = 0 AND booked_on IS NOT NULL AND date(booked_on) IS NOT booked_on ORDER BY seq";
 
 /// By their time. Without the plus SQLite reads every event that the shop ever had.
 pub(super) const CASH_BOX_EVENTS: &str = "
@@ -49,24 +59,25 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn booked(&self, shop: &ShopId, first: Date, last: Date) -> Result<Vec<Booked>, StoreError> {
+    pub async fn booked(&self, shop: &ShopId, first: Date, last: Date) -> Result<Rows<Booked>, StoreError> {
         let rows = sqlx::query(BOOKED).bind(shop.as_str()).bind(first.to_string()).bind(last.to_string());
-        rows.fetch_all(self.readers()).await?.iter().map(booked).collect()
+        self.books(&rows.fetch_all(self.readers()).await?)
     }
 
     /// A shop's orders with these keys, by day and in order of arrival.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn booked_orders(&self, shop: &ShopId, orders: &[OrderKey]) -> Result<Vec<Booked>, StoreError> {
+    pub async fn booked_orders(&self, shop: &ShopId, orders: &[OrderKey]) -> Result<Rows<Booked>, StoreError> {
         let rows = sqlx::query(
-            "SELECT o.key, o.shop, e.data, i.status, i.sha256, i.bytes, i.filename, i.path
-             FROM json_each($2) k CROSS JOIN customer_order o ON o.key = k.value JOIN event e ON e.id = o.last_event
-             LEFT JOIN invoice i ON i.order_key = o.key
-             WHERE o.shop = $1 AND o.test = 0 AND o.booked_on IS NOT NULL ORDER BY o.booked_on, o.seq",
+            "SELECT o.key, o.shop, e.data, i.status, i.sha256, i.bytes, i.filename, i.path, o.order_id, o.internal_id
+             FROM json_each($2) k CROSS JOIN customer_order o ON o.key = k.value
+             LEFT JOIN event e ON e.id = o.last_event LEFT JOIN invoice i ON i.order_key = o.key
+             WHERE o.shop = $1 AND o.test = 0 AND o.booked_on IS NOT NULL
+               AND (e.id IS NOT NULL OR o.told IS NULL) ORDER BY o.booked_on, o.seq",
         );
         let rows = rows.bind(shop.as_str()).bind(serde_json::json!(orders).to_string());
-        rows.fetch_all(self.readers()).await?.iter().map(booked).collect()
+        self.books(&rows.fetch_all(self.readers()).await?)
     }
 
     /// Which of these days, both included, a shop has orders on, ascending. A long time is read day by day with it.
@@ -74,12 +85,30 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn booked_days(&self, shop: &ShopId, first: Date, last: Date) -> Result<Vec<Date>, StoreError> {
-        let days = sqlx::query_scalar::<_, String>(
+        let days = sqlx::query(
             "SELECT DISTINCT booked_on FROM customer_order
              WHERE shop = $1 AND booked_on BETWEEN $2 AND $3 AND test = 0 AND booked_on IS NOT NULL ORDER BY booked_on",
         );
         let days = days.bind(shop.as_str()).bind(first.to_string()).bind(last.to_string());
-        days.fetch_all(self.readers()).await?.iter().map(|day| parse(day)).collect()
+        // A day that is none is among the misdated.
+        let days = days.fetch_all(self.readers()).await?;
+        Ok(texts(&days, 0).iter().filter_map(|day| parse(day).ok()).collect())
+    }
+
+    /// The orders of a shop whose day cannot be read, so that they are in no books; tests are none.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn misdated(&self, shop: &ShopId) -> Result<Vec<UnreadableRow>, StoreError> {
+        let rows = sqlx::query(MISDATED).bind(shop.as_str()).fetch_all(self.readers()).await?;
+        let name =
+            |row| Name::of_order("order", row, [0, 1, 2], 3).because("the day that it counts for is none".to_owned());
+        Ok(rows.iter().map(name).collect())
+    }
+
+    /// Orders in the books, and the log of those that cannot be read.
+    fn books(&self, rows: &[SqliteRow]) -> Result<Rows<Booked>, StoreError> {
+        Ok(self.log(Rows::read(rows, booked, |row| Name::of_order("order", row, [8, 9, 0], 1))?))
     }
 
     /// The accounting numbers of a shop's orders of these days.
@@ -87,12 +116,12 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn numbers_of(&self, shop: &ShopId, period: Period) -> Result<Vec<String>, StoreError> {
-        let numbers = sqlx::query_scalar(
+        let numbers = sqlx::query(
             "SELECT order_id FROM customer_order
              WHERE shop = $1 AND booked_on BETWEEN $2 AND $3 AND test = 0 AND order_id IS NOT NULL",
         );
         let numbers = numbers.bind(shop.as_str()).bind(period.first.to_string()).bind(period.last.to_string());
-        Ok(numbers.fetch_all(self.readers()).await?)
+        Ok(texts(&numbers.fetch_all(self.readers()).await?, 0))
     }
 
     /// The openings and closings of a shop's tills that were recorded from one time up to another, oldest first.
@@ -104,12 +133,12 @@ impl Store {
         shop: &ShopId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
+    ) -> Result<Rows<StoredEvent>, StoreError> {
         let rows = sqlx::query(CASH_BOX_EVENTS);
         // An id begins with its millisecond.
         let id = |at: Timestamp, more: i64| format!("evt_{:012x}", at.as_millisecond().max(0) + more);
         let rows = rows.bind(shop.as_str()).bind(id(from, 0)).bind(id(to, 1)).fetch_all(self.readers()).await?;
-        rows.iter().map(|row| super::reading::event(row, 0)).collect()
+        Ok(self.log(super::reading::events(&rows)?))
     }
 
     /// Of these order numbers of a shop those that are with us, whatever their day.
@@ -118,19 +147,31 @@ impl Store {
     /// What the database says.
     pub async fn known_numbers(&self, shop: &ShopId, numbers: &[String]) -> Result<Vec<String>, StoreError> {
         let numbers = serde_json::to_string(numbers).unwrap_or_default();
-        let known = sqlx::query_scalar(
+        let known = sqlx::query(
             "SELECT n.value FROM json_each($2) n CROSS JOIN customer_order o
              ON o.shop = $1 AND o.order_id = n.value AND o.test = 0",
         );
-        Ok(known.bind(shop.as_str()).bind(numbers).fetch_all(self.readers()).await?)
+        Ok(texts(&known.bind(shop.as_str()).bind(numbers).fetch_all(self.readers()).await?, 0))
     }
 }
 
 fn booked(row: &SqliteRow) -> Result<Booked, StoreError> {
     let key: OrderKey = parse(row.try_get(0)?)?;
     let order: Order = from_json(row.try_get(2)?)?;
+    // The order is in the books whatever becomes of its PDF.
+    let (status, pdf) = invoice_of(row).unwrap_or((InvoiceStatus::Missing, None));
+    let booked = BookedPdf {
+        status,
+        sha256: pdf.as_ref().map(|file| file.sha256.clone()),
+        bytes: pdf.as_ref().map(|file| file.bytes),
+    };
+    Ok(Booked { shop: parse(row.try_get(1)?)?, booking: Booking::new(key, &order, booked), order, pdf })
+}
+
+/// Whether there is a PDF, and which.
+fn invoice_of(row: &SqliteRow) -> Result<(InvoiceStatus, Option<BookedFile>), StoreError> {
     let status: Option<String> = row.try_get(3)?;
-    let status = status.as_deref().map_or(InvoiceStatus::None, invoice_status);
+    let status = status.as_deref().map_or(Ok(InvoiceStatus::None), invoice_status)?;
     let sha256: Option<String> = row.try_get(4)?;
     let path: Option<String> = row.try_get(7)?;
     let pdf = match (status, sha256, path) {
@@ -142,10 +183,5 @@ fn booked(row: &SqliteRow) -> Result<Booked, StoreError> {
         }),
         _ => None,
     };
-    let booked = BookedPdf {
-        status,
-        sha256: pdf.as_ref().map(|file| file.sha256.clone()),
-        bytes: pdf.as_ref().map(|file| file.bytes),
-    };
-    Ok(Booked { shop: parse(row.try_get(1)?)?, booking: Booking::new(key, &order, booked), order, pdf })
+    Ok((status, pdf))
 }

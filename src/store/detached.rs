@@ -15,7 +15,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{StoreError, connect, micros, parse, schema, sinks::REMOVED};
+use super::{StoreError, connect, micros, parse, rows::lossy, schema, sinks::REMOVED};
 use crate::order::SinkName;
 
 /// The database's own tables are counted, SQLite's and the list of migrations are not.
@@ -123,8 +123,9 @@ impl Detached {
             .map(|row| {
                 let bytes: Option<i64> = row.try_get(2)?;
                 Ok(InvoiceFile {
-                    path: row.try_get(0)?,
-                    sha256: row.try_get(1)?,
+                    // What is none is no file that is there, and said to be missing.
+                    path: lossy(row, 0).unwrap_or_default(),
+                    sha256: lossy(row, 1).unwrap_or_default(),
                     bytes: bytes.unwrap_or(0).unsigned_abs(),
                 })
             })
@@ -149,7 +150,9 @@ impl Detached {
         let mut transaction = self.conn.begin_with("BEGIN IMMEDIATE").await?;
         let mut held = Vec::new();
         for row in rows {
-            let (sink, waiting): (SinkName, i64) = (parse(row.try_get(0)?)?, row.try_get(1)?);
+            // What goes to no sink that could be is sent to nobody.
+            let Ok(sink) = row.try_get(0).map_err(StoreError::from).and_then(parse::<SinkName>) else { continue };
+            let waiting: i64 = row.try_get(1)?;
             let waiting = waiting.unsigned_abs();
             // A sink that is no longer configured would wake by itself once it is again.
             let pause = sqlx::query(

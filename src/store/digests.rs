@@ -7,7 +7,9 @@ use jiff::{Timestamp, civil::Date};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    BookedFile, Changes, NewDelivery, NewEvent, Store, StoreError, changes, from_json, micros, parse, timestamp,
+    BookedFile, Changes, NewDelivery, NewEvent, Rows, Store, StoreError, changes, from_json, micros, parse,
+    rows::{Name, nearest},
+    timestamp,
 };
 use crate::order::{Booking, DeliveryId, EventId, Period, ReportFile, ShopId, SinkName, Why};
 
@@ -109,7 +111,8 @@ impl Store {
              ORDER BY g.first_day, g.last_day, g.seen, g.number",
         );
         let rows = rows.bind(sink.as_str()).bind(shop.as_str()).bind(since.to_string());
-        rows.fetch_all(self.readers()).await?.iter().map(made).collect()
+        let found = rows.fetch_all(self.readers()).await?;
+        Ok(self.log(Rows::read(&found, made, |row| Name::of("summary", row, 0))?).into_parts().0)
     }
 
     /// Remembers since when each of these summaries is made, and forgets all others. One whose cadence changed, or that was
@@ -152,7 +155,8 @@ impl Store {
                 since: timestamp(row.try_get(3)?)?,
             })
         };
-        rows.fetch_all(self.readers()).await?.iter().map(plan).collect()
+        let found = rows.fetch_all(self.readers()).await?;
+        Ok(self.log(Rows::read(&found, plan, |row| Name::of("beginning of the summaries for", row, 0))?).into_parts().0)
     }
 
     /// The newest event there is.
@@ -168,14 +172,16 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn digest_lines(&self, digest: &str) -> Result<Vec<DigestLine>, StoreError> {
+    pub async fn digest_lines(&self, digest: &str) -> Result<Rows<DigestLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT l.booking, e.data ->> '$.customer.name', i.sha256, i.bytes, i.filename, i.path
+            "SELECT l.booking, iif(json_valid(e.data), e.data ->> '$.customer.name', NULL), i.sha256, i.bytes, i.filename,
+                    i.path, o.order_id, o.internal_id, l.order_key, o.shop
              FROM digest_line l LEFT JOIN customer_order o ON o.key = l.order_key LEFT JOIN event e ON e.id = o.last_event
              LEFT JOIN invoice i ON i.order_key = l.order_key AND i.status = 'stored'
-             WHERE l.digest = $1 ORDER BY l.booking ->> '$.date', o.seq",
+             WHERE l.digest = $1 ORDER BY iif(json_valid(l.booking), l.booking ->> '$.date', NULL), o.seq",
         );
-        rows.bind(digest).fetch_all(self.readers()).await?.iter().map(line).collect()
+        let found = rows.bind(digest).fetch_all(self.readers()).await?;
+        Ok(self.log(Rows::read(&found, line, |row| Name::of_order("summary's line of order", row, [6, 7, 8], 9))?))
     }
 
     /// What the events after one, up to another, are about: orders of a shop, and the summaries of a sink that counted them.
@@ -204,7 +210,13 @@ impl Store {
                 counted_in: from_json(row.try_get(2)?)?,
             })
         };
-        rows.fetch_all(self.readers()).await?.iter().map(changed).collect()
+        let found = rows.fetch_all(self.readers()).await?;
+        Ok(self
+            .log(Rows::read(&found, changed, |row| {
+                Name::plain("order of event", row.try_get::<i64, _>(0).unwrap_or_default().to_string())
+            })?)
+            .into_parts()
+            .0)
     }
 
     /// Until when the PDFs of these days are to be waited for; `None` where none is on its way.
@@ -221,21 +233,22 @@ impl Store {
         .bind(period.last.to_string())
         .fetch_one(self.readers())
         .await?;
-        until.map(timestamp).transpose()
+        Ok(until.map(nearest))
     }
 
-    /// The delivery that told a sink of this event about no order.
+    /// The delivery that told a sink of this event about no order; none where it has an id that is none.
     ///
     /// # Errors
     /// What the database says.
     pub async fn delivery_of(&self, sink: &SinkName, event: EventId) -> Result<Option<DeliveryId>, StoreError> {
-        let id: Option<String> =
-            sqlx::query_scalar("SELECT id FROM delivery WHERE event_id = $1 AND order_key IS NULL AND sink = $2")
-                .bind(event.to_string())
-                .bind(sink.as_str())
-                .fetch_optional(self.readers())
-                .await?;
-        id.as_deref().map(parse).transpose()
+        let id: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT CAST(id AS BLOB) FROM delivery WHERE event_id = $1 AND order_key IS NULL AND sink = $2",
+        )
+        .bind(event.to_string())
+        .bind(sink.as_str())
+        .fetch_optional(self.readers())
+        .await?;
+        Ok(id.and_then(|id| parse(&String::from_utf8_lossy(&id)).ok()))
     }
 
     /// A report of the till that goes with a summary.

@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Store, StoreError, from_json, parse};
+use super::{
+    Rows, Store, StoreError, UnreadableRow, from_json, parse,
+    rows::{Name, lossy},
+};
 use crate::order::{Customer, Order, OrderKey, ReceiptId, ShopId, Timeline, Traces};
 
 /// Rows of a page.
@@ -51,6 +54,15 @@ pub struct KeptBody {
     pub bytes: Vec<u8>,
 }
 
+/// A row of which it can only be seen whether its bytes name the person.
+#[derive(Clone, Debug)]
+pub struct Opaque {
+    /// Which row.
+    pub row: UnreadableRow,
+    /// All that stands in it.
+    pub text: Vec<u8>,
+}
+
 /// How many rows hold something of a person, by table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ErasedRows {
@@ -75,38 +87,75 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn customers_of_events(&self, after: i64) -> Result<Vec<CustomerLine>, StoreError> {
+    pub async fn customers_of_events(&self, after: i64) -> Result<Rows<CustomerLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT seq, order_key, shop, data -> '$.customer' FROM event
+            "SELECT seq, order_key, shop, iif(json_valid(data), data -> '$.customer', '') FROM event
              WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2",
         );
-        rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?.iter().map(customer_line).collect()
+        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
+        Rows::page(&rows, 0, customer_line, |row| Name::of("event of order", row, 1))
     }
 
     /// What both phases of the next orders say of customers.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn customers_of_orders(&self, after: i64) -> Result<Vec<CustomerLine>, StoreError> {
+    pub async fn customers_of_orders(&self, after: i64) -> Result<Rows<CustomerLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT seq, key, shop, timeline -> '$.validated.customer', timeline -> '$.terminated.customer'
+            "SELECT seq, key, shop, iif(json_valid(timeline), timeline -> '$.validated.customer', ''),
+                    iif(json_valid(timeline), timeline -> '$.terminated.customer', '')
              FROM customer_order WHERE seq > $1 ORDER BY seq LIMIT $2",
         );
-        rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?.iter().map(customer_line).collect()
+        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
+        Rows::page(&rows, 0, customer_line, |row| Name::of("order", row, 1))
+    }
+
+    /// The next events about orders that cannot be read, of which only the bytes are known.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn opaque_events(&self, after: i64) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, order_key, data, id, shop FROM event
+             WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2",
+        );
+        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
+        let read = |row: &SqliteRow| {
+            let (_, _): (OrderKey, ShopId) = (parse(row.try_get(1)?)?, parse(row.try_get(4)?)?);
+            from_json::<Order>(row.try_get(2)?).map(drop)
+        };
+        opaque(&rows, read, |row| Name::of_order("event", row, [3, 3, 3], 4))
+    }
+
+    /// The same of the next orders.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn opaque_orders(&self, after: i64) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, key, timeline, order_id, internal_id, shop FROM customer_order WHERE seq > $1 ORDER BY seq LIMIT $2",
+        );
+        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
+        let read = |row: &SqliteRow| {
+            let (_, _): (OrderKey, ShopId) = (parse(row.try_get(1)?)?, parse(row.try_get(5)?)?);
+            from_json::<Timeline>(row.try_get(2)?).map(drop)
+        };
+        opaque(&rows, read, |row| Name::of_order("order", row, [3, 4, 1], 5))
     }
 
     /// The next calls whose bytes are still here.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn kept_bodies(&self, after: i64) -> Result<Vec<KeptBody>, StoreError> {
+    pub async fn kept_bodies(&self, after: i64) -> Result<Rows<KeptBody>, StoreError> {
         let rows = sqlx::query(
             "SELECT r.seq, r.id, r.shop, r.outcome = 'quarantined' AND r.resolution IS NULL, o.key, coalesce(o.erased, 0),
                     iif(o.key IS NULL, coalesce(r.query, ''), ''), iif(o.key IS NULL, r.body, NULL)
              FROM receipt r LEFT JOIN event e ON e.id = r.event_id LEFT JOIN customer_order o ON o.key = e.order_key
              WHERE r.seq > $1 AND r.body IS NOT NULL ORDER BY r.seq LIMIT $2",
         );
-        rows.bind(after).bind(CALLS).fetch_all(self.readers()).await?.iter().map(kept_body).collect()
+        let rows = rows.bind(after).bind(CALLS).fetch_all(self.readers()).await?;
+        Rows::page(&rows, 0, kept_body, |row| Name::of("call", row, 1))
     }
 
     /// The next alerts and other events about no order, with what they say. Summaries and the closings of tills name nobody.
@@ -114,11 +163,12 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn plain_events(&self, after: i64) -> Result<Vec<(i64, String)>, StoreError> {
-        let rows = sqlx::query_as(
+        let rows = sqlx::query(
             "SELECT seq, data FROM event WHERE seq > $1 AND order_key IS NULL
                      AND type NOT IN ('digest.made', 'cashbox.opened', 'cashbox.closed') ORDER BY seq LIMIT $2",
         );
-        Ok(rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?)
+        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, lossy(row, 1).unwrap_or_default()))).collect()
     }
 
     /// What there is of the person in these orders' rows.
@@ -150,7 +200,7 @@ impl Store {
     }
 
     /// Takes the customer out of these orders, their events, their messages and what far sides answered, and gives their
-    /// invoices these names. Messages that wait are made anew. Atomic.
+    /// invoices these names. Messages that wait are made anew. What of an order cannot be read stays as it is. Atomic.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -252,12 +302,12 @@ impl Store {
         self.write_alone(move |conn| {
             let names = names.clone();
             Box::pin(async move {
-                let states: Vec<(String, String)> = sqlx::query_as(
+                let states = sqlx::query(
                     "SELECT sink, coalesce(last_error, '') || ' ' || coalesce(paused_because, '') FROM sink_state",
-                )
-                .fetch_all(&mut *conn)
-                .await?;
-                for (sink, _) in states.iter().filter(|(_, said)| names(said)) {
+                );
+                let states = states.fetch_all(&mut *conn).await?;
+                let said = |row: &SqliteRow| (lossy(row, 0).unwrap_or_default(), lossy(row, 1).unwrap_or_default());
+                for (sink, _) in states.iter().map(said).filter(|(_, said)| names(said)) {
                     sqlx::query(
                         "UPDATE sink_state SET last_error = NULL,
                              paused_because = iif(paused_because IS NULL, NULL, 'it failed') WHERE sink = $1",
@@ -309,25 +359,25 @@ async fn erase_order(
     traces: &Traces,
 ) -> Result<(), StoreError> {
     let key = order.to_string();
-    let timeline: Option<String> = sqlx::query_scalar("SELECT timeline FROM customer_order WHERE key = $1")
+    let timeline = sqlx::query("SELECT timeline FROM customer_order WHERE key = $1").bind(&key);
+    let Some(row) = timeline.fetch_optional(&mut *conn).await? else { return Ok(()) };
+    let timeline = row.try_get(0).map_err(StoreError::from).and_then(from_json::<Timeline>);
+    let timeline = readable(timeline)?.map(|mut timeline| {
+        timeline.forget_customer(traces);
+        timeline.to_text()
+    });
+    sqlx::query("UPDATE customer_order SET timeline = coalesce($2, timeline), erased = 1 WHERE key = $1")
         .bind(&key)
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some(timeline) = timeline else { return Ok(()) };
-    let mut timeline: Timeline = from_json(&timeline)?;
-    timeline.forget_customer(traces);
-    sqlx::query("UPDATE customer_order SET timeline = $2, erased = 1 WHERE key = $1")
-        .bind(&key)
-        .bind(serde_json::to_string(&timeline).unwrap_or_default())
+        .bind(timeline)
         .execute(&mut *conn)
         .await?;
-    let events: Vec<(i64, String)> =
-        sqlx::query_as("SELECT seq, data FROM event WHERE order_key = $1").bind(&key).fetch_all(&mut *conn).await?;
-    for (seq, data) in events {
-        let mut told: Order = from_json(&data)?;
+    let events = sqlx::query("SELECT seq, data FROM event WHERE order_key = $1").bind(&key);
+    for row in events.fetch_all(&mut *conn).await? {
+        let told = row.try_get(1).map_err(StoreError::from).and_then(from_json::<Order>);
+        let Some(mut told) = readable(told)? else { continue };
         told.forget_customer(traces);
         sqlx::query("UPDATE event SET data = $2 WHERE seq = $1")
-            .bind(seq)
+            .bind(row.try_get::<i64, _>(0)?)
             .bind(serde_json::to_string(&told).unwrap_or_default())
             .execute(&mut *conn)
             .await?;
@@ -351,6 +401,35 @@ async fn erase_order(
     Ok(())
 }
 
+/// What can be read; an error of the database stays one.
+fn readable<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(StoreError::Corrupt(_)) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// The rows of a page that cannot be read, and where the page ends. The third column is what they hold.
+fn opaque(
+    rows: &[SqliteRow],
+    read: impl Fn(&SqliteRow) -> Result<(), StoreError>,
+    name: impl Fn(&SqliteRow) -> Name,
+) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
+    let last = rows.last().map(|row| row.try_get(0)).transpose()?;
+    let mut found = Vec::new();
+    for row in rows {
+        match read(row) {
+            Ok(()) => {}
+            Err(StoreError::Corrupt(reason)) => {
+                let text = lossy(row, 2).unwrap_or_default().into_bytes();
+                found.push(Opaque { row: name(row).because(reason), text });
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok((last, found))
+}
+
 /// A row whose fourth column, and every one after it, is a customer as JSON, or nothing.
 fn customer_line(row: &SqliteRow) -> Result<CustomerLine, StoreError> {
     let mut customers = Vec::new();
@@ -364,7 +443,7 @@ fn customer_line(row: &SqliteRow) -> Result<CustomerLine, StoreError> {
 
 fn kept_body(row: &SqliteRow) -> Result<KeptBody, StoreError> {
     let order: Option<String> = row.try_get(4)?;
-    let query: String = row.try_get(6)?;
+    let query = lossy(row, 6).unwrap_or_default();
     let body: Option<Vec<u8>> = row.try_get(7)?;
     Ok(KeptBody {
         seq: row.try_get(0)?,

@@ -2,7 +2,9 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use super::{Store, StoreError, StoredOrder, parse, reading};
+use sqlx::Row as _;
+
+use super::{Rows, Store, StoreError, StoredOrder, parse, reading, rows::texts};
 use crate::order::{DeliveryId, ReceiptId};
 
 /// What somebody may mean who gives the beginning of an id.
@@ -19,20 +21,25 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn orders_called(&self, name: &str) -> Result<Vec<StoredOrder>, StoreError> {
+    pub async fn orders_called(&self, name: &str) -> Result<Rows<StoredOrder>, StoreError> {
         let by_internal_id = sqlx::query(
-            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data, o.verification, o.held
-             FROM customer_order o JOIN event e ON e.id = o.last_event WHERE o.internal_id = $1 ORDER BY o.seq",
+            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data, o.verification, o.held,
+                    o.order_id, o.internal_id
+             FROM customer_order o LEFT JOIN event e ON e.id = o.last_event
+             WHERE o.internal_id = $1 AND (e.id IS NOT NULL OR o.told IS NULL) ORDER BY o.seq",
         );
         let rows = by_internal_id.bind(name).fetch_all(self.readers()).await?;
         if !rows.is_empty() {
-            return rows.iter().map(reading::order).collect();
+            return Rows::read(&rows, reading::order, reading::unread_order);
         }
         let by_number = sqlx::query(
-            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data, o.verification, o.held
-             FROM customer_order o JOIN event e ON e.id = o.last_event WHERE o.order_id = $1 ORDER BY o.seq",
+            "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data, o.verification, o.held,
+                    o.order_id, o.internal_id
+             FROM customer_order o LEFT JOIN event e ON e.id = o.last_event
+             WHERE o.order_id = $1 AND (e.id IS NOT NULL OR o.told IS NULL) ORDER BY o.seq",
         );
-        by_number.bind(name).fetch_all(self.readers()).await?.iter().map(reading::order).collect()
+        let rows = by_number.bind(name).fetch_all(self.readers()).await?;
+        Rows::read(&rows, reading::order, reading::unread_order)
     }
 
     /// The deliveries whose ids begin with `text`, oldest first.
@@ -68,8 +75,9 @@ impl Store {
         limit: usize,
     ) -> Result<Called<T>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query_as::<_, (String, i64)>(query).bind(text).bind(limit).fetch_all(self.readers()).await?;
-        let all = rows.first().map_or(0, |(_, all)| all.unsigned_abs());
-        Ok(Called { first: rows.iter().map(|(id, _)| parse(id)).collect::<Result<_, _>>()?, all })
+        let rows = sqlx::query(query).bind(text).bind(limit).fetch_all(self.readers()).await?;
+        let all = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(1))?.unsigned_abs();
+        // What begins like an id and is none is nothing that can be asked for.
+        Ok(Called { first: texts(&rows, 0).iter().filter_map(|id| parse(id).ok()).collect(), all })
     }
 }

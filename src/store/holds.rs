@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Changes, Store, StoreError, changes, micros, parse, timestamp};
+use super::{Changes, Rows, Store, StoreError, changes, micros, parse, rows::Name, timestamp};
 use crate::order::{EventId, OrderKey, ShopId, Verification};
 
 /// A call that holds an order back, and of which nobody was told.
@@ -138,7 +138,9 @@ impl Store {
                 reason: why_held(row.try_get(3)?, row.try_get(4)?),
             })
         };
-        rows.fetch_all(self.readers()).await?.iter().map(holding).collect()
+        let found = rows.fetch_all(self.readers()).await?;
+        let (holding, _) = self.log(Rows::read(&found, holding, |row| Name::of("verification", row, 0))?).into_parts();
+        Ok(holding)
     }
 
     /// Remembers that somebody is told of these calls, and tells it. Atomic.

@@ -3,7 +3,12 @@
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Changes, Store, StoreError, micros, parse, timestamp, view::invoice_status};
+use super::{
+    Changes, Store, StoreError, UnreadableRow, micros, parse,
+    rows::{Name, nearest},
+    timestamp,
+    view::invoice_status,
+};
 use crate::order::{InvoiceStatus, OrderKey, ShopId};
 
 /// A link that is to be followed now.
@@ -74,28 +79,67 @@ pub struct InvoiceRow {
 }
 
 impl Store {
-    /// The links to follow at `now`, oldest first.
+    /// The links to follow at `now`, oldest first. One that cannot be read is given up: it would be found again and again,
+    /// before all others.
     ///
     /// # Errors
     /// What the database says.
     pub async fn due_invoices(&self, now: Timestamp, limit: usize) -> Result<Vec<DueInvoice>, StoreError> {
         let rows = sqlx::query(
-            "SELECT order_key, shop, url, attempts, first_seen_at FROM invoice
+            "SELECT order_key, shop, url, attempts, first_seen_at, rowid,
+                    EXISTS (SELECT 1 FROM customer_order o WHERE o.key = order_key)
+             FROM invoice
              WHERE status = 'pending' AND next_attempt_at <= $1 AND url IS NOT NULL ORDER BY next_attempt_at LIMIT $2",
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = rows.bind(micros(now)).bind(limit).fetch_all(self.readers()).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(DueInvoice {
-                    order: parse(row.try_get(0)?)?,
-                    shop: parse(row.try_get(1)?)?,
-                    url: row.try_get(2)?,
-                    attempts: row.try_get(3)?,
-                    first_seen_at: timestamp(row.try_get(4)?)?,
-                })
+        let due = |row: &SqliteRow| {
+            if !row.try_get::<bool, _>(6)? {
+                return Err(StoreError::Corrupt("there is no such order".to_owned()));
+            }
+            Ok(DueInvoice {
+                order: parse(row.try_get(0)?)?,
+                shop: parse(row.try_get(1)?)?,
+                url: row.try_get(2)?,
+                attempts: row.try_get(3)?,
+                first_seen_at: timestamp(row.try_get(4)?)?,
             })
-            .collect()
+        };
+        let (mut readable, mut unreadable) = (Vec::new(), Vec::new());
+        for row in &rows {
+            match due(row) {
+                Ok(due) => readable.push(due),
+                Err(StoreError::Corrupt(reason)) => {
+                    let name = Name::of_order("invoice of order", row, [0, 0, 0], 1);
+                    unreadable.push((row.try_get(5)?, name.because(reason)));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        if !unreadable.is_empty() {
+            self.give_up_invoices(unreadable).await?;
+        }
+        Ok(readable)
+    }
+
+    /// Follows the links in these rows no more.
+    async fn give_up_invoices(&self, rows: Vec<(i64, UnreadableRow)>) -> Result<(), StoreError> {
+        rows.iter().for_each(|(_, row)| self.log_row(row));
+        let rows: Vec<(i64, String)> = rows.into_iter().map(|(place, row)| (place, row.reason)).collect();
+        self.write(move |conn| {
+            let rows = rows.clone();
+            Box::pin(async move {
+                for (place, reason) in rows {
+                    // A message waits until `invoice_until` at the most, and then goes without.
+                    let give_up = "UPDATE invoice SET status = 'missing', next_attempt_at = NULL, last_error = $2
+                                   WHERE rowid = $1 AND status = 'pending'";
+                    let reason = format!("what is stored of it cannot be read: {reason}");
+                    sqlx::query(give_up).bind(place).bind(reason).execute(&mut *conn).await?;
+                }
+                Ok::<_, sqlx::Error>(())
+            })
+        })
+        .await
     }
 
     /// When the next link is to be followed.
@@ -107,7 +151,7 @@ impl Store {
             sqlx::query_scalar("SELECT min(next_attempt_at) FROM invoice WHERE status = 'pending' AND url IS NOT NULL")
                 .fetch_one(self.readers())
                 .await?;
-        next.map(timestamp).transpose()
+        Ok(next.map(nearest))
     }
 
     /// Notes a failure and when to try again. Atomic.
@@ -196,7 +240,7 @@ impl Store {
 }
 
 fn invoice_row(row: &SqliteRow) -> Result<InvoiceRow, StoreError> {
-    let status = invoice_status(row.try_get(1)?);
+    let status = invoice_status(row.try_get(1)?)?;
     let sha256: Option<String> = row.try_get(2)?;
     let file = match sha256 {
         Some(sha256) if status == InvoiceStatus::Stored => Some(StoredFile {

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-use super::{Changes, NewDigest, Store, StoreError, changes, micros, parse, timestamp};
+use super::{
+    Changes, NewDigest, Store, StoreError, changes, micros, parse,
+    rows::{nearest, texts},
+};
 use crate::order::{OrderKey, SinkName};
 
 const A_DAY: Duration = Duration::from_hours(24);
@@ -29,7 +32,7 @@ impl Store {
                 .fetch_optional(self.readers())
                 .await?;
         let both = row.and_then(|(since, until)| since.zip(until));
-        both.map(|(since, until)| Ok((timestamp(since)?, timestamp(until)?))).transpose()
+        Ok(both.map(|(since, until)| (nearest(since), nearest(until))))
     }
 
     /// Lets a sink have no single messages from one time until another, and tells of it. Atomic.
@@ -89,14 +92,15 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn untold(&self, sink: &SinkName) -> Result<Vec<OrderKey>, StoreError> {
-        let untold = sqlx::query_scalar(
+        let untold = sqlx::query(
             "SELECT DISTINCT d.order_key FROM delivery d
              WHERE d.sink = $1 AND d.skipped_because = 'limit' AND d.order_key IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM delivery t
                                WHERE t.order_key = d.order_key AND t.sink = d.sink AND t.status = 'delivered')",
         );
-        let keys: Vec<String> = untold.bind(sink.as_str()).fetch_all(self.readers()).await?;
-        keys.iter().map(|key| parse(key)).collect()
+        let keys = texts(&untold.bind(sink.as_str()).fetch_all(self.readers()).await?, 0);
+        // A key that is none leads to no order.
+        Ok(keys.iter().filter_map(|key| parse(key).ok()).collect())
     }
 }
 

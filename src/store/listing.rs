@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
-use super::{Store, StoreError, from_json, parse, timestamp};
+use super::{Rows, Store, StoreError, from_json, parse, rows::Name, timestamp};
 use crate::order::{DeliveryId, EventId, Order, OrderKey, SinkName, Verification};
 
 /// Which orders to list.
@@ -169,13 +169,14 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn list_orders(&self, filter: &OrderFilter) -> Result<Vec<OrderLine>, StoreError> {
+    pub async fn list_orders(&self, filter: &OrderFilter) -> Result<Rows<OrderLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT o.shop, o.received_at, e.data, o.test, o.verification, o.held FROM customer_order o JOIN event e ON e.id = o.last_event
-             WHERE $1 IS NULL OR o.shop = $1 ORDER BY o.seq DESC LIMIT $2",
+            "SELECT o.shop, o.received_at, e.data, o.test, o.verification, o.held, o.order_id, o.internal_id, o.key
+             FROM customer_order o LEFT JOIN event e ON e.id = o.last_event
+             WHERE ($1 IS NULL OR o.shop = $1) AND (e.id IS NOT NULL OR o.told IS NULL) ORDER BY o.seq DESC LIMIT $2",
         );
         let rows = rows.bind(&filter.shop).bind(filter.limit).fetch_all(self.readers()).await?;
-        rows.iter().map(order_line).collect()
+        Rows::read(&rows, order_line, |row| Name::of_order("order", row, [6, 7, 8], 0))
     }
 
     /// Deliveries, newest first, with their status at `now`.
@@ -186,7 +187,7 @@ impl Store {
         &self,
         filter: &DeliveryFilter,
         now: Timestamp,
-    ) -> Result<Vec<DeliveryLine>, StoreError> {
+    ) -> Result<Rows<DeliveryLine>, StoreError> {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT * FROM (SELECT d.seq, d.id, d.sink, d.event_id, d.event_type,
             d.shop, o.order_id, o.internal_id, d.attempts, d.open, d.due_at, d.last_error, d.skipped_because,
@@ -213,46 +214,44 @@ impl Store {
             query.push(" WHERE shown = ").push_bind(status.clone());
         }
         query.push(" ORDER BY seq DESC LIMIT ").push_bind(filter.limit);
-        query.build().fetch_all(self.readers()).await?.iter().map(delivery_line).collect()
+        let rows = query.build().fetch_all(self.readers()).await?;
+        Rows::read(&rows, delivery_line, |row| Name::of("delivery", row, "id"))
     }
 
     /// Invoices, newest first.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn list_invoices(&self, limit: u32) -> Result<Vec<InvoiceLine>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT i.shop, o.order_id, o.internal_id, i.status, i.sha256, i.bytes, i.filename, i.path, i.last_error
-             FROM invoice i JOIN customer_order o ON o.key = i.order_key ORDER BY o.seq DESC LIMIT $1",
-        );
-        rows.bind(limit).fetch_all(self.readers()).await?.iter().map(invoice_line).collect()
-    }
-
-    /// The invoices in the archive with their orders' keys, a page at a time: those after `after`.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn stored_invoices(
-        &self,
-        after: Option<OrderKey>,
-        limit: u32,
-    ) -> Result<Vec<(OrderKey, InvoiceLine)>, StoreError> {
+    pub async fn list_invoices(&self, limit: u32) -> Result<Rows<InvoiceLine>, StoreError> {
         let rows = sqlx::query(
             "SELECT i.shop, o.order_id, o.internal_id, i.status, i.sha256, i.bytes, i.filename, i.path, i.last_error,
                     i.order_key
-             FROM invoice i JOIN customer_order o ON o.key = i.order_key
-             WHERE i.status = 'stored' AND i.order_key > $1 ORDER BY i.order_key LIMIT $2",
+             FROM invoice i LEFT JOIN customer_order o ON o.key = i.order_key ORDER BY o.seq DESC LIMIT $1",
         );
-        let after = after.map(|key| key.to_string()).unwrap_or_default();
+        let rows = rows.bind(limit).fetch_all(self.readers()).await?;
+        Rows::read(&rows, invoice_line, unread_invoice)
+    }
+
+    /// The invoices in the archive, a page at a time: those whose place is after `after`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn stored_invoices(&self, after: i64, limit: u32) -> Result<Rows<InvoiceLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT i.shop, o.order_id, o.internal_id, i.status, i.sha256, i.bytes, i.filename, i.path, i.last_error,
+                    i.order_key, i.rowid
+             FROM invoice i LEFT JOIN customer_order o ON o.key = i.order_key
+             WHERE i.status = 'stored' AND i.rowid > $1 ORDER BY i.rowid LIMIT $2",
+        );
         let rows = rows.bind(after).bind(limit).fetch_all(self.readers()).await?;
-        rows.iter().map(|row| Ok((parse(row.try_get(9)?)?, invoice_line(row)?))).collect()
+        Rows::page(&rows, 10, invoice_line, unread_invoice)
     }
 
     /// Every sink that ever ran here.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn list_sinks(&self) -> Result<Vec<SinkLine>, StoreError> {
+    pub async fn list_sinks(&self) -> Result<Rows<SinkLine>, StoreError> {
         let rows = sqlx::query(
             "SELECT s.sink, CASE WHEN s.paused_at IS NOT NULL THEN 'paused' WHEN s.failures > 0 THEN 'failing' ELSE 'ok' END,
                     (SELECT count(*) FROM delivery d WHERE d.sink = s.sink AND d.open = 1),
@@ -270,34 +269,40 @@ impl Store {
                 reason: row.try_get(4)?,
             })
         };
-        rows.iter().map(line).collect()
+        Rows::read(&rows, line, |row| Name::of("sink", row, 0))
     }
 
     /// How many deliveries have which status at `now`, by sink.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn count_deliveries(&self, now: Timestamp) -> Result<Vec<(SinkName, String, u64)>, StoreError> {
+    pub async fn count_deliveries(&self, now: Timestamp) -> Result<Rows<(SinkName, String, u64)>, StoreError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT sink, shown, count(*) FROM (SELECT d.sink, ");
         query.push(STATUS).push_bind(super::micros(now)).push(STATUS_ELSE);
         query.push(" AS shown FROM delivery d LEFT JOIN sink_state s ON s.sink = d.sink) GROUP BY 1, 2 ORDER BY 1, 2");
         let rows = query.build().fetch_all(self.readers()).await?;
-        rows.iter()
-            .map(|row| Ok((parse(row.try_get(0)?)?, row.try_get(1)?, row.try_get::<i64, _>(2)?.unsigned_abs())))
-            .collect()
+        let count =
+            |row: &SqliteRow| Ok((parse(row.try_get(0)?)?, row.try_get(1)?, row.try_get::<i64, _>(2)?.unsigned_abs()));
+        Rows::read(&rows, count, |row| Name::of("deliveries to", row, 0))
     }
 
     /// How many calls ended how.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn count_receipts(&self) -> Result<Vec<ReceiptOutcome>, StoreError> {
+    pub async fn count_receipts(&self) -> Result<Rows<ReceiptOutcome>, StoreError> {
         let rows = sqlx::query("SELECT outcome, count(*) FROM receipt GROUP BY outcome ORDER BY outcome");
         let rows = rows.fetch_all(self.readers()).await?;
-        rows.iter()
-            .map(|row| Ok(ReceiptOutcome { outcome: row.try_get(0)?, count: row.try_get::<i64, _>(1)?.unsigned_abs() }))
-            .collect()
+        let count = |row: &SqliteRow| {
+            Ok(ReceiptOutcome { outcome: row.try_get(0)?, count: row.try_get::<i64, _>(1)?.unsigned_abs() })
+        };
+        Rows::read(&rows, count, |row| Name::of("calls", row, 0))
     }
+}
+
+/// The name of an invoice whose columns are those of [`invoice_line`], and then its order's key.
+fn unread_invoice(row: &SqliteRow) -> Name {
+    Name::of_order("invoice of order", row, [1, 2, 9], 0)
 }
 
 fn order_line(row: &SqliteRow) -> Result<OrderLine, StoreError> {
@@ -318,6 +323,8 @@ fn order_line(row: &SqliteRow) -> Result<OrderLine, StoreError> {
 }
 
 fn invoice_line(row: &SqliteRow) -> Result<InvoiceLine, StoreError> {
+    // Nobody is told of an invoice whose order cannot be found.
+    let _: OrderKey = parse(row.try_get(9)?)?;
     Ok(InvoiceLine {
         shop: row.try_get(0)?,
         order_id: row.try_get(1)?,

@@ -6,7 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Changes, Store, StoreError, changes, from_json, micros, parse, timestamp};
+use super::{
+    Changes, Rows, Store, StoreError, changes, from_json, micros, parse,
+    rows::{Name, nearest},
+    timestamp,
+};
 use crate::order::{NumberRange, ShopId};
 
 /// How far the numbers of a shop were looked at.
@@ -58,7 +62,8 @@ pub struct NumberedEvent {
 }
 
 impl Store {
-    /// How far the numbers of a shop were looked at; `None` where they never were.
+    /// How far the numbers of a shop were looked at; `None` where they never were, or where that cannot be read: then they
+    /// are looked at as at the first start.
     ///
     /// # Errors
     /// What the database says.
@@ -66,7 +71,7 @@ impl Store {
         let row = sqlx::query("SELECT seen, sequences FROM number_watch WHERE shop = $1").bind(shop.as_str());
         let row = row.fetch_optional(self.readers()).await?;
         let watch = |row: SqliteRow| Ok(NumberWatch { seen: row.try_get(0)?, sequences: from_json(row.try_get(1)?)? });
-        row.map(watch).transpose()
+        self.or_none(row.map(watch).transpose(), "numbers of", shop.as_str())
     }
 
     /// A shop's events about orders after one, oldest first; tests are none. At most `most`.
@@ -79,7 +84,9 @@ impl Store {
              WHERE e.seq > $2 AND e.shop = $1 AND o.test = 0 ORDER BY e.seq LIMIT $3",
         );
         let event = |row: &SqliteRow| {
-            Ok(NumberedEvent { seq: row.try_get(0)?, at: timestamp(row.try_get(1)?)?, number: row.try_get(2)? })
+            // A number that is none follows no other.
+            let number = row.try_get(2).unwrap_or_default();
+            Ok(NumberedEvent { seq: row.try_get(0)?, at: nearest(row.try_get(1)?), number })
         };
         let rows = rows.bind(shop.as_str()).bind(after).bind(most).fetch_all(self.readers()).await?;
         rows.iter().map(event).collect()
@@ -102,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn missing_orders(&self, shop: Option<&ShopId>) -> Result<Vec<MissingOrder>, StoreError> {
+    pub async fn missing_orders(&self, shop: Option<&ShopId>) -> Result<Rows<MissingOrder>, StoreError> {
         let rows = sqlx::query(
             "SELECT shop, number, source, since, told_at FROM missing_order
              WHERE ($1 IS NULL OR shop = $1)
@@ -110,7 +117,8 @@ impl Store {
                                WHERE o.shop = missing_order.shop AND o.order_id = missing_order.number AND o.test = 0)
              ORDER BY shop, length(number), number",
         );
-        rows.bind(shop.map(ShopId::as_str)).fetch_all(self.readers()).await?.iter().map(missing).collect()
+        let found = rows.bind(shop.map(ShopId::as_str)).fetch_all(self.readers()).await?;
+        Ok(self.log(Rows::read(&found, missing, |row| Name::of_order("missing order", row, [1, 1, 1], 0))?))
     }
 
     /// Lists no longer what a shop was told of before a time. Writes nothing where there is none.

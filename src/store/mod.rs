@@ -5,7 +5,7 @@
 //! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks and their limits, invoices, whether the till confirms its calls
 //! and what waits for that (`verifications.rs`, `holds.rs`), the books and the summaries of them (`books.rs`, `digests.rs`),
 //! what people list (`listing.rs`), mean (`finding.rs`) or read in place of numbers (`names.rs`), and what goes
-//! (`retention.rs`, `erasure.rs`). `schema.rs`, `detached.rs` and `swap.rs` are about whole files: migrations, copies, and
+//! (`retention.rs`, `erasure.rs`). A row that cannot be read stops no other (`rows.rs`). `schema.rs`, `detached.rs` and `swap.rs` are about whole files: migrations, copies, and
 //! putting a copy in the database's place; `space.rs` is about the disk below.
 //!
 //! **Invariant:** a function that returns `Ok` after writing has committed with `synchronous=FULL`.
@@ -31,6 +31,7 @@ mod reading;
 mod reconciliation;
 mod retention;
 mod review;
+mod rows;
 mod schema;
 mod silence;
 mod sinks;
@@ -38,6 +39,7 @@ mod space;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod verifications;
 mod view;
 mod writer;
@@ -48,13 +50,15 @@ use futures_util::future::BoxFuture;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
+use crate::json;
+
 pub use attempts::{AttemptRow, Finished, Verdict};
 pub use books::{Booked, BookedFile};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw, SavedOrder};
 pub use connect::{Access, DATABASE, OpenError, is_served};
 pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
 pub use digests::{ChangedOrder, DigestLine, DigestPlan, MadeDigest, NOTHING_TO_TELL, NewDigest};
-pub use erasure::{CustomerLine, ErasedRows, KeptBody};
+pub use erasure::{CustomerLine, ErasedRows, KeptBody, Opaque};
 pub use finding::Called;
 pub use holds::{Accepted, Holding};
 pub use intake::{Intake, Keys, Numbered};
@@ -71,6 +75,7 @@ pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOr
 pub use reconciliation::{FoundOrder, ListedNumbers, NotCompared, Reconciliation};
 pub use retention::{OldInvoice, PrunedRows};
 pub use review::Review;
+pub use rows::{Rows, UnreadableRow};
 pub use schema::{Outdated, Schema};
 pub use silence::TillWord;
 pub use sinks::SinkState;
@@ -89,6 +94,7 @@ struct Inner {
     writer: writer::Writer,
     readers: SqlitePool,
     reserve: space::Reserve,
+    logged: rows::Logged,
     /// Held for as long as a service runs on this directory.
     _lock: Option<std::fs::File>,
 }
@@ -111,7 +117,7 @@ pub enum StoreError {
     /// We panicked over it. Nothing of this call is on disk.
     #[error("a bug in tillhook was contained")]
     Bug,
-    /// What is stored cannot be read back.
+    /// What is stored cannot be read back. It says which part, and quotes nothing of it.
     #[error("a stored value cannot be read: {0}")]
     Corrupt(String),
 }
@@ -123,6 +129,10 @@ const SQLITE_BUSY: u32 = 5;
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        // The database answered; what it holds is not what we wrote.
+        if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = &error {
+            return Self::Corrupt(error.to_string());
+        }
         let code = error.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
         match code.map(|code| code & 0xff) {
             Some(SQLITE_FULL) => Self::Full,
@@ -150,7 +160,7 @@ impl Store {
         let connect::Opened { writer, connect, readers, lock } = connect::open(directory, access, schema).await?;
         let reserve = space::Reserve::new(directory);
         let writer = writer::Writer::start(writer, connect, reserve.clone(), access == Access::Service);
-        Ok(Self { inner: Arc::new(Inner { writer, readers, reserve, _lock: lock }) })
+        Ok(Self { inner: Arc::new(Inner { writer, readers, reserve, logged: rows::Logged::default(), _lock: lock }) })
     }
 
     /// Counts the commits. Subscribe *before* looking for work: whatever is committed afterwards is then noticed.
@@ -256,20 +266,28 @@ pub(crate) fn micros(at: jiff::Timestamp) -> i64 {
 
 /// The reverse of [`micros`].
 pub(crate) fn timestamp(micros: i64) -> Result<jiff::Timestamp, StoreError> {
-    jiff::Timestamp::from_microsecond(micros).map_err(|error| StoreError::Corrupt(error.to_string()))
+    jiff::Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt("a time that cannot be".to_owned()))
 }
 
 /// Reads an id or a name back from its column.
 pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|error: T::Err| StoreError::Corrupt(error.to_string()))
+    let kind = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
+    // The error would quote what stands there.
+    text.parse().map_err(|_: T::Err| StoreError::Corrupt(format!("a text that is no {kind}")))
 }
 
 /// Reads a JSON column back.
 pub(crate) fn from_json<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, StoreError> {
-    serde_json::from_str(json).map_err(|error| corrupt(&error))
+    json::kept(json).map_err(|error| corrupt(&error))
 }
 
 /// Where JSON cannot be read, without what stands there: that may be a customer.
 pub(crate) fn corrupt(error: &serde_json::Error) -> StoreError {
-    StoreError::Corrupt(format!("{:?} at line {}, column {}", error.classify(), error.line(), error.column()))
+    use serde_json::error::Category;
+    StoreError::Corrupt(match error.classify() {
+        Category::Eof => "its JSON is cut off".to_owned(),
+        Category::Syntax | Category::Io => format!("its JSON is broken at character {}", error.column()),
+        Category::Data if error.line() == 0 => "its JSON is deeper than is read, or not ours".to_owned(),
+        Category::Data => format!("its JSON is not what belongs there, at character {}", error.column()),
+    })
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sqlx::Row;
+use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{Store, StoreError, parse};
+use super::{Rows, Store, StoreError, parse, rows::Name};
 use crate::{order::ShopId, sink::Names};
 
 /// A list of names that the till has.
@@ -37,17 +37,19 @@ impl Store {
     pub async fn till_names(&self) -> Result<Vec<(ShopId, Names)>, StoreError> {
         let rows = sqlx::query("SELECT shop, kind, id, name FROM till_name ORDER BY shop");
         let mut shops: Vec<(ShopId, Names)> = Vec::new();
-        for row in rows.fetch_all(self.readers()).await? {
-            let shop: ShopId = parse(row.try_get(0)?)?;
+        let found = rows.fetch_all(self.readers()).await?;
+        for (shop, kind, id, name) in
+            self.log(Rows::read(&found, named, |row| Name::of("name at the till of", row, 0))?)
+        {
             if shops.last().is_none_or(|(last, _)| *last != shop) {
                 shops.push((shop, Names::default()));
             }
             let Some((_, names)) = shops.last_mut() else { continue };
-            let of_kind = match row.try_get::<&str, _>(1)? {
-                "cash_box" => &mut names.cash_boxes,
-                _ => &mut names.delivery_methods,
+            let of_kind = match kind {
+                NameList::CashBoxes => &mut names.cash_boxes,
+                NameList::DeliveryMethods => &mut names.delivery_methods,
             };
-            of_kind.insert(row.try_get(2)?, row.try_get(3)?);
+            of_kind.insert(id, name);
         }
         Ok(shops)
     }
@@ -82,4 +84,11 @@ impl Store {
         })
         .await
     }
+}
+
+fn named(row: &SqliteRow) -> Result<(ShopId, NameList, String, String), StoreError> {
+    let word: &str = row.try_get(1)?;
+    let kind = NameList::ALL.into_iter().find(|list| list.as_str() == word);
+    let kind = kind.ok_or_else(|| StoreError::Corrupt("a kind of name that there is none of".to_owned()))?;
+    Ok((parse(row.try_get(0)?)?, kind, row.try_get(2)?, row.try_get(3)?))
 }

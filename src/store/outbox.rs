@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    InvoiceRow, Store, StoreError, StoredEvent, StoredFile, from_json, micros, parse, timestamp,
+    InvoiceRow, Store, StoreError, StoredEvent, StoredFile, from_json, micros, parse,
+    rows::{nearest, text},
+    timestamp,
     view::{invoice_status, purpose},
 };
 use crate::{
@@ -21,6 +23,8 @@ use crate::{
 pub struct Candidate {
     /// The delivery.
     pub id: DeliveryId,
+    /// Its place.
+    pub seq: i64,
     /// The row as it was read.
     pub version: i64,
     /// What it tells.
@@ -29,8 +33,8 @@ pub struct Candidate {
     pub order_key: Option<OrderKey>,
     /// Whether the till confirms what it said, where it is asked.
     pub verification: Option<Verification>,
-    /// The order as it stands now.
-    pub current: Option<Box<Order>>,
+    /// The order as it stands now, or why that cannot be read: not every message tells it.
+    pub current: Result<Option<Box<Order>>, StoreError>,
     /// Its invoice.
     pub invoice: Option<InvoiceRow>,
     /// Why the sink is told.
@@ -47,9 +51,11 @@ pub struct Candidate {
     pub first_attempt_at: Option<Timestamp>,
 }
 
-/// A delivery whose row cannot be read.
+/// A delivery whose row, or whose event, cannot be read.
 #[derive(Clone, Debug)]
 pub struct Unreadable {
+    /// Its place: its id may be what cannot be read.
+    pub seq: i64,
     /// Its id, as it stands there.
     pub id: String,
     /// Where it goes.
@@ -90,8 +96,8 @@ pub(super) const CANDIDATES: &str = "
            latest.data, i.status, i.sha256, i.bytes, i.filename, i.path, i.capability, i.last_error,
            t.status, t.reference, t.payload,
            CASE WHEN d.order_key IS NULL THEN (SELECT v.status FROM verification v WHERE v.event_id = d.event_id)
-                ELSE o.verification END
-    FROM delivery d JOIN event e ON e.id = d.event_id
+                ELSE o.verification END, d.seq
+    FROM delivery d LEFT JOIN event e ON e.id = d.event_id
     LEFT JOIN customer_order o ON o.key = d.order_key LEFT JOIN event latest ON latest.id = o.last_event
     LEFT JOIN invoice i ON i.order_key = d.order_key LEFT JOIN delivery t ON t.id = d.thread_of
     WHERE d.sink = $1 AND d.open = 1 AND d.held = 0 AND d.due_at <= $2 AND d.status <> 'sending'
@@ -119,7 +125,11 @@ impl Store {
         let rows = sqlx::query(CANDIDATES).bind(sink.as_str()).bind(micros(now)).bind(limit);
         let found = |row: &SqliteRow| match candidate(row) {
             Ok(candidate) => Ok(Ok(candidate)),
-            Err(error) => Ok(Err(Unreadable { id: row.try_get(0)?, sink: sink.clone(), reason: error.to_string() })),
+            Err(error @ StoreError::Corrupt(_)) => {
+                let (id, sink, reason) = (text(row, 0).unwrap_or_default(), sink.clone(), error.to_string());
+                Ok(Err(Unreadable { seq: row.try_get(29)?, id, sink, reason }))
+            }
+            Err(error) => Err(error),
         };
         rows.fetch_all(self.readers()).await?.iter().map(found).collect()
     }
@@ -131,7 +141,7 @@ impl Store {
     pub async fn next_due(&self, sink: &SinkName, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let next: Option<i64> =
             sqlx::query_scalar(NEXT_DUE).bind(sink.as_str()).bind(micros(now)).fetch_one(self.readers()).await?;
-        next.map(timestamp).transpose()
+        Ok(next.map(nearest))
     }
 
     /// Moves candidates to `sending` with their bodies frozen, or to `skipped`. Returns those that may now be attempted:
@@ -188,23 +198,27 @@ fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
     let payload = |json: Option<String>| json.as_deref().map(from_json).transpose();
     let order_key: Option<String> = row.try_get(2)?;
     let order_key = order_key.as_deref().map(parse).transpose()?;
-    let current: Option<String> = row.try_get(17)?;
     let thread_status: Option<String> = row.try_get(25)?;
     Ok(Candidate {
         id: parse(row.try_get(0)?)?,
+        seq: row.try_get(29)?,
         version: row.try_get(1)?,
         event: super::reading::event(row, 8)?,
         order_key,
         verification: row.try_get::<Option<&str>, _>(28)?.and_then(Verification::from_word),
-        current: current.as_deref().map(from_json).transpose()?,
+        current: row
+            .try_get::<Option<&str>, _>(17)
+            .map_err(StoreError::from)
+            .and_then(|json| json.map(from_json).transpose()),
         invoice: order_key.map(|key| invoice(row, key)).transpose()?.flatten(),
-        purpose: purpose(row.try_get(3)?),
+        purpose: purpose(row.try_get(3)?)?,
         thread: thread_status
             .map(|status| {
                 Ok::<_, StoreError>(ThreadRow {
                     status,
                     reference: row.try_get(26)?,
-                    payload: payload(row.try_get(27)?)?,
+                    // Without it a change goes out as a message of its own.
+                    payload: row.try_get(27).ok().and_then(|json| payload(json).ok()).flatten(),
                 })
             })
             .transpose()?,
@@ -228,7 +242,7 @@ fn invoice(row: &SqliteRow, order: OrderKey) -> Result<Option<InvoiceRow>, Store
         }),
         _ => None,
     };
-    Ok(Some(InvoiceRow { order, status: invoice_status(&status), file, last_error: row.try_get(24)? }))
+    Ok(Some(InvoiceRow { order, status: invoice_status(&status)?, file, last_error: row.try_get(24)? }))
 }
 
 async fn start_one(

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
 
-use super::{QuarantineLine, Raw, Store, StoreError, micros, parse, timestamp};
+use super::{QuarantineLine, Raw, Rows, Store, StoreError, micros, parse, rows::Name, timestamp};
 use crate::order::{DeliveryId, ReceiptId, ShopId, SinkName};
 
 /// A call that could not be read.
@@ -28,21 +28,22 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn list_quarantine(&self, limit: u32) -> Result<Vec<QuarantineLine>, StoreError> {
+    pub async fn list_quarantine(&self, limit: u32) -> Result<Rows<QuarantineLine>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, shop, received_at, reason FROM receipt
              WHERE outcome = 'quarantined' AND resolution IS NULL ORDER BY seq LIMIT $1",
         );
         let rows = rows.bind(limit).fetch_all(self.readers()).await?;
         let line = |row: &SqliteRow| {
+            let id: ReceiptId = parse(row.try_get(0)?)?;
             Ok(QuarantineLine {
-                id: row.try_get(0)?,
+                id: id.to_string(),
                 shop: row.try_get(1)?,
                 received_at: timestamp(row.try_get(2)?)?,
                 reason: row.try_get::<Option<String>, _>(3)?.unwrap_or_default(),
             })
         };
-        rows.iter().map(line).collect()
+        Rows::read(&rows, line, |row| Name::of("call", row, 0))
     }
 
     /// A quarantined body, also one that is out already.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{Store, StoreError, from_json, micros, parse, timestamp};
+use super::{Rows, Store, StoreError, UnreadableRow, from_json, micros, parse, rows::Name, timestamp};
 use crate::{
     order::{DeliveryId, EventId, EventType, Order, OrderKey, ShopId, SinkName, Verification},
     sink::Payload,
@@ -67,6 +67,8 @@ pub struct StoredDelivery {
     pub payload: Option<Payload>,
     /// Every attempt, in order.
     pub attempts: Vec<StoredAttempt>,
+    /// What of it cannot be read: the message, attempts.
+    pub unreadable: Vec<UnreadableRow>,
 }
 
 /// An attempt, from the log.
@@ -119,19 +121,20 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn events_after(&self, seq: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    pub async fn events_after(&self, seq: i64, limit: u32) -> Result<Rows<StoredEvent>, StoreError> {
         let rows = sqlx::query(
             "SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
              WHERE seq > $1 ORDER BY seq LIMIT $2",
         );
-        rows.bind(seq).bind(limit).fetch_all(self.readers()).await?.iter().map(|row| event(row, 0)).collect()
+        let rows = rows.bind(seq).bind(limit).fetch_all(self.readers()).await?;
+        Ok(self.log(events(&rows)?))
     }
 
     /// The events since a point in time, in the order of commit, a page at a time.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn events_since(&self, at: Timestamp, after: i64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    pub async fn events_since(&self, at: Timestamp, after: i64, limit: u32) -> Result<Rows<StoredEvent>, StoreError> {
         let rows = sqlx::query(
             "SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
              WHERE id >= $1 AND at >= $2 AND seq > $3 ORDER BY seq LIMIT $4",
@@ -139,20 +142,20 @@ impl Store {
         // An id begins with its millisecond, so the index of ids finds the first one.
         let earliest = format!("evt_{:012x}", at.as_millisecond().max(0));
         let rows = rows.bind(earliest).bind(micros(at)).bind(after).bind(limit).fetch_all(self.readers()).await?;
-        rows.iter().map(|row| event(row, 0)).collect()
+        Ok(self.log(events(&rows)?))
     }
 
     /// The events of an order, in the order of commit.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn events_of(&self, order: OrderKey) -> Result<Vec<StoredEvent>, StoreError> {
+    pub async fn events_of(&self, order: OrderKey) -> Result<Rows<StoredEvent>, StoreError> {
         let rows = sqlx::query(
             "SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
              WHERE order_key = $1 ORDER BY seq",
         );
         let rows = rows.bind(order.to_string()).fetch_all(self.readers()).await?;
-        rows.iter().map(|row| event(row, 0)).collect()
+        Ok(self.log(events(&rows)?))
     }
 
     /// Whether a sink has a row for this event, however it ended.
@@ -193,34 +196,44 @@ impl Store {
         Ok(known == 1)
     }
 
-    /// The order with this key, as it stands.
+    /// The order with this key, as it stands; none where it was pruned.
     ///
     /// # Errors
-    /// What the database says.
+    /// What the database says; [`StoreError::Corrupt`] where it cannot be read.
     pub async fn order(&self, key: OrderKey) -> Result<Option<StoredOrder>, StoreError> {
         let row = sqlx::query(
             "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data, o.verification, o.held
-             FROM customer_order o JOIN event e ON e.id = o.last_event WHERE o.key = $1",
+             FROM customer_order o LEFT JOIN event e ON e.id = o.last_event
+             WHERE o.key = $1 AND (e.id IS NOT NULL OR o.told IS NULL)",
         );
         let row = row.bind(key.to_string()).fetch_optional(self.readers()).await?;
         row.as_ref().map(order).transpose()
     }
 
-    /// A delivery with its attempts.
+    /// A delivery with its attempts, as far as they can be read.
     ///
     /// # Errors
-    /// What the database says.
+    /// What the database says; [`StoreError::Corrupt`] where not even its facts can be read.
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, StoreError> {
         let row = sqlx::query("SELECT id, sink, event_id, status, payload FROM delivery WHERE id = $1");
         let Some(row) = row.bind(id.to_string()).fetch_optional(self.readers()).await? else { return Ok(None) };
-        let payload: Option<String> = row.try_get(4)?;
+        let (attempts, mut unreadable) = self.attempts(id).await?.into_parts();
+        let json = row.try_get::<Option<&str>, _>(4).map_err(StoreError::from);
+        let payload = match json.and_then(|json| json.map(from_json).transpose()) {
+            Err(StoreError::Corrupt(reason)) => {
+                unreadable.push(Name::of("message of delivery", &row, 0).because(reason));
+                None
+            }
+            payload => payload?,
+        };
         Ok(Some(StoredDelivery {
             id: parse(row.try_get(0)?)?,
             sink: parse(row.try_get(1)?)?,
             event_id: parse(row.try_get(2)?)?,
             status: row.try_get(3)?,
-            payload: payload.as_deref().map(from_json).transpose()?,
-            attempts: self.attempts(id).await?,
+            payload,
+            attempts,
+            unreadable,
         }))
     }
 
@@ -228,46 +241,54 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn attempts_after(&self, seq: i64, limit: u32) -> Result<Vec<FeedItem>, StoreError> {
+    pub async fn attempts_after(&self, seq: i64, limit: u32) -> Result<Rows<FeedItem>, StoreError> {
         let rows = sqlx::query(
             "SELECT a.seq, d.sink, d.event_type, d.order_key, a.verdict
              FROM attempt a JOIN delivery d ON d.id = a.delivery_id WHERE a.seq > $1 ORDER BY a.seq LIMIT $2",
         );
         let rows = rows.bind(seq).bind(limit).fetch_all(self.readers()).await?;
-        rows.iter()
-            .map(|row| {
-                let order: Option<String> = row.try_get(3)?;
-                Ok(FeedItem {
-                    seq: row.try_get(0)?,
-                    sink: parse(row.try_get(1)?)?,
-                    event_type: parse(row.try_get(2)?)?,
-                    order: order.as_deref().map(parse).transpose()?,
-                    verdict: row.try_get(4)?,
-                })
+        let item = |row: &SqliteRow| {
+            let order: Option<String> = row.try_get(3)?;
+            Ok(FeedItem {
+                seq: row.try_get(0)?,
+                sink: parse(row.try_get(1)?)?,
+                event_type: parse(row.try_get(2)?)?,
+                order: order.as_deref().map(parse).transpose()?,
+                verdict: row.try_get(4)?,
             })
-            .collect()
+        };
+        Ok(self.log(Rows::page(&rows, 0, item, |row| Name::of("attempt", row, 0))?))
     }
 
-    async fn attempts(&self, id: DeliveryId) -> Result<Vec<StoredAttempt>, StoreError> {
+    async fn attempts(&self, id: DeliveryId) -> Result<Rows<StoredAttempt>, StoreError> {
         let rows = sqlx::query(
             "SELECT number, at, duration_ms, verdict, reason, status, excerpt FROM attempt
              WHERE delivery_id = $1 ORDER BY seq",
         );
         let rows = rows.bind(id.to_string()).fetch_all(self.readers()).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(StoredAttempt {
-                    number: row.try_get(0)?,
-                    at: timestamp(row.try_get(1)?)?,
-                    duration_ms: row.try_get(2)?,
-                    verdict: row.try_get(3)?,
-                    reason: row.try_get(4)?,
-                    status: row.try_get(5)?,
-                    excerpt: row.try_get(6)?,
-                })
+        let attempt = |row: &SqliteRow| {
+            Ok(StoredAttempt {
+                number: row.try_get(0)?,
+                at: timestamp(row.try_get(1)?)?,
+                duration_ms: row.try_get(2)?,
+                verdict: row.try_get(3)?,
+                reason: row.try_get(4)?,
+                status: row.try_get(5)?,
+                excerpt: row.try_get(6)?,
             })
-            .collect()
+        };
+        Rows::read(&rows, attempt, |_| Name::plain("attempt of delivery", id.to_string()))
     }
+}
+
+/// A page of events.
+pub(super) fn events(rows: &[SqliteRow]) -> Result<Rows<StoredEvent>, StoreError> {
+    Rows::page(rows, 0, |row| event(row, 0), |row| Name::of("event", row, 1))
+}
+
+/// The name of an order whose columns are those of [`order`].
+pub(super) fn unread_order(row: &SqliteRow) -> Name {
+    Name::of_order("order", row, [8, 9, 0], 1)
 }
 
 /// The nine columns of an event, from `first` on.
@@ -287,7 +308,7 @@ pub(super) fn event(row: &SqliteRow, first: usize) -> Result<StoredEvent, StoreE
     })
 }
 
-/// The eight columns of an order.
+/// The first eight columns of an order; its numbers follow, for [`unread_order`].
 pub(super) fn order(row: &SqliteRow) -> Result<StoredOrder, StoreError> {
     Ok(StoredOrder {
         key: parse(row.try_get(0)?)?,

@@ -9,7 +9,12 @@ use jiff::{Timestamp, civil::Date};
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Changes, Store, StoreError, changes, micros, parse, timestamp};
+use super::{
+    Changes, Store, StoreError, changes, micros, parse,
+    rows::{lossy, nearest},
+    timestamp,
+    view::phase,
+};
 use crate::order::{Fingerprint, Period, Phase, ShopId};
 
 /// How far a shop's orders were compared.
@@ -91,7 +96,7 @@ impl Store {
              FROM reconciliation WHERE shop = $1",
         );
         let row = row.bind(shop.as_str()).fetch_optional(self.readers()).await?;
-        row.as_ref().map(reconciliation).transpose()
+        self.or_none(row.as_ref().map(reconciliation).transpose(), "comparison with the till of", shop.as_str())
     }
 
     /// Remembers how far the orders of a shop were compared. Atomic.
@@ -140,7 +145,7 @@ impl Store {
             "SELECT at FROM event WHERE shop = $1 AND test = 0 AND order_key IS NOT NULL ORDER BY seq LIMIT 1",
         );
         let first: Option<i64> = first.bind(shop.as_str()).fetch_optional(self.readers()).await?;
-        first.map(timestamp).transpose()
+        Ok(first.map(nearest))
     }
 
     /// The orders of these days that the till announced with both of their numbers, but for those of which `found` is among
@@ -161,8 +166,12 @@ impl Store {
                AND NOT EXISTS (SELECT 1 FROM announcement a WHERE a.order_key = o.key AND a.fingerprint = $4)",
         );
         let rows = rows.bind(shop.as_str()).bind(days.first.to_string()).bind(days.last.to_string());
-        let numbers = |row: &SqliteRow| Ok(ListedNumbers { internal_id: row.try_get(0)?, order_id: row.try_get(1)? });
-        rows.bind(found.0.to_vec()).fetch_all(self.readers()).await?.iter().map(numbers).collect()
+        let numbers = |row: &SqliteRow| {
+            Ok::<_, StoreError>(ListedNumbers { internal_id: row.try_get(0)?, order_id: row.try_get(1)? })
+        };
+        let found = rows.bind(found.0.to_vec()).fetch_all(self.readers()).await?;
+        // Numbers that are none are in no list.
+        Ok(found.iter().filter_map(|row| numbers(row).ok()).collect())
     }
 
     /// The newest order, by its day, that the till announced with both of its numbers, and that day; as above.
@@ -185,7 +194,7 @@ impl Store {
         let order = |row: SqliteRow| {
             Ok((ListedNumbers { internal_id: row.try_get(0)?, order_id: row.try_get(1)? }, parse(row.try_get(2)?)?))
         };
-        row.map(order).transpose()
+        self.or_none(row.map(order).transpose(), "last order announced of", shop.as_str())
     }
 
     /// Which phases were heard of each of these orders, in their order; none of an order that is not with us.
@@ -198,7 +207,8 @@ impl Store {
         let mut phases = vec![Vec::new(); orders.len()];
         for row in rows.fetch_all(self.readers()).await? {
             let place = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
-            let phase = if row.try_get::<&str, _>(1)? == "validated" { Phase::Validated } else { Phase::Terminated };
+            // A phase that is none was not heard of: its order is quarantined once it is taken over.
+            let Ok(phase) = phase(row.try_get(1).unwrap_or_default()) else { continue };
             phases.get_mut(place).into_iter().for_each(|heard: &mut Vec<Phase>| heard.push(phase));
         }
         Ok(phases)
@@ -225,7 +235,7 @@ impl Store {
                 Box::pin(async move { see_payments(conn, &shop, &orders, now).await })
             })
             .await?;
-        seen.into_iter().map(|(order, since)| Ok((order, timestamp(since)?))).collect()
+        Ok(seen.into_iter().map(|(order, since)| (order, nearest(since))).collect())
     }
 
     /// Tells, with what `alert` makes of them, of the orders of a shop that were found and of which nobody was told, in one
@@ -304,8 +314,8 @@ async fn take_found(conn: &mut SqliteConnection, shop: &ShopId) -> Result<Vec<Fo
     let rows = rows.bind(shop.as_str()).fetch_all(&mut *conn).await?;
     sqlx::query("DELETE FROM found_order WHERE shop = $1").bind(shop.as_str()).execute(conn).await?;
     let found = |row: &SqliteRow| {
-        let (number, whole) = (row.try_get(0)?, row.try_get(1)?);
-        Ok(FoundOrder { shop: shop.clone(), number, whole, at: timestamp(row.try_get(2)?)? })
+        let (number, whole) = (lossy(row, 0).unwrap_or_default(), row.try_get(1)?);
+        Ok(FoundOrder { shop: shop.clone(), number, whole, at: nearest(row.try_get(2)?) })
     };
     rows.iter().map(found).collect()
 }

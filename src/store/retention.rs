@@ -10,7 +10,10 @@
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
 
-use super::{Store, StoreError, micros, parse};
+use super::{
+    Rows, Store, StoreError, micros, parse,
+    rows::{Name, lossy},
+};
 use crate::order::OrderKey;
 
 /// How many rows a transaction looks at: the till waits for one transaction at the most.
@@ -159,7 +162,7 @@ impl Store {
         let old = |row: &sqlx::sqlite::SqliteRow| {
             Ok(OldInvoice { order: parse(row.try_get(0)?)?, path: row.try_get(1)?, shared: row.try_get(2)? })
         };
-        found.iter().map(old).collect()
+        Ok(self.log(Rows::read(&found, old, |row| Name::of("invoice of order", row, 0))?).into_parts().0)
     }
 
     /// Forgets the files of invoices that were stored before `before`; that they were fetched stays. Returns how many.
@@ -210,7 +213,9 @@ impl Store {
         limit: u32,
     ) -> Result<Option<i64>, StoreError> {
         let window: Vec<(i64, i64)> = sqlx::query_as(look).bind(after).bind(limit).fetch_all(self.readers()).await?;
-        let old = window.into_iter().take_while(|(_, at)| *at < micros(before));
+        // A time that cannot be says nothing: the rows around it do.
+        let is_old = |at: i64| at < micros(before) || at > micros(Timestamp::MAX);
+        let old = window.into_iter().take_while(|(_, at)| is_old(*at));
         Ok(old.last().map(|(seq, _)| seq))
     }
 }
@@ -236,21 +241,25 @@ const ORDERS_THAT_ARE_OVER: &str = "SELECT json_group_array(DISTINCT e.order_key
 
 /// A phase that said nothing is still a phase that was heard of (`Timeline::is_hollow`). Whom an order was told to, and
 /// whom a rule kept it from, is what `record/fan_out.rs` asks of deliveries that are still there. What the till said of its
-/// calls goes with them.
+/// calls goes with them. Where the timeline cannot be read, the fingerprints know what was heard of.
 const HOLLOW_OUT: &str = r#"UPDATE customer_order SET
         timeline = json_object(
-            'validated', iif(timeline -> '$.validated' <> 'null', json('{"dates":{}}'), NULL),
-            'terminated', iif(timeline -> '$.terminated' <> 'null', json('{"dates":{}}'), NULL)),
+            'validated', iif(iif(json_valid(timeline), timeline -> '$.validated' <> 'null',
+                EXISTS (SELECT 1 FROM announcement a WHERE a.order_key = key AND a.phase = 'validated')),
+                json('{"dates":{}}'), NULL),
+            'terminated', iif(iif(json_valid(timeline), timeline -> '$.terminated' <> 'null',
+                EXISTS (SELECT 1 FROM announcement a WHERE a.order_key = key AND a.phase = 'terminated')),
+                json('{"dates":{}}'), NULL)),
         told = (SELECT json_group_array(sink) FROM (
             SELECT sink FROM delivery d WHERE d.order_key = customer_order.key AND d.purpose IN ('first', 'change')
                 AND NOT (d.status = 'skipped' AND (d.skipped_because = 'merged' OR d.skipped_because LIKE 'only.%'))
-            UNION SELECT value FROM json_each(coalesce(told, '[]')))),
+            UNION SELECT value FROM json_each(iif(json_valid(told), told, '[]')))),
         verification = NULL, held = 0
     WHERE key IN (SELECT value FROM json_each($1))"#;
 
 async fn prune_orders(conn: &mut SqliteConnection, window: Window) -> Result<u64, sqlx::Error> {
-    let over = sqlx::query_scalar(ORDERS_THAT_ARE_OVER).bind(window.after).bind(window.last).bind(window.before);
-    let over: String = over.fetch_one(&mut *conn).await?;
+    let over = sqlx::query(ORDERS_THAT_ARE_OVER).bind(window.after).bind(window.last).bind(window.before);
+    let over = lossy(&over.fetch_one(&mut *conn).await?, 0).unwrap_or_default();
     let mut events = 0;
     for change in [
         HOLLOW_OUT,
@@ -270,8 +279,8 @@ async fn prune_plain_events(conn: &mut SqliteConnection, window: Window) -> Resu
     const OVER: &str = "SELECT json_group_array(e.id) FROM event e
         WHERE e.seq > $1 AND e.seq <= $2 AND e.at < $3 AND e.order_key IS NULL
           AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND d.order_key IS NULL AND d.open = 1)";
-    let over = sqlx::query_scalar(OVER).bind(window.after).bind(window.last).bind(window.before);
-    let over: String = over.fetch_one(&mut *conn).await?;
+    let over = sqlx::query(OVER).bind(window.after).bind(window.last).bind(window.before);
+    let over = lossy(&over.fetch_one(&mut *conn).await?, 0).unwrap_or_default();
     let mut events = 0;
     for change in [
         "DELETE FROM attempt WHERE delivery_id IN (SELECT d.id FROM json_each($1) k CROSS JOIN delivery d

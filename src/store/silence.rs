@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{Timestamp, civil::Date};
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{Changes, Store, StoreError, changes, micros, timestamp};
+use super::{Changes, Store, StoreError, changes, micros, rows::nearest, timestamp};
 use crate::order::ShopId;
 
 /// When a shop's till last said something.
@@ -20,7 +20,7 @@ pub struct TillWord {
 }
 
 impl Store {
-    /// When a till last said something, as far as it was looked at.
+    /// When a till last said something, as far as it was looked at. What of that cannot be read is looked at again.
     ///
     /// # Errors
     /// What the database says.
@@ -35,7 +35,7 @@ impl Store {
                 told_at: told_at.map(timestamp).transpose()?,
             })
         };
-        row.map(word).transpose()
+        self.or_none(row.map(word).transpose(), "last word of the till of", shop.as_str())
     }
 
     /// The newest event after one that a call of a shop's till made, and when; tests are none of the till's, nor is what we found in its list.
@@ -44,14 +44,14 @@ impl Store {
     /// What the database says.
     pub async fn newest_word(&self, shop: &ShopId, after: i64) -> Result<Option<(i64, Timestamp)>, StoreError> {
         let newest: Option<(i64, i64)> = sqlx::query_as(
-            "SELECT seq, at FROM event WHERE seq > $2 AND shop = $1 AND test = 0 AND data ->> 'source' IS NULL
+            "SELECT seq, at FROM event WHERE seq > $2 AND shop = $1 AND test = 0 AND iif(json_valid(data), data ->> 'source', NULL) IS NULL
              AND (type GLOB 'order.*' OR type GLOB 'cashbox.*' OR type = 'till.unknown') ORDER BY seq DESC LIMIT 1",
         )
         .bind(shop.as_str())
         .bind(after)
         .fetch_optional(self.readers())
         .await?;
-        newest.map(|(seq, at)| Ok((seq, timestamp(at)?))).transpose()
+        Ok(newest.map(|(seq, at)| (seq, nearest(at))))
     }
 
     /// Remembers the last word of a till, and tells of the silence after it where there is something to tell and it was not
@@ -91,6 +91,6 @@ impl Store {
             "SELECT received_at FROM customer_order WHERE shop = $1 AND booked_on = $2 AND test = 0",
         );
         let times: Vec<i64> = times.bind(shop.as_str()).bind(day.to_string()).fetch_all(self.readers()).await?;
-        times.into_iter().map(timestamp).collect()
+        Ok(times.into_iter().map(nearest).collect())
     }
 }

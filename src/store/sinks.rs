@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection, SqliteExecutor, sqlite::SqliteRow};
 
-use super::{Store, StoreError, micros, parse, timestamp};
+use super::{
+    Store, StoreError, micros,
+    rows::{lossy, nearest},
+};
 use crate::order::SinkName;
 
 /// The state of a sink.
@@ -153,19 +156,21 @@ pub(super) async fn state<'e>(
          FROM sink_state WHERE sink = $1",
     );
     let row = row.bind(sink.as_str()).fetch_optional(executor).await?;
-    row.as_ref().map(sink_state).transpose()
+    row.as_ref().map(|row| sink_state(sink, row)).transpose()
 }
 
-fn sink_state(row: &SqliteRow) -> Result<SinkState, StoreError> {
-    let at = |micros: Option<i64>| micros.map(timestamp).transpose();
-    let because: Option<String> = row.try_get(2)?;
+/// It can always be read: the end of every attempt is judged by it. A time that cannot be is as good as the nearest that can;
+/// but nobody waits until the end of time because a far side asked.
+fn sink_state(sink: &SinkName, row: &SqliteRow) -> Result<SinkState, StoreError> {
+    let at = |column: usize| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(column)?.map(nearest));
+    let failures: i64 = row.try_get(3)?;
     Ok(SinkState {
-        sink: parse(row.try_get(0)?)?,
-        paused: at(row.try_get(1)?)?.zip(because.or_else(|| Some(String::new()))),
-        failures: row.try_get(3)?,
-        failing_since: at(row.try_get(4)?)?,
-        told_at: at(row.try_get(5)?)?,
-        held_until: at(row.try_get(6)?)?,
-        last_error: row.try_get(7)?,
+        sink: sink.clone(),
+        paused: at(1)?.map(|at| (at, lossy(row, 2).unwrap_or_default())),
+        failures: u32::try_from(failures.max(0)).unwrap_or(u32::MAX),
+        failing_since: at(4)?,
+        told_at: at(5)?,
+        held_until: at(6)?.filter(|until| *until < Timestamp::MAX),
+        last_error: lossy(row, 7),
     })
 }

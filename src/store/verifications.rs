@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Changes, Store, StoreError, holds::settle, micros, parse, timestamp};
+use super::{Changes, Rows, Store, StoreError, holds::settle, micros, parse, rows::Name, timestamp};
 use crate::order::{EventId, OrderKey, ShopId, Verification};
 
 /// A call that is to be confirmed.
@@ -91,7 +91,8 @@ impl Store {
                 first_seen_at: timestamp(row.try_get(3)?)?,
             })
         };
-        rows.fetch_all(self.readers()).await?.iter().map(due).collect()
+        let found = rows.fetch_all(self.readers()).await?;
+        Ok(self.log(Rows::read(&found, due, |row| Name::of("verification", row, 0))?).into_parts().0)
     }
 
     /// When the next call of a shop is to be asked about again that is not due at `now`.

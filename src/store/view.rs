@@ -10,6 +10,7 @@ use super::{
     Changes, DeliveryMerge, FoundOrder, NewDelivery, NewEvent, NewReceipt, SavedOrder, StoreError, from_json,
     intake::{Keys, Numbered},
     parse, timestamp,
+    unread::{Unread, UnreadOrder},
 };
 use crate::{
     order::{DeliveryId, EventId, Fingerprint, InvoiceStatus, OrderKey, Phase, ShopId, SinkName, Timeline},
@@ -26,6 +27,7 @@ pub struct View {
     deliveries: HashMap<OrderKey, Vec<KnownDelivery>>,
     invoices: HashMap<OrderKey, KnownInvoice>,
     notices: HashMap<(ShopId, String, [u8; 32]), (EventId, Timestamp)>,
+    unread: Unread,
     changes: Changes,
 }
 
@@ -106,6 +108,23 @@ impl View {
     /// The order with this key.
     pub fn order(&self, key: OrderKey) -> Option<&KnownOrder> {
         self.orders.get(&key)
+    }
+
+    /// Why nothing can be decided of a call that carries these numbers: it is, or may be, about an order of which something
+    /// stored cannot be read.
+    pub fn unreadable(&self, numbers: &Numbered) -> Option<&str> {
+        let is_known = |id: &String| self.by_internal_id(&numbers.shop, numbers.test, id).is_some();
+        self.unread.order(numbers, numbers.internal_id.as_ref().is_some_and(is_known))
+    }
+
+    /// The same of an order by its key.
+    pub fn unreadable_order(&self, key: OrderKey) -> Option<&str> {
+        self.unread.order_of_key(&key.to_string())
+    }
+
+    /// The same of a call about no order, which may have been heard before.
+    pub fn unreadable_notice(&self, shop: &ShopId, kind: &str, digest: &[u8; 32]) -> Option<&str> {
+        self.unread.notice(shop, kind, digest)
     }
 
     /// The event of an equal call of this phase.
@@ -246,7 +265,8 @@ impl View {
     /// Writes that a link gives no invoice, and lets waiting deliveries go. Returns whether it is still the order's link.
     pub fn invoice_given_up(&mut self, given_up: super::GivenUp) -> bool {
         let current = self.invoices.get(&given_up.order).is_some_and(|known| known.url.as_ref() == Some(&given_up.url));
-        if current {
+        // Of an order that cannot be read nothing is known here; the link is compared when it is written.
+        if current || self.unreadable_order(given_up.order).is_some() {
             self.changes.given_up.push(given_up);
         }
         current
@@ -292,7 +312,7 @@ const DELIVERIES: &str = "
     SELECT d.order_key, d.id, d.sink, d.event_id, d.event_type, d.purpose, d.status, d.attempts, d.skipped_because,
            d.without_invoice
     FROM json_each($1) k CROSS JOIN delivery d ON d.order_key = k.value
-    WHERE d.purpose IN ('first', 'change', 'late_invoice') ORDER BY d.seq";
+    WHERE d.purpose <> 'alert' ORDER BY d.seq";
 
 const INVOICES: &str = "
     SELECT i.order_key, i.status, i.url, i.first_seen_at, i.wait_until, i.stored_at IS NOT NULL
@@ -304,7 +324,8 @@ const NOTICES: &str = "
     ON n.shop = k.value ->> 0 AND n.kind = k.value ->> 1 AND n.digest = unhex(k.value ->> 2)";
 
 impl View {
-    /// Reads what the keys ask for: one statement where everything is new, four more where orders are known.
+    /// Reads what the keys ask for: one statement where everything is new, four more where orders are known. An order of which
+    /// something cannot be read is not known, but [`View::unreadable`], and nothing to the others.
     pub(super) async fn load(conn: &mut SqliteConnection, keys: &[Keys]) -> Result<Self, StoreError> {
         let mut view = Self::default();
         let numbered = keys.iter().filter_map(|keys| keys.numbered.as_ref());
@@ -317,12 +338,14 @@ impl View {
         if !numbered.is_empty() || !named.is_empty() {
             let rows = sqlx::query(ORDERS).bind(json!(numbered).to_string()).bind(json!(named).to_string());
             for row in rows.fetch_all(&mut *conn).await? {
-                let order = known_order(&row)?;
-                if row.try_get(9)? {
-                    view.changes.held.insert(order.key);
+                match known_order(&row) {
+                    Ok((order, held)) => {
+                        view.changes.held.extend(held.then_some(order.key));
+                        view.index(&order);
+                        view.orders.insert(order.key, order);
+                    }
+                    Err(error) => view.unread.add(UnreadOrder::from_row(&row, corrupt_only(error)?)),
                 }
-                view.index(&order);
-                view.orders.insert(order.key, order);
             }
         }
         view.load_rest(conn).await?;
@@ -337,24 +360,43 @@ impl View {
         let keys: Vec<String> = self.orders.keys().map(ToString::to_string).collect();
         let keys = json!(keys).to_string();
         for row in sqlx::query(ANNOUNCED).bind(&keys).fetch_all(&mut *conn).await? {
-            let phase = if row.try_get::<&str, _>(1)? == "validated" { Phase::Validated } else { Phase::Terminated };
-            let content = Fingerprint(digest(row.try_get(2)?)?);
-            self.announced.insert((parse(row.try_get(0)?)?, phase, content), parse(row.try_get(3)?)?);
+            let order = parse(row.try_get(0)?)?;
+            if let Some((said, event)) = self.readable(order, "announcement", said(&row))? {
+                self.announced.insert((order, said.0, said.1), event);
+            }
         }
         for row in sqlx::query(DELIVERIES).bind(&keys).fetch_all(&mut *conn).await? {
-            self.deliveries.entry(parse(row.try_get(0)?)?).or_default().push(known_delivery(&row)?);
+            let order = parse(row.try_get(0)?)?;
+            if let Some(delivery) = self.readable(order, "delivery", known_delivery(&row))? {
+                self.deliveries.entry(order).or_default().push(delivery);
+            }
         }
         for row in sqlx::query(INVOICES).bind(&keys).fetch_all(&mut *conn).await? {
-            let invoice = KnownInvoice {
-                status: invoice_status(row.try_get(1)?),
-                url: row.try_get(2)?,
-                first_seen_at: timestamp(row.try_get(3)?)?,
-                wait_until: timestamp(row.try_get(4)?)?,
-                was_stored: row.try_get(5)?,
-            };
-            self.invoices.insert(parse(row.try_get(0)?)?, invoice);
+            let order = parse(row.try_get(0)?)?;
+            if let Some(invoice) = self.readable(order, "invoice", known_invoice(&row))? {
+                self.invoices.insert(order, invoice);
+            }
         }
         Ok(())
+    }
+
+    /// What was read of an order. Where it cannot be, nothing of the order is known any more.
+    fn readable<T>(
+        &mut self,
+        order: OrderKey,
+        what: &str,
+        read: Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error) => {
+                let reason = format!("{what}: {}", corrupt_only(error)?);
+                if let Some(known) = self.orders.remove(&order) {
+                    self.unread.add(UnreadOrder::of(&known, reason));
+                }
+                Ok(None)
+            }
+        }
     }
 
     async fn load_notices(&mut self, conn: &mut SqliteConnection, keys: &[Keys]) -> Result<(), StoreError> {
@@ -366,14 +408,44 @@ impl View {
         }
         for row in sqlx::query(NOTICES).bind(json!(wanted).to_string()).fetch_all(conn).await? {
             let key = (parse(row.try_get(0)?)?, row.try_get(1)?, digest(row.try_get(2)?)?);
-            self.notices.insert(key, (parse(row.try_get(3)?)?, timestamp(row.try_get(4)?)?));
+            match notice(&row) {
+                Ok(known) => drop(self.notices.insert(key, known)),
+                Err(error) => self.unread.add_notice(key, corrupt_only(error)?),
+            }
         }
         Ok(())
     }
 }
 
-fn known_order(row: &SqliteRow) -> Result<KnownOrder, StoreError> {
-    Ok(KnownOrder {
+/// What cannot be read; an error of the database stays one.
+fn corrupt_only(error: StoreError) -> Result<String, StoreError> {
+    match error {
+        StoreError::Corrupt(reason) => Ok(reason),
+        other => Err(other),
+    }
+}
+
+fn said(row: &SqliteRow) -> Result<((Phase, Fingerprint), EventId), StoreError> {
+    Ok(((phase(row.try_get(1)?)?, Fingerprint(digest(row.try_get(2)?)?)), parse(row.try_get(3)?)?))
+}
+
+fn notice(row: &SqliteRow) -> Result<(EventId, Timestamp), StoreError> {
+    Ok((parse(row.try_get(3)?)?, timestamp(row.try_get(4)?)?))
+}
+
+fn known_invoice(row: &SqliteRow) -> Result<KnownInvoice, StoreError> {
+    Ok(KnownInvoice {
+        status: invoice_status(row.try_get(1)?)?,
+        url: row.try_get(2)?,
+        first_seen_at: timestamp(row.try_get(3)?)?,
+        wait_until: timestamp(row.try_get(4)?)?,
+        was_stored: row.try_get(5)?,
+    })
+}
+
+/// An order, and whether its messages wait.
+fn known_order(row: &SqliteRow) -> Result<(KnownOrder, bool), StoreError> {
+    let order = KnownOrder {
         key: parse(row.try_get(0)?)?,
         shop: parse(row.try_get(1)?)?,
         test: row.try_get(2)?,
@@ -383,7 +455,8 @@ fn known_order(row: &SqliteRow) -> Result<KnownOrder, StoreError> {
         received_at: timestamp(row.try_get(6)?)?,
         told: row.try_get::<Option<&str>, _>(7)?.map(from_json).transpose()?.unwrap_or_default(),
         erased: row.try_get::<i64, _>(8)? > 0,
-    })
+    };
+    Ok((order, row.try_get(9)?))
 }
 
 fn known_delivery(row: &SqliteRow) -> Result<KnownDelivery, StoreError> {
@@ -392,7 +465,7 @@ fn known_delivery(row: &SqliteRow) -> Result<KnownDelivery, StoreError> {
         sink: parse(row.try_get(2)?)?,
         event: parse(row.try_get(3)?)?,
         event_type: row.try_get(4)?,
-        purpose: purpose(row.try_get(5)?),
+        purpose: purpose(row.try_get(5)?)?,
         status: row.try_get(6)?,
         attempts: row.try_get(7)?,
         skipped_because: row.try_get(8)?,
@@ -400,21 +473,22 @@ fn known_delivery(row: &SqliteRow) -> Result<KnownDelivery, StoreError> {
     })
 }
 
-pub(super) fn purpose(text: &str) -> Purpose {
-    match text {
-        "change" => Purpose::Change,
-        "late_invoice" => Purpose::LateInvoice,
-        "alert" => Purpose::Alert,
-        _ => Purpose::First,
-    }
+pub(super) fn purpose(text: &str) -> Result<Purpose, StoreError> {
+    let all = [Purpose::First, Purpose::Change, Purpose::LateInvoice, Purpose::Alert];
+    all.into_iter().find(|one| one.as_str() == text).ok_or_else(|| no_such("purpose"))
 }
 
-pub(super) fn invoice_status(text: &str) -> InvoiceStatus {
-    match text {
-        "stored" => InvoiceStatus::Stored,
-        "missing" => InvoiceStatus::Missing,
-        _ => InvoiceStatus::Pending,
-    }
+pub(super) fn invoice_status(text: &str) -> Result<InvoiceStatus, StoreError> {
+    let all = [InvoiceStatus::Pending, InvoiceStatus::Stored, InvoiceStatus::Missing];
+    all.into_iter().find(|one| one.as_str() == text).ok_or_else(|| no_such("status"))
+}
+
+pub(super) fn phase(text: &str) -> Result<Phase, StoreError> {
+    [Phase::Validated, Phase::Terminated].into_iter().find(|one| one.as_str() == text).ok_or_else(|| no_such("phase"))
+}
+
+fn no_such(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("a {what} that there is none of"))
 }
 
 fn digest(bytes: Vec<u8>) -> Result<[u8; 32], StoreError> {

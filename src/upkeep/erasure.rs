@@ -24,9 +24,9 @@ use serde_json::Value;
 use super::plain::plain;
 use crate::{
     clock::Clock,
-    invoice,
+    invoice, json,
     order::{Currency, Locale, OrderKey, Person, ReceiptId, Shop, ShopId, Traces},
-    store::{CustomerLine, ErasedRows, Store, StoreError},
+    store::{CustomerLine, ErasedRows, Opaque, Rows, Store, StoreError, UnreadableRow},
 };
 
 /// How many orders a transaction erases.
@@ -69,6 +69,8 @@ pub struct Found {
     pub quarantined: Vec<ReceiptId>,
     /// How many rows hold something of them.
     pub rows: ErasedRows,
+    /// Rows that cannot be read and name them: they stay as they are.
+    pub unreachable: Vec<UnreadableRow>,
     traces: Traces,
     /// Calls about no order of ours that name them.
     calls: Vec<i64>,
@@ -79,7 +81,7 @@ pub struct Found {
 impl Found {
     /// Whether nothing names them.
     pub fn is_empty(&self) -> bool {
-        self.orders.is_empty() && self.calls.is_empty() && self.events.is_empty()
+        self.orders.is_empty() && self.calls.is_empty() && self.events.is_empty() && self.unreachable.is_empty()
     }
 }
 
@@ -105,6 +107,7 @@ impl Erasure {
         }
         self.find_calls(&mut found).await?;
         self.find_alerts(&mut found).await?;
+        self.find_opaque(&mut found).await?;
         self.count(&mut found).await?;
         Ok(found)
     }
@@ -161,8 +164,8 @@ impl Erasure {
     }
 
     /// Takes note of a page; returns where the next one begins.
-    fn learn(&self, found: &mut Found, page: Vec<CustomerLine>) -> Option<i64> {
-        let last = page.last()?.seq;
+    fn learn(&self, found: &mut Found, page: Rows<CustomerLine>) -> Option<i64> {
+        let last = page.last?;
         for line in page.into_iter().filter(|line| self.concerns(&line.shop)) {
             if line.customers.iter().any(|customer| self.person.is(customer)) {
                 line.customers.iter().for_each(|customer| found.traces.learn(customer));
@@ -180,8 +183,10 @@ impl Erasure {
         let mut after = 0;
         loop {
             let page = self.store.kept_bodies(after).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.seq;
+            let Some(last) = page.last else { return Ok(()) };
+            after = last;
+            // Whether one that cannot be read names them is not known.
+            found.unreachable.extend(page.unreadable.iter().cloned());
             for call in page.into_iter().filter(|call| self.concerns(&call.shop)) {
                 match call.order {
                     Some(order) => found.rows.receipts += u64::from(found.orders.contains_key(&order)),
@@ -210,6 +215,41 @@ impl Erasure {
         }
     }
 
+    /// Looks at the bytes of what cannot be read, once it is known how the person is called.
+    async fn find_opaque(&self, found: &mut Found) -> Result<(), StoreError> {
+        let mut after = 0;
+        while let (Some(last), rows) = self.store.opaque_events(after).await? {
+            after = last;
+            self.look_into(found, rows);
+        }
+        after = 0;
+        while let (Some(last), rows) = self.store.opaque_orders(after).await? {
+            after = last;
+            self.look_into(found, rows);
+        }
+        Ok(())
+    }
+
+    fn look_into(&self, found: &mut Found, rows: Vec<Opaque>) {
+        let concerns = |row: &UnreadableRow| match (&self.shop, &row.shop) {
+            (Some(wanted), Some(shop)) => wanted.as_str() == shop,
+            _ => true,
+        };
+        let names = |one: &Opaque| {
+            concerns(&one.row) && (found.traces.are_surely_in(&plain(&one.text)) || self.is_in(&one.text))
+        };
+        found.unreachable.extend(rows.into_iter().filter(names).map(|one| one.row));
+    }
+
+    /// Whether the person's number or address stands in what was JSON of ours.
+    fn is_in(&self, text: &[u8]) -> bool {
+        let value = match &self.person {
+            Person::Client(id) => format!("\"id\":{}", Value::from(id.as_str())),
+            Person::Email(email) => email.to_lowercase(),
+        };
+        String::from_utf8_lossy(text).to_lowercase().contains(&value.to_lowercase())
+    }
+
     async fn count(&self, found: &mut Found) -> Result<(), StoreError> {
         let orders: Vec<OrderKey> = found.orders.keys().copied().collect();
         let rows = &mut found.rows;
@@ -228,7 +268,12 @@ impl Erasure {
 
     /// The name that the invoice would have had without the customer.
     async fn counter_name(&self, order: OrderKey, shop: Shop, traces: &Traces) -> Result<Option<String>, StoreError> {
-        let Some(mut stored) = self.store.order(order).await? else { return Ok(None) };
+        let stored = match self.store.order(order).await {
+            // Its name cannot be made, and the one that it has names them.
+            Err(StoreError::Corrupt(_)) => return Ok(Some(format!("{order}.pdf"))),
+            stored => stored?,
+        };
+        let Some(mut stored) = stored else { return Ok(None) };
         stored.order.forget_customer(traces);
         Ok(Some(invoice::filename(&stored.order, &shop)))
     }
@@ -238,8 +283,8 @@ impl Erasure {
         let mut after = 0;
         loop {
             let page = self.store.kept_bodies(after).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.seq;
+            let Some(last) = page.last else { return Ok(()) };
+            after = last;
             let erased: Vec<i64> = page.iter().filter(|call| call.erased).map(|call| call.seq).collect();
             if !erased.is_empty() {
                 self.store.erase_bodies(&erased, now).await?;
@@ -269,7 +314,8 @@ fn without(data: &str, traces: &Traces) -> String {
             _ => {}
         }
     }
-    let mut value = serde_json::from_str(data).unwrap_or_default();
+    // What is no JSON of ours is nobody's fact: nothing of it stays.
+    let mut value = json::ours(data).unwrap_or_else(|_| Value::Object(Default::default()));
     forget(&mut value, traces);
     value.to_string()
 }

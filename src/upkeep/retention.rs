@@ -112,17 +112,22 @@ impl Retention {
         pruned
     }
 
+    /// What fails keeps nothing else from being removed; the first error is returned.
     async fn prune(&mut self, pruned: &mut Pruned, stop: &CancellationToken) -> Result<(), RetentionError> {
         let now = self.clock.now();
         // Files first: their space is free at once, and the rest may need it.
-        pruned.invoices = self.prune_invoices(before(now, self.keep.invoices), stop).await?;
+        let invoices = self.prune_invoices(before(now, self.keep.invoices), &mut pruned.invoices, stop).await;
         let (raw, events) = (before(now, self.keep.raw), before(now, self.keep.events));
-        self.bodies_after = self.steps(Table::Bodies, self.bodies_after, raw, &mut pruned.bodies, stop).await?;
-        pruned.bodies += self.store.prune_resolved_bodies(raw).await?;
-        self.steps(Table::Attempts, 0, before(now, self.keep.attempts), &mut pruned.attempts, stop).await?;
-        self.steps(Table::Events, 0, events, &mut pruned.events, stop).await?;
-        self.steps(Table::Receipts, 0, events, &mut pruned.receipts, stop).await?;
-        Ok(self.store.prune_notices(events).await?)
+        let bodies = self.steps(Table::Bodies, self.bodies_after, raw, &mut pruned.bodies, stop).await;
+        let bodies = bodies.map(|after| self.bodies_after = after);
+        let resolved = self.store.prune_resolved_bodies(raw).await.map(|rows| pruned.bodies += rows);
+        let attempts =
+            self.steps(Table::Attempts, 0, before(now, self.keep.attempts), &mut pruned.attempts, stop).await;
+        let over = self.steps(Table::Events, 0, events, &mut pruned.events, stop).await;
+        let receipts = self.steps(Table::Receipts, 0, events, &mut pruned.receipts, stop).await;
+        let notices = self.store.prune_notices(events).await;
+        let rows = bodies.and(resolved).and(attempts).and(over).and(receipts).and(notices);
+        invoices.and(rows.map_err(Into::into))
     }
 
     /// Takes one step after another until there is nothing left to look at. Returns how far it came.
@@ -150,19 +155,29 @@ impl Retention {
 
     /// Removes files that no younger row refers to, then what the rows know of them: a crash in between leaves rows that
     /// the next round finds again, and no file that nobody knows of.
-    async fn prune_invoices(&self, before: Timestamp, stop: &CancellationToken) -> Result<u64, RetentionError> {
-        let (mut forgotten, mut after) = (0, None);
+    /// A file that cannot be removed keeps its row.
+    async fn prune_invoices(
+        &self,
+        before: Timestamp,
+        forgotten: &mut u64,
+        stop: &CancellationToken,
+    ) -> Result<(), RetentionError> {
+        let (mut removed, mut after) = (Ok(()), None);
         while !stop.is_cancelled() {
             let old = self.store.old_invoices(after, before).await?;
             let Some(last) = old.last() else { break };
             after = Some(last.order);
-            for invoice in old.iter().filter(|invoice| !invoice.shared) {
-                self.archive.remove(&invoice.path).await?;
+            let mut orders = Vec::with_capacity(old.len());
+            for invoice in old {
+                let gone = if invoice.shared { Ok(()) } else { self.archive.remove(&invoice.path).await };
+                match gone {
+                    Ok(()) => orders.push(invoice.order),
+                    Err(error) => removed = removed.and(Err(error.into())),
+                }
             }
-            let orders: Vec<_> = old.iter().map(|invoice| invoice.order).collect();
-            forgotten += self.store.forget_invoices(&orders, before).await?;
+            *forgotten += self.store.forget_invoices(&orders, before).await?;
         }
-        Ok(forgotten)
+        removed
     }
 }
 

@@ -457,7 +457,7 @@ impl App {
 
     /// Every invoice, of the oldest order first.
     pub async fn invoices(&self) -> Vec<InvoiceLine> {
-        let mut lines = self.store().list_invoices(10_000).await.expect("the database answers");
+        let mut lines = self.store().list_invoices(10_000).await.expect("the database answers").into_parts().0;
         lines.reverse();
         lines
     }
@@ -465,7 +465,8 @@ impl App {
     /// The deliveries of a sink, oldest first.
     pub async fn deliveries(&self, sink: &str) -> Vec<DeliveryLine> {
         let filter = DeliveryFilter { sink: Some(sink.to_owned()), limit: 10_000, ..DeliveryFilter::default() };
-        let mut lines = self.store().list_deliveries(&filter, self.clock.now()).await.expect("the database answers");
+        let mut lines =
+            self.store().list_deliveries(&filter, self.clock.now()).await.expect("the database answers").into_parts().0;
         lines.reverse();
         lines
     }
@@ -484,7 +485,7 @@ impl App {
     /// Every order, oldest first.
     pub async fn orders(&self) -> Vec<OrderLine> {
         let filter = OrderFilter { shop: None, limit: 10_000 };
-        let mut lines = self.store().list_orders(&filter).await.expect("the database answers");
+        let mut lines = self.store().list_orders(&filter).await.expect("the database answers").into_parts().0;
         lines.reverse();
         lines
     }
@@ -496,6 +497,21 @@ impl App {
         let rows = sqlx::query_scalar(sql).fetch_all(&pool).await.expect("an answer");
         pool.close().await;
         rows
+    }
+
+    /// Types a command in another process, as an operator does beside the running service; returns its exit code, and what it
+    /// printed on both outputs. Its clock is the system's.
+    pub fn types(&self, words: &str) -> (Option<i32>, String) {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tillhook"));
+        command.env_clear().arg("--config").arg(self.directory.path().join("tillhook.toml")).args(words.split(' '));
+        let output = command.output().expect("the program");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        (output.status.code(), said.concat())
+    }
+
+    /// Changes what is on disk behind the program's back.
+    pub async fn spoil(&self, sql: &'static str, values: &[&str]) -> u64 {
+        spoil(&self.data(), sql, values).await
     }
 
     /// The types of every event, in the order of commit.
@@ -513,7 +529,8 @@ impl App {
 
     async fn open_deliveries(&self) -> Vec<DeliveryLine> {
         let filter = DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() };
-        let mut lines = self.store().list_deliveries(&filter, self.clock.now()).await.expect("the database answers");
+        let mut lines =
+            self.store().list_deliveries(&filter, self.clock.now()).await.expect("the database answers").into_parts().0;
         lines.retain(|line| !matches!(line.status.as_str(), "delivered" | "skipped" | "dead"));
         lines
     }
@@ -550,6 +567,17 @@ fn shown(line: DeliveryLine) -> String {
         Some(rule) => format!("skipped: {rule}"),
         None => line.status,
     }
+}
+
+/// Changes what is in the database of a data directory, whatever its own checks say; returns how many rows.
+pub async fn spoil(data: &std::path::Path, sql: &'static str, values: &[&str]) -> u64 {
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("tillhook.db"));
+    let file = file.pragma("ignore_check_constraints", "ON");
+    let pool = sqlx::SqlitePool::connect_with(file).await.expect("the database file");
+    let query = values.iter().fold(sqlx::query(sql), |query, value| query.bind(*value));
+    let done = query.execute(&pool).await.expect("a change");
+    pool.close().await;
+    done.rows_affected()
 }
 
 /// A form as the till sends it.

@@ -179,7 +179,8 @@ impl World {
     async fn lines(&self, expected: usize) -> Vec<DeliveryLine> {
         let limit = u32::try_from(expected + 1).expect("a small number");
         let filter = DeliveryFilter { limit, ..DeliveryFilter::default() };
-        let mut lines = self.store().list_deliveries(&filter, self.clock.now()).await.expect("a database");
+        let mut lines =
+            self.store().list_deliveries(&filter, self.clock.now()).await.expect("a database").into_parts().0;
         lines.retain(|line| self.order_of(line).is_some());
         lines.reverse();
         lines
@@ -225,7 +226,7 @@ impl World {
                 *count += referee.count(sink, shown);
             }
         }
-        let mut counts = self.store().count_deliveries(self.clock.now()).await.expect("a database");
+        let mut counts = self.store().count_deliveries(self.clock.now()).await.expect("a database").into_parts().0;
         counts.sort();
         let counted = |(sink, counts): (usize, &[u64; 3])| {
             let counts = *counts;

@@ -32,3 +32,5 @@ mod retention;
 mod secrets_in_errors;
 mod secrets_in_logs;
 mod till_lists;
+mod unreadable;
+mod unreadable_commands;

@@ -16,10 +16,18 @@ use crate::{
     store::Booked,
 };
 
+/// The file that names the orders that could not be read, where there are any.
+const UNREADABLE: &str = "ILLISIBLE-UNREADABLE.txt";
+
+/// What that file begins with.
+const WHAT_IT_IS: &str = "Ces commandes n’ont pas pu être lues : elles manquent dans tous les fichiers de cette archive.\r\n\
+    These orders could not be read: they are missing in every file of this archive.\r\n\r\n";
+
 /// The folder of the PDFs in the archive.
 const FOLDER: &str = "invoices";
 
-/// Fills the archive. A PDF that is lost or changed on disk is named to `err`, and left out.
+/// Fills the archive. A PDF that is lost or changed on disk is named to `err`, and left out; an order that cannot be read is
+/// named in a file of its own.
 pub(super) async fn write(
     period: &Period<'_>,
     style: Csv,
@@ -30,14 +38,13 @@ pub(super) async fn write(
     let mut zip = Zip::begin(BufWriter::new(target.file()));
     let mut by_rate = Separated::begin(Vec::new(), style, vat::COLUMNS)?;
     let mut by_invoice = Separated::begin(BufWriter::new(target.scratch()?), style, invoices::COLUMNS)?;
-    let mut report = Report::default();
+    let mut report = Report { left_out: period.misdated().await?, ..Report::default() };
     for day in period.days().await? {
         let mut lines = Vec::new();
-        for booked in period.orders(day).await? {
+        for booked in period.orders(day, &mut report).await? {
             let pdf = original(&pdfs, &booked, &mut zip, &mut report, err).await?;
             lines.push(Line { pdf, ..Line::from(&booked) });
         }
-        report.orders += lines.len() as u64;
         by_rate.rows(&vat::rows(&lines))?;
         by_invoice.rows(&invoices::rows(&lines, style))?;
     }
@@ -45,6 +52,11 @@ pub(super) async fn write(
     let mut table = by_invoice.finish()?.into_inner().map_err(|error| error.into_error())?;
     table.rewind()?;
     zip.add(ReportFile::Invoices.as_str(), &mut BufReader::new(table))?;
+    if !report.left_out.is_empty() {
+        let lines = report.left_out.iter().map(|row| format!("{}\r\n", print::harmless(&row.to_string())));
+        let text: String = [WHAT_IT_IS.to_owned()].into_iter().chain(lines).collect();
+        zip.add(UNREADABLE, &mut text.as_bytes())?;
+    }
     zip.finish()?.flush()?;
     Ok(report)
 }

@@ -2,6 +2,8 @@
 //!
 //! Orders are read a day at a time: memory stays small, and a year that goes to a slow disk keeps no read transaction
 //! open. An order that is moved to another day meanwhile may be missed or met twice; of days that are over, few are.
+//!
+//! **Invariant:** an order that cannot be read is named, and the exit code says so: nobody takes what is left for the whole.
 
 mod archive;
 
@@ -13,7 +15,14 @@ use std::{
 use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 
-use super::{Exit, Stop, day::Day, desk::Desk, find, print::counted, target::Target};
+use super::{
+    Exit, Stop,
+    day::Day,
+    desk::Desk,
+    find,
+    print::{counted, harmless},
+    target::Target,
+};
 use crate::{
     config::Config,
     deliver,
@@ -22,7 +31,7 @@ use crate::{
         files::{Separated, invoices},
     },
     order::{Csv, InvoiceStatus, ShopId},
-    store::{Booked, StoreError},
+    store::{Booked, StoreError, UnreadableRow},
 };
 
 /// What to export, and where to.
@@ -96,6 +105,8 @@ struct Report {
     lost: u64,
     /// Invoices that never came.
     absent: u64,
+    /// Orders that cannot be read, and that are or may be of these days.
+    left_out: Vec<UnreadableRow>,
 }
 
 /// Writes what is wanted to `out` or to its file, and what is to be known about it to `err`.
@@ -121,7 +132,7 @@ pub async fn run(wanted: &Export, desk: &Desk, out: &mut dyn Write, err: &mut dy
         }
     };
     job.tell(&report, err)?;
-    Ok(if report.lost == 0 { Exit::Ok } else { Exit::Failed })
+    Ok(if report.lost == 0 && report.left_out.is_empty() { Exit::Ok } else { Exit::Failed })
 }
 
 /// What clap cannot know to be wrong.
@@ -181,10 +192,11 @@ impl<'a> Job<'a> {
         let mut report = Report::default();
         for shop in &self.shops {
             let period = self.days_of(shop);
-            report.orders += match self.wanted.form {
-                Form::Jsonl => json_lines(&period, out).await?,
-                Form::Csv | Form::Zip => table(&period, self.style(shop), out).await?,
-            };
+            report.left_out.extend(period.misdated().await?);
+            match self.wanted.form {
+                Form::Jsonl => json_lines(&period, &mut report, out).await?,
+                Form::Csv | Form::Zip => table(&period, self.style(shop), &mut report, out).await?,
+            }
         }
         Ok(report)
     }
@@ -202,7 +214,7 @@ impl<'a> Job<'a> {
     }
 
     fn tell(&self, report: &Report, err: &mut dyn Write) -> anyhow::Result<()> {
-        if report.orders == 0 {
+        if report.orders == 0 && report.left_out.is_empty() {
             writeln!(err, "note: there are no orders from {} to {}", self.first, self.last)?;
         }
         if report.absent > 0 {
@@ -213,29 +225,35 @@ impl<'a> Job<'a> {
             let lost = counted(report.lost, "PDF is", "PDFs are");
             writeln!(err, "warning: {lost} lost or changed on disk, and not in it; see `tillhook invoices verify`")?;
         }
+        if !report.left_out.is_empty() {
+            let orders = counted(report.left_out.len() as u64, "order", "orders");
+            writeln!(err, "warning: {orders} cannot be read, and what was written is without:")?;
+            report.left_out.iter().try_for_each(|row| writeln!(err, "  {}", harmless(&row.to_string())))?;
+            writeln!(
+                err,
+                "  fix: enter them from the till's own list; then see \"A row that cannot be read\" in docs/en/backup.md"
+            )?;
+        }
         Ok(())
     }
 }
 
-async fn table(period: &Period<'_>, style: Csv, out: &mut dyn Write) -> anyhow::Result<u64> {
+async fn table(period: &Period<'_>, style: Csv, report: &mut Report, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut table = Separated::begin(out, style, invoices::COLUMNS)?;
-    let mut orders = 0;
     for day in period.days().await? {
-        let lines: Vec<Line> = period.orders(day).await?.iter().map(Line::from).collect();
-        orders += lines.len() as u64;
+        let lines: Vec<Line> = period.orders(day, report).await?.iter().map(Line::from).collect();
         table.rows(&invoices::rows(&lines, style))?;
     }
     table.finish()?;
-    Ok(orders)
+    Ok(())
 }
 
-async fn json_lines(period: &Period<'_>, out: &mut dyn Write) -> anyhow::Result<u64> {
+async fn json_lines(period: &Period<'_>, report: &mut Report, out: &mut dyn Write) -> anyhow::Result<()> {
     let desk = period.desk;
-    let mut orders = 0;
     for day in period.days().await? {
-        for Booked { shop, booking, mut order, .. } in period.orders(day).await? {
+        for Booked { shop, booking, mut order, .. } in period.orders(day, report).await? {
             if booking.pdf.status != InvoiceStatus::None {
-                let row = desk.store.invoice(booking.order).await?;
+                let row = desk.invoice(booking.order).await?;
                 order.invoice = deliver::invoice_view(row.as_ref(), desk.config.server.public_url.as_ref());
             }
             let mut line = serde_json::json!({ "shop": shop });
@@ -243,10 +261,9 @@ async fn json_lines(period: &Period<'_>, out: &mut dyn Write) -> anyhow::Result<
                 line.extend(order);
             }
             writeln!(out, "{line}")?;
-            orders += 1;
         }
     }
-    Ok(orders)
+    Ok(())
 }
 
 impl Period<'_> {
@@ -255,8 +272,16 @@ impl Period<'_> {
         self.desk.store.booked_days(&self.shop, self.first, self.last).await
     }
 
-    /// The orders of a day.
-    async fn orders(&self, day: Date) -> Result<Vec<Booked>, StoreError> {
-        self.desk.store.booked(&self.shop, day, day).await
+    /// The orders of a day; those that cannot be read go into the report.
+    async fn orders(&self, day: Date, report: &mut Report) -> Result<Vec<Booked>, StoreError> {
+        let (orders, unreadable) = self.desk.store.booked(&self.shop, day, day).await?.into_parts();
+        report.orders += orders.len() as u64;
+        report.left_out.extend(unreadable);
+        Ok(orders)
+    }
+
+    /// The orders whose day cannot be read: they may be of these days.
+    async fn misdated(&self) -> Result<Vec<UnreadableRow>, StoreError> {
+        self.desk.store.misdated(&self.shop).await
     }
 }

@@ -20,12 +20,11 @@ use super::{
     run::at_desk,
 };
 use crate::{
-    app::assemble,
     clock::{Clock, ManualClock},
     config::{Environment, Source, load},
     decode::{self, Input},
     order::{DeliveryId, ShopId},
-    record::{Call, Origin, Raw, Recorder},
+    record::{Call, Origin, Raw},
     store::{Access, AttemptRow, DeliveryFilter, DeliveryLine, Finished, Started, Store, Verdict},
 };
 
@@ -75,8 +74,7 @@ impl Office {
         let store = Store::open(&config.storage.path, Access::Service).await.unwrap();
         let known = config.sinks.keys().filter(|name| name.as_str() != "quiet").cloned().collect();
         store.declare_sinks(known, clock.now()).await.unwrap();
-        let recorder = Recorder::new(store.clone(), clock.clone(), assemble::policy(&config));
-        Self { desk: Desk { config, store, clock, recorder }, dir }
+        Self { desk: Desk::at(config, store, clock), dir }
     }
 
     /// The till of `shop` calls.
@@ -125,7 +123,7 @@ impl Office {
     /// The deliveries to a sink, oldest first.
     pub async fn deliveries(&self, sink: &str) -> Vec<DeliveryLine> {
         let filter = DeliveryFilter { sink: Some(sink.to_owned()), limit: 100, ..DeliveryFilter::default() };
-        let mut lines = self.desk.store.list_deliveries(&filter, self.desk.now()).await.unwrap();
+        let mut lines = self.desk.store.list_deliveries(&filter, self.desk.now()).await.unwrap().into_parts().0;
         lines.reverse();
         lines
     }

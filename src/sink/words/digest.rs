@@ -139,8 +139,8 @@ impl Words<'_> {
         if self.digest.why == Why::OnPurpose && self.digest.replaces.is_some() && self.digest.changes.is_empty() {
             notes.push(self.say("Rien n’a changé depuis.", "Nothing has changed since."));
         }
-        let Figures { total, lacking, foreign, holes, .. } = &self.digest.figures;
-        if total.sales + total.refunds == 0 && foreign.is_empty() {
+        let Figures { total, lacking, unreadable, foreign, holes, .. } = &self.digest.figures;
+        if total.sales + total.refunds == 0 && foreign.is_empty() && unreadable.is_empty() {
             notes.push(self.say(
                 "Aucune vente enregistrée pour cette période (les essais ne comptent pas).",
                 "No sale was recorded for this period (tests are not counted).",
@@ -152,6 +152,13 @@ impl Words<'_> {
             notes.push(self.say(
                 format!("La caisse n’a pas communiqué tous les montants de {orders}. Total inconnu\u{a0}: {unknown}."),
                 format!("The till did not send all amounts of {orders}. Not known in total: {unknown}."),
+            ));
+        }
+        if !unreadable.is_empty() {
+            let orders = list(unreadable.iter().cloned());
+            notes.push(self.say(
+                format!("Commandes enregistrées mais illisibles ici, absentes des totaux et des fichiers\u{a0}: {orders}. Reprenez-les dans la caisse et prévenez qui gère tillhook."),
+                format!("Orders that are stored and cannot be read here, in no total and no file: {orders}. Take them from the till, and tell whoever runs tillhook."),
             ));
         }
         if !holes.is_empty() {
