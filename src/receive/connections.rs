@@ -98,17 +98,17 @@ impl ConnectionLimiter {
     pub(super) fn admit(&self, client: Option<Client>) -> ConnectionPermit {
         let closing = Arc::new(Notify::new());
         let mut table = self.table();
-        while table.is_full() && table.close_unproven() {}
         table.next += 1;
         let id = table.next;
         table.insert(id, Connection { client, stage: Stage::Unproven, closing: closing.clone() });
+        while table.is_overfull() && table.close_unproven(Some(id)) {}
         drop(table);
         ConnectionPermit { id, client: Mutex::new(client), closing, limiter: self.clone() }
     }
 
     /// Closes an unproven connection because the system gives no more. Returns whether there was one.
     pub(super) fn close_one(&self) -> bool {
-        self.table().close_unproven()
+        self.table().close_unproven(None)
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -177,8 +177,8 @@ impl Drop for ConnectionPermit {
 }
 
 impl Table {
-    fn is_full(&self) -> bool {
-        self.unproven >= self.unproven_places || self.connections.len() >= self.places
+    fn is_overfull(&self) -> bool {
+        self.unproven > self.unproven_places || self.connections.len() > self.places
     }
 
     fn proven(&self) -> usize {
@@ -210,9 +210,11 @@ impl Table {
         Some(connection)
     }
 
-    /// Closes the oldest unproven connection of the client that has the most. Returns whether there was one.
-    fn close_unproven(&mut self) -> bool {
-        let unproven = self.connections.iter().filter(|(_, connection)| connection.stage == Stage::Unproven);
+    /// Closes the oldest unproven connection, but for the newcomer, of the client that has the most. Returns whether there
+    /// was one.
+    fn close_unproven(&mut self, newcomer: Option<u64>) -> bool {
+        let others = self.connections.iter().filter(|(id, _)| newcomer != Some(**id));
+        let unproven = others.filter(|(_, connection)| connection.stage == Stage::Unproven);
         // Of several that are equal this is the last one, so the oldest has to come last.
         let most = unproven.rev().max_by_key(|(_, connection)| self.weight(connection.client));
         let Some((&id, client)) = most.map(|(id, connection)| (id, connection.client)) else { return false };
