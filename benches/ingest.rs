@@ -33,7 +33,7 @@ use tillhook::{
     config::{self, Environment, Source},
     decode::{self, Input},
     order::{Phase, ReceiptId},
-    receive::{self, Accept, Acceptance, Call, Document, Limits, Status, Unavailable},
+    receive::{self, Accept, Acceptance, Call, Document, Limits, OpenDocument, Status, Unavailable},
     record::{self, Origin, Outcome, Raw, Recorder},
     store::{Access, Store},
     till::{self, Voice},
@@ -270,6 +270,10 @@ impl Accept for DecodeOnly {
     async fn invoice(&self, _: &str) -> Option<Document> {
         None
     }
+
+    async fn open(&self, _: &Document) -> Option<OpenDocument> {
+        None
+    }
 }
 
 /// Stores one call after the other, each in a transaction of its own.
@@ -295,6 +299,10 @@ impl Accept for OneByOne {
     }
 
     async fn invoice(&self, _: &str) -> Option<Document> {
+        None
+    }
+
+    async fn open(&self, _: &Document) -> Option<OpenDocument> {
         None
     }
 }

@@ -1,7 +1,6 @@
 //! What stands behind the door: decoding, recording, and the invoice archive.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,8 +16,8 @@ use crate::{
     clock::Clock,
     decode::{self, Input},
     deliver::Outbox,
-    invoice::Archive,
-    receive::{Accept, Acceptance, Call, Document, Status, Unavailable},
+    invoice::{Archive, OpenInvoice},
+    receive::{Accept, Acceptance, Call, Document, OpenDocument, Status, Unavailable},
     record::{self, Origin, Outcome, Raw, Recorder, Unread},
     store::Store,
 };
@@ -29,7 +28,6 @@ pub(super) struct Inside {
     recorder: Recorder,
     clock: Arc<dyn Clock>,
     archive: Archive,
-    directory: PathBuf,
     /// Whether the last nightly backup failed.
     unsaved: Arc<AtomicBool>,
     calls: UnderWay,
@@ -44,15 +42,14 @@ pub(super) type SpaceIsLow = Arc<AtomicBool>;
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 impl Inside {
-    /// The service whose invoices are below `directory`. `unsaved` says whether the last nightly backup failed.
-    pub fn new(outbox: &Outbox, directory: PathBuf, unsaved: Arc<AtomicBool>, space_is_low: SpaceIsLow) -> Self {
+    /// The service. `unsaved` says whether the last nightly backup failed.
+    pub fn new(outbox: &Outbox, unsaved: Arc<AtomicBool>, space_is_low: SpaceIsLow) -> Self {
         let Outbox { store, recorder, clock, archive, .. } = outbox.clone();
         Self {
             store,
             recorder,
             clock,
             archive,
-            directory,
             unsaved,
             calls: UnderWay::default(),
             last_probe: Mutex::default(),
@@ -135,10 +132,16 @@ impl Accept for Inside {
                 return None;
             }
         };
-        if let Err(error) = self.archive.verify(&file.path, &file.sha256).await {
-            tracing::error!(error = %error, "an invoice in the archive is not what was stored; it is not served");
-            return None;
+        Some(Document { path: file.path, sha256: file.sha256, filename: file.filename })
+    }
+
+    async fn open(&self, document: &Document) -> Option<OpenDocument> {
+        match self.archive.open(&document.path, &document.sha256).await {
+            Ok(OpenInvoice { file, bytes }) => Some(OpenDocument { file, bytes }),
+            Err(error) => {
+                tracing::error!(error = %error, "an invoice in the archive is not what was stored; it is not served");
+                None
+            }
         }
-        Some(Document { path: self.directory.join(&file.path), sha256: file.sha256, filename: file.filename })
     }
 }

@@ -212,7 +212,7 @@ impl Running {
             trusted_proxies: config.server.trusted_proxies.clone().into(),
             ..Limits::default()
         };
-        let inside = Inside::new(&self.outbox, self.directory.clone(), self.unsaved.clone(), self.space_is_low.clone());
+        let inside = Inside::new(&self.outbox, self.unsaved.clone(), self.space_is_low.clone());
         let router = receive::router(Arc::new(inside), self.credentials.clone(), limits.clone(), self.clock.clone());
         let router = also_below(config.server.public_url.as_ref(), router);
         let stop = self.door.stop.clone();

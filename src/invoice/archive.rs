@@ -8,14 +8,15 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Component, Path, PathBuf},
 };
 
 use bytes::Bytes;
 use jiff::civil::Date;
-use sha2::{Digest as _, Sha256};
+
+use super::proof::{OpenInvoice, hex_sha256, open_plain, prove};
 
 /// The folder inside the storage path that holds the archive.
 const FOLDER: &str = "invoices";
@@ -100,11 +101,22 @@ impl Archive {
     pub async fn read(&self, path: &str, sha256: &str) -> Result<Bytes, ArchiveError> {
         let (file, path, sha256) = (self.locate(path)?, path.to_owned(), sha256.to_owned());
         blocking(move || {
-            let bytes = match fs::read(&file) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ArchiveError::Missing(path)),
-                read => Bytes::from(read?),
-            };
-            if hex_sha256(&bytes) == sha256 { Ok(bytes) } else { Err(ArchiveError::Altered(path)) }
+            let mut bytes = Vec::new();
+            open_plain(&file, &path)?.read_to_end(&mut bytes)?;
+            if hex_sha256(&bytes) == sha256 { Ok(bytes.into()) } else { Err(ArchiveError::Altered(path)) }
+        })
+        .await
+    }
+
+    /// Opens a stored PDF, proven to be what was stored. It is not kept in memory, whatever its size.
+    ///
+    /// # Errors
+    /// As [`Archive::read`].
+    pub async fn open(&self, path: &str, sha256: &str) -> Result<OpenInvoice, ArchiveError> {
+        let (file, path, sha256) = (self.locate(path)?, path.to_owned(), sha256.to_owned());
+        blocking(move || {
+            let opened = prove(open_plain(&file, &path)?, &sha256)?;
+            opened.ok_or(ArchiveError::Altered(path))
         })
         .await
     }
@@ -130,7 +142,7 @@ impl Archive {
     /// # Errors
     /// As [`Archive::read`].
     pub async fn verify(&self, path: &str, sha256: &str) -> Result<(), ArchiveError> {
-        self.read(path, sha256).await.map(drop)
+        self.open(path, sha256).await.map(drop)
     }
 
     /// The file at a path of the archive. The path comes from the database, or from a backup, so it is not trusted to
@@ -147,11 +159,6 @@ impl Archive {
             Err(ArchiveError::Foreign(path.to_owned()))
         }
     }
-}
-
-/// SHA-256 in hexadecimal: a PDF's name in the archive.
-pub fn hex_sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn blocking<T: Send + 'static>(
@@ -212,6 +219,7 @@ fn create_draft(folder: &Path, sha256: &str) -> io::Result<(File, PathBuf)> {
 mod tests {
     use super::*;
     use jiff::civil::date;
+    use rustix::fs::{FileType, Mode};
     use std::os::unix::fs::PermissionsExt as _;
 
     const PDF: &[u8] = b"%PDF-1.7\nsale 20261121042\n%%EOF\n";
@@ -265,6 +273,36 @@ mod tests {
         fs::write(&file, "").unwrap();
         archive.store(Bytes::from_static(PDF), date(2026, 11, 21)).await.unwrap();
         archive.verify(&invoice.path, &invoice.sha256).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_open_invoice_is_read_from_the_handle_that_was_proven() {
+        let (home, archive, invoice) = stored().await;
+        let file = home.path().join(&invoice.path);
+        let OpenInvoice { file: mut opened, bytes } = archive.open(&invoice.path, &invoice.sha256).await.unwrap();
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, "another").unwrap();
+        let mut read = Vec::new();
+        opened.read_to_end(&mut read).unwrap();
+        assert_eq!((read.as_slice(), bytes), (PDF, PDF.len() as u64));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_plain_file_is_not_what_was_stored_and_nobody_waits_for_it() {
+        let (home, archive, invoice) = stored().await;
+        let (file, elsewhere) = (home.path().join(&invoice.path), home.path().join("elsewhere"));
+        fs::rename(&file, &elsewhere).unwrap();
+        let replacements: [&dyn Fn(); 3] = [
+            &|| std::os::unix::fs::symlink(&elsewhere, &file).unwrap(),
+            &|| rustix::fs::mknodat(rustix::fs::CWD, &file, FileType::Fifo, Mode::RUSR, 0).unwrap(),
+            &|| fs::create_dir(&file).unwrap(),
+        ];
+        for replace in replacements {
+            replace();
+            assert!(matches!(archive.open(&invoice.path, &invoice.sha256).await, Err(ArchiveError::Altered(_))));
+            assert!(matches!(archive.read(&invoice.path, &invoice.sha256).await, Err(ArchiveError::Altered(_))));
+            let _ = fs::remove_file(&file);
+        }
     }
 
     #[tokio::test]

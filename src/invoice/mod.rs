@@ -6,8 +6,10 @@ mod archive;
 mod fetch;
 mod filename;
 mod pdf;
+mod proof;
 
-pub use archive::{Archive, ArchiveError, StoredInvoice, hex_sha256};
+pub use archive::{Archive, ArchiveError, StoredInvoice};
 pub use fetch::{FetchError, fetch};
 pub use filename::{filename, shop_in_filenames};
 pub use pdf::{MAX_BYTES, is_pdf};
+pub use proof::{OpenInvoice, hex_sha256};

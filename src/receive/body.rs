@@ -1,14 +1,25 @@
 //! Reading a body: all of it, within a size and a time, or nothing.
 //!
+//! Nearly every call is small, and is read at once. What is larger needs one of a few permits to be read on, and keeps it
+//! until the call is stored: many large calls at a time wait for each other in the network instead of in our memory.
+//!
 //! A client that is still sending does not read our answer, so what is too large is read on, thrown away, and answered
 //! afterwards.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
+
+use super::Limits;
+
+/// How much of a body is read without a permit for large ones.
+const SMALL: usize = 64 * 1024;
 
 /// How much beyond the limit is read and thrown away, so that the refusal arrives (contract §3).
 const DISCARDED: usize = 8 * 1024 * 1024;
@@ -22,30 +33,79 @@ pub(super) enum BodyError {
     /// It did not come in time.
     #[error("the body took too long")]
     Slow,
+    /// Too many other large ones are being read and stored.
+    #[error("other large bodies took too long")]
+    Busy,
     /// The client left, or broke the protocol, before the end.
     #[error("the body broke off")]
     Broken,
 }
 
-/// Reads a body of at most `limit` bytes within `time`.
-///
-/// # Errors
-/// Nothing of the body is kept then.
-pub(super) async fn read(mut body: Body, limit: usize, time: Duration) -> Result<Bytes, BodyError> {
-    timeout(time, collect(&mut body, limit)).await.unwrap_or(Err(BodyError::Slow))
+/// Reads bodies, of which only a few may be large at a time.
+#[derive(Clone)]
+pub(super) struct BodyReader {
+    limit: usize,
+    time: Duration,
+    large: Arc<Semaphore>,
 }
 
-async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, BodyError> {
-    // It grows with what arrives: the announced length is only a claim, and 256 claims would be half a gigabyte.
-    let mut kept = Vec::new();
-    while let Some(data) = next(body).await? {
-        if kept.len() + data.len() > limit {
-            discard(body, DISCARDED.saturating_sub(kept.len() + data.len() - limit)).await;
+/// A body.
+pub(super) struct Received {
+    pub(super) bytes: Bytes,
+    /// Held for as long as the bytes of a large body are in memory.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+impl BodyReader {
+    /// A reader within these limits.
+    pub(super) fn new(limits: &Limits) -> Self {
+        let large = Arc::new(Semaphore::new(limits.large_bodies));
+        Self { limit: limits.body_bytes, time: limits.body_time, large }
+    }
+
+    /// Reads a whole body.
+    ///
+    /// # Errors
+    /// Nothing of the body is kept then.
+    pub(super) async fn read(&self, mut body: Body) -> Result<Received, BodyError> {
+        let until = Instant::now() + self.time;
+        timeout_at(until, self.collect(&mut body, until)).await.unwrap_or(Err(BodyError::Slow))
+    }
+
+    async fn collect(&self, body: &mut Body, until: Instant) -> Result<Received, BodyError> {
+        // It grows with what arrives: the announced length is only a claim, unless it is too large already.
+        let (mut kept, mut permit) = (Vec::new(), None);
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let mut too_large = announced > self.limit;
+        while !too_large && let Some(data) = next(body).await? {
+            let length = kept.len() + data.len();
+            too_large = length > self.limit;
+            if !too_large {
+                if length > SMALL && permit.is_none() {
+                    permit = Some(self.large_permit(until).await?);
+                }
+                grow(&mut kept, length, self.limit);
+                kept.extend_from_slice(&data);
+            }
+        }
+        if too_large {
+            let budget = self.limit.saturating_add(DISCARDED).saturating_sub(kept.len());
+            drop((kept, permit));
+            discard(body, budget).await;
             return Err(BodyError::TooLarge);
         }
-        kept.extend_from_slice(&data);
+        Ok(Received { bytes: kept.into(), permit })
     }
-    Ok(kept.into())
+
+    async fn large_permit(&self, until: Instant) -> Result<OwnedSemaphorePermit, BodyError> {
+        let permit = timeout_at(until, self.large.clone().acquire_owned()).await;
+        permit.ok().and_then(Result::ok).ok_or(BodyError::Busy)
+    }
+}
+
+/// Reads a body within `time` and throws it away, up to some size.
+pub(super) async fn read_away(mut body: Body, time: Duration) {
+    let _ = timeout_at(Instant::now() + time, discard(&mut body, DISCARDED)).await;
 }
 
 async fn discard(body: &mut Body, mut budget: usize) {
@@ -54,6 +114,14 @@ async fn discard(body: &mut Body, mut budget: usize) {
             Some(left) => budget = left,
             None => break,
         }
+    }
+}
+
+/// Makes room for `length` bytes, and for more to come, but never for more than `limit`.
+fn grow(kept: &mut Vec<u8>, length: usize, limit: usize) {
+    if length > kept.capacity() {
+        let capacity = kept.capacity().saturating_mul(2).min(limit).max(length);
+        kept.reserve_exact(capacity - kept.len());
     }
 }
 

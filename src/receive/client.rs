@@ -14,22 +14,56 @@ use ipnet::IpNet;
 /// The header in which a proxy names its client. It may come several times, each with several addresses.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// What is counted as one client: an IPv4 address, or the /64 that one IPv6 customer is given and chooses addresses from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Network(IpAddr);
+/// The prefix that one IPv6 customer is given and chooses addresses from.
+const SUBNET_BITS: u8 = 64;
 
-impl From<IpAddr> for Network {
+/// The prefix that one IPv6 site is given and chooses subnets from. Others may share it, so its limits are looser.
+const SITE_BITS: u8 = 48;
+
+/// A client as it is counted: an IPv4 address, or for IPv6 a /64 in a /48.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    /// The IPv4 address, or the /64.
+    pub(super) network: Network,
+    /// The /48 around it.
+    pub(super) site: Option<Network>,
+}
+
+/// A network that something is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl From<IpAddr> for Client {
     fn from(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-            v4 => v4,
-        })
+        match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                Self { network: Network::around(v6, SUBNET_BITS), site: Some(Network::around(v6, SITE_BITS)) }
+            }
+            v4 => Self { network: Network { address: v4, bits: 32 }, site: None },
+        }
     }
 }
 
-impl fmt::Display for Network {
+impl Client {
+    /// Whom the peer of a connection speaks for, by the headers of a request.
+    pub(super) fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        address(peer, headers, trusted).into()
+    }
+}
+
+impl Network {
+    fn around(address: Ipv6Addr, bits: u8) -> Self {
+        let rest = u128::BITS - u32::from(bits);
+        Self { address: Ipv6Addr::from_bits(address.to_bits() >> rest << rest).into(), bits }
+    }
+}
+
+impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.network.address.fmt(f)
     }
 }
 
@@ -42,7 +76,7 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
 /// The client's address: the peer's, or where that is a trusted proxy, the right-most one in `X-Forwarded-For` that is
 /// not. Each proxy appends the address it was called from, so what stands left of it is only a client's claim. Where no
 /// address can be read, it is the peer's.
-pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
     let mut client = peer;
     let mut hops =
@@ -109,10 +143,13 @@ mod tests {
 
     #[test]
     fn an_ipv6_customer_is_counted_as_one_and_ipv4_addresses_each() {
-        let network = |text: &str| Network::from(text.parse::<IpAddr>().unwrap());
-        assert_eq!(network("2001:db8:0:1::1"), network("2001:db8:0:1:ffff:ffff:ffff:ffff"));
-        assert_ne!(network("2001:db8:0:1::1"), network("2001:db8:0:2::1"));
-        assert_ne!(network("203.0.113.9"), network("203.0.113.10"));
-        assert_eq!(network("::ffff:203.0.113.9"), network("203.0.113.9"));
+        let client = |text: &str| Client::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(client("2001:db8:0:1::1"), client("2001:db8:0:1:ffff:ffff:ffff:ffff"));
+        assert_ne!(client("2001:db8:0:1::1").network, client("2001:db8:0:2::1").network);
+        assert_eq!(client("2001:db8:0:1::1").site, client("2001:db8:0:2::1").site);
+        assert_ne!(client("2001:db8:0:1::1").site, client("2001:db8:1:1::1").site);
+        assert_ne!(client("2001:db8::1").network, client("2001:db8::1").site.unwrap(), "a /64 is not its /48");
+        assert_ne!(client("203.0.113.9"), client("203.0.113.10"));
+        assert_eq!(client("::ffff:203.0.113.9"), client("203.0.113.9"));
     }
 }

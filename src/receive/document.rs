@@ -1,18 +1,59 @@
 //! The stored invoices, for subscribers: behind a name that cannot be guessed, and nowhere else.
 //!
+//! A reader costs a file handle and a small buffer, however large the invoice is and however slowly it is read: the file
+//! is proven and sent from one handle, piece by piece. Only so many are sent at a time, and of those only a few are being
+//! proven, because that keeps a processor busy.
+//!
 //! **Invariant:** a name that leads nowhere is answered like one that never existed, and no name reaches a log.
 
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
 use axum::{
-    extract::{Path, State, rejection::PathRejection},
+    body::Body,
+    extract::{Extension, Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::io::ReaderStream;
 
-use super::{Document, Door};
+use super::{Document, Door, Limits, OpenDocument, RETRY_AFTER, connections::ConnectionPermit};
+
+/// How many invoices are proven at a time. Each keeps a processor busy, for about 50 ms where it is as large as they get.
+const PROVEN_AT_ONCE: usize = 2;
+
+/// How much of an invoice is read at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Who may read at the moment.
+#[derive(Clone)]
+pub(super) struct Readers {
+    sending: Arc<Semaphore>,
+    proving: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// Nobody reads.
+    pub(super) fn new(limits: &Limits) -> Self {
+        let sending = Arc::new(Semaphore::new(limits.document_readers));
+        Self { sending, proving: Arc::new(Semaphore::new(PROVEN_AT_ONCE)) }
+    }
+}
 
 /// Shows an invoice in the browser, or says that the reader's copy is the same.
 pub(super) async fn show(
     State(door): State<Door>,
+    connection: Option<Extension<Arc<ConnectionPermit>>>,
     capability: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
@@ -23,11 +64,20 @@ pub(super) async fn show(
     let Some(document) = door.accept.invoice(&capability).await else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    // The name is as good as a token; the number of readers is limited by itself.
+    let Ok(permit) = door.readers.sending.clone().try_acquire_owned() else { return busy() };
+    let now = Instant::now();
+    if connection.is_some_and(|Extension(connection)| !connection.prove(now) || !connection.work(now)) {
+        return busy();
+    }
+    let Some((opened, permit)) = open(&door, &document, permit).await else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     let etag = format!("\"{}\"", document.sha256);
     if is_known(&headers, &etag) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
     }
-    send(document, etag).await
+    send(&document, opened, etag, permit)
 }
 
 /// 128 bits in hexadecimal.
@@ -35,21 +85,50 @@ fn is_capability(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-async fn send(document: Document, etag: String) -> Response {
-    match tokio::fs::read(&document.path).await {
-        Ok(bytes) => {
-            let disposition = format!("inline; filename=\"{}\"", ascii(&document.filename));
-            let headers = [
-                (header::CONTENT_TYPE, "application/pdf".to_owned()),
-                (header::CONTENT_DISPOSITION, disposition),
-                (header::ETAG, etag),
-            ];
-            (headers, bytes).into_response()
-        }
-        Err(error) => {
-            tracing::error!(invoice.sha256 = document.sha256, %error, "A stored invoice cannot be read");
-            StatusCode::NOT_FOUND.into_response()
-        }
+/// Opens and proves an invoice in a task of its own: a reader who leaves meanwhile must not make room for the next before
+/// the work is done.
+async fn open(
+    door: &Door,
+    document: &Document,
+    permit: OwnedSemaphorePermit,
+) -> Option<(OpenDocument, OwnedSemaphorePermit)> {
+    let (accept, proving, document) = (door.accept.clone(), door.readers.proving.clone(), document.clone());
+    let opening = tokio::spawn(async move {
+        let _proving = proving.acquire_owned().await.ok()?;
+        Some((accept.open(&document).await?, permit))
+    });
+    opening.await.ok().flatten()
+}
+
+fn send(document: &Document, opened: OpenDocument, etag: String, permit: OwnedSemaphorePermit) -> Response {
+    let disposition = format!("inline; filename=\"{}\"", ascii(&document.filename));
+    let headers = [
+        (header::CONTENT_TYPE, "application/pdf".to_owned()),
+        (header::CONTENT_LENGTH, opened.bytes.to_string()),
+        (header::CONTENT_DISPOSITION, disposition),
+        (header::CONTENT_SECURITY_POLICY, "sandbox".to_owned()),
+        (header::ETAG, etag),
+    ];
+    let file = tokio::fs::File::from_std(opened.file);
+    let pieces = Pieces { pieces: ReaderStream::with_capacity(file, PIECE), _permit: permit };
+    (headers, Body::from_stream(pieces)).into_response()
+}
+
+fn busy() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)]).into_response()
+}
+
+/// An invoice on its way, with the permit to be.
+struct Pieces {
+    pieces: ReaderStream<tokio::fs::File>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Stream for Pieces {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.pieces).poll_next(cx)
     }
 }
 

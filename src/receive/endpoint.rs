@@ -4,7 +4,7 @@
 //! it has called, all lead to the same empty 404.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     panic::AssertUnwindSafe,
     sync::Arc,
 };
@@ -12,7 +12,7 @@ use std::{
 use axum::{
     Json,
     body::{Body, HttpBody},
-    extract::{ConnectInfo, Path, Request, State, rejection::PathRejection},
+    extract::{Path, Request, State, rejection::PathRejection},
     http::{Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -23,19 +23,16 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Accept, Acceptance, Call, Door, Unavailable,
-    body::{self, BodyError},
-    client::{self, Network},
-    crowd::Guest,
+    Accept, Acceptance, Call, Door, RETRY_AFTER, Unavailable,
+    body::{self, BodyError, Received},
+    client::Client,
+    connections::ConnectionPermit,
 };
 use crate::{
     clock::Clock,
     order::ShopId,
     sink::client::{INSTANCE, instance, is_ours},
 };
-
-/// How many seconds the till is asked to wait when storing failed, should it ever try again.
-const RETRY_AFTER: &str = "5";
 
 /// What a person sees who opens the webhook's address in a browser.
 const GREETING: &str = "Cette adresse est prête à recevoir les appels de la caisse.\n\
@@ -72,14 +69,18 @@ pub(super) async fn call(
     let Some(shop) = shop else {
         return stranger(&door, &parts, body).await;
     };
-    if let Some(guest) = parts.extensions.get::<Arc<Guest>>() {
-        guest.recognise();
+    let connection = parts.extensions.get::<Arc<ConnectionPermit>>().cloned();
+    if connection.as_ref().is_some_and(|connection| !connection.prove(Instant::now())) {
+        tracing::error!(shop.id = %shop, call.outcome = "unavailable", "Too many calls at a time: answering 503");
+        return unavailable();
     }
     if is_ours(&parts.headers) {
         return turn_back(&shop);
     }
     match parts.method {
-        Method::POST | Method::GET if !is_visit(&parts, &body) => take(&door, shop, parts, body, watch).await,
+        Method::POST | Method::GET if !is_visit(&parts, &body) => {
+            take(&door, shop, connection, parts, body, watch).await
+        }
         Method::GET | Method::HEAD => GREETING.into_response(),
         _ => {
             tracing::warn!(shop.id = %shop, call.outcome = "wrong_method", "The till called with neither POST nor GET");
@@ -93,14 +94,19 @@ fn is_visit(parts: &Parts, body: &Body) -> bool {
     parts.method == Method::GET && parts.uri.query().is_none_or(str::is_empty) && body.is_end_stream()
 }
 
-/// The body is read and dropped like a known shop's: a client that is still sending would never see the answer. Who has
-/// tried too often is neither read nor logged.
+/// The body is read and dropped like a known shop's: a client that is still sending would never see the answer. It is not
+/// where this client has tried too often, which is not logged either, nor where places become scarce or enough others are
+/// being read.
 async fn stranger(door: &Door, parts: &Parts, body: Body) -> Response {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let client = peer.map(|peer| client::address(peer, &parts.headers, &door.limits.trusted_proxies));
-    let client = Network::from(client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-    if door.strangers.allow(client, Instant::now()) {
-        let _ = body::read(body, 0, door.limits.stranger_time).await;
+    let client = parts.extensions.get::<Client>();
+    let client = client.copied().unwrap_or_else(|| IpAddr::V4(Ipv4Addr::UNSPECIFIED).into());
+    if door.unknown_tokens.allow(client, Instant::now()) {
+        let connection = parts.extensions.get::<Arc<ConnectionPermit>>();
+        if !connection.is_some_and(|connection| connection.is_crowded())
+            && let Ok(_permit) = door.unproven_bodies.try_acquire()
+        {
+            body::read_away(body, door.limits.unproven_body_time).await;
+        }
         tracing::info!(
             call.outcome = "unknown_token",
             client.address = %client,
@@ -117,9 +123,24 @@ fn turn_back(shop: &ShopId) -> Response {
     (StatusCode::LOOP_DETECTED, [(INSTANCE, instance())], Json(json!({ "status": "loop" }))).into_response()
 }
 
-async fn take(door: &Door, shop: ShopId, parts: Parts, body: Body, watch: Stopwatch) -> Response {
-    match body::read(body, door.limits.body_bytes, door.limits.body_time).await {
-        Ok(body) => store(door, as_call(shop, parts, body), watch).await,
+async fn take(
+    door: &Door,
+    shop: ShopId,
+    connection: Option<Arc<ConnectionPermit>>,
+    parts: Parts,
+    body: Body,
+    watch: Stopwatch,
+) -> Response {
+    match door.bodies.read(body).await {
+        Ok(Received { bytes, permit }) => {
+            let is_in_time = connection.as_ref().is_none_or(|connection| connection.work(Instant::now()));
+            if !is_in_time {
+                return unavailable();
+            }
+            // What the call takes up is given back when it has been stored, even where that takes longer than the till waits.
+            let held = (permit, connection);
+            store(door, as_call(shop, parts, bytes), held, watch).await
+        }
         Err(error) => {
             let (outcome, status) = refusal(error);
             tracing::warn!(
@@ -128,14 +149,22 @@ async fn take(door: &Door, shop: ShopId, parts: Parts, body: Body, watch: Stopwa
                 http.duration_ms = watch.milliseconds(),
                 "A call was not stored: {error}"
             );
+            if error == BodyError::Busy {
+                return unavailable();
+            }
             (status, Json(json!({ "status": outcome }))).into_response()
         }
     }
 }
 
-/// Stores in a task of its own, which goes on when the till hangs up or the answer is overdue.
-async fn store(door: &Door, call: Call, watch: Stopwatch) -> Response {
-    let storing = tokio::spawn(accept(door.accept.clone(), call, watch.clone()));
+/// Stores in a task of its own, which goes on when the till hangs up or the answer is overdue. `held` is kept until then.
+async fn store(door: &Door, call: Call, held: impl Send + 'static, watch: Stopwatch) -> Response {
+    let accepting = accept(door.accept.clone(), call, watch.clone());
+    let storing = tokio::spawn(async move {
+        let accepted = accepting.await;
+        drop(held);
+        accepted
+    });
     match timeout(door.limits.store_time, storing).await {
         Ok(Ok(Ok(Acceptance { status, id }))) => {
             Json(json!({ "status": status.as_str(), "id": id.to_string() })).into_response()
@@ -180,6 +209,7 @@ fn refusal(error: BodyError) -> (&'static str, StatusCode) {
     match error {
         BodyError::TooLarge => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
         BodyError::Slow => ("too_slow", StatusCode::REQUEST_TIMEOUT),
+        BodyError::Busy => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
         BodyError::Broken => ("broken_off", StatusCode::BAD_REQUEST),
     }
 }

@@ -3,12 +3,14 @@
 //! It is our own because a till calls once. `axum::serve` lets a client take for ever over the head of a request, has no
 //! bound on connections, and at shutdown waits for ever for a request that is never completed.
 //!
-//! At the limit new connections wait in the system's queue instead of being closed: a refused call is lost for good, a
-//! late one is not, and every connection ends by itself within seconds ([`Limits::head_time`], [`Limits::body_time`]).
-//! So that one client cannot keep the others waiting, each has a share ([`Limits::share`]); trusted proxies have none,
-//! because they bring everybody.
+//! It never stops accepting for what clients do: whoever waits in the system's queue cannot show its token. Where there
+//! are too many, the connection limiter closes others (`connections.rs`), and it does the same when the system gives no
+//! more.
+//!
+//! **Invariant:** what a connection has sent when it is closed to make room has been looked at: a call with a right token
+//! that arrived in the same moment is taken.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
 use hyper::{body::Incoming, server::conn::http1};
@@ -16,22 +18,42 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use rustix::{
+    net::sockopt::set_socket_send_buffer_size,
+    process::{Resource, getrlimit},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinError, JoinSet},
-    time::{sleep, timeout},
+    time::{Instant, sleep, sleep_until},
 };
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
-    Limits, client,
-    crowd::{Crowd, Seat},
+    Limits,
+    client::{self, Client},
+    connections::{ConnectionLimiter, ConnectionPermit},
 };
 
-/// How long to wait after the system could not give us a connection (no file handle left): trying again at once would
-/// only burn what is short.
+/// How many connections the system may keep for us until they are accepted (it may allow less: `net.core.somaxconn`).
+/// What finds no place there tries again only after a second.
+const BACKLOG: i32 = 4096;
+
+/// How many bytes of an answer the system may keep for a connection until the client takes them (it counts double). With
+/// the system's own choice, a reader of an invoice would hold megabytes, and make no progress that can be seen for minutes.
+const SEND_BUFFER: usize = 128 * 1024;
+
+/// How many bytes of a body or an answer are kept for a connection; a head needs more where [`Limits::head_bytes`] is.
+const BUFFER: usize = 64 * 1024;
+
+/// How long to wait after the system could not give us a connection and there was none to close: trying again at once
+/// would only burn what is short.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often it is logged that the system gives no more connections.
+const SAID_EVERY: Duration = Duration::from_mins(1);
 
 /// Serves HTTP/1 on `listener` until `shutdown`. Then it takes no new connection, lets requests under way finish, and
 /// after [`Limits::drain_time`] drops what is left. Handlers find the peer's address as [`ConnectInfo<SocketAddr>`].
@@ -45,77 +67,142 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     tracing::debug!(server.address = %listener.local_addr()?, "listening");
-    let mut crowd = Crowd::new(limits.share, limits.patience);
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => break,
-            Some(ended) = connections.join_next() => report(ended),
-            accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
-                Ok((stream, peer)) => {
-                    let seat = if client::is_trusted(peer.ip(), &limits.trusted_proxies) {
-                        None
-                    } else if let Some(seat) = crowd.enter(peer.ip().into()) {
-                        Some(seat)
-                    } else {
-                        continue;
-                    };
-                    connections.spawn(connection(stream, peer, seat, service.clone(), limits.clone(), shutdown.clone()));
-                }
-                Err(error) => pause(&error, &shutdown).await,
-            },
-        }
-    }
+    rustix::net::listen(&listener, BACKLOG)?;
+    let limits = Limits { connections: possible_connections(limits.connections), ..limits };
+    let mut server = Server {
+        limiter: ConnectionLimiter::new(&limits),
+        service,
+        limits,
+        shutdown,
+        connections: JoinSet::new(),
+        refused: None,
+    };
+    server.accept(&listener).await;
     drop(listener);
     // Each connection has seen the same signal, and ends by itself within the drain time.
-    while let Some(ended) = connections.join_next().await {
+    while let Some(ended) = server.connections.join_next().await {
         report(ended);
     }
     Ok(())
 }
 
+/// As many connections as wanted, or as half of the files that we may have open: the database, sinks and invoices need
+/// some as well.
+fn possible_connections(wanted: usize) -> usize {
+    let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
+    let possible = files.map_or(wanted, |files| files / 2);
+    if possible < wanted {
+        tracing::warn!(
+            server.connections = possible,
+            "The system allows so few open files that only half as many connections are taken; raise the limit (`ulimit -n`)"
+        );
+    }
+    possible.min(wanted)
+}
+
+/// A server at work.
+struct Server {
+    limiter: ConnectionLimiter,
+    service: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+    connections: JoinSet<()>,
+    /// When it was last logged that the system gives no more connections.
+    refused: Option<Instant>,
+}
+
+impl Server {
+    async fn accept(&mut self, listener: &TcpListener) {
+        loop {
+            // Those that were closed to make room end by themselves, as soon as they get to run.
+            let has_caught_up = self.connections.len() < 2 * self.limits.connections;
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return,
+                Some(ended) = self.connections.join_next() => report(ended),
+                accepted = listener.accept(), if has_caught_up => match accepted {
+                    Ok((stream, peer)) => self.open(stream, peer),
+                    Err(error) => self.recover(&error).await,
+                },
+            }
+        }
+    }
+
+    fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let is_proxy = client::is_trusted(peer.ip(), &self.limits.trusted_proxies);
+        let permit = Arc::new(self.limiter.admit((!is_proxy).then(|| peer.ip().into())));
+        let (service, limits) = (self.service.clone(), self.limits.clone());
+        self.connections.spawn(connection(stream, peer, permit, service, limits, self.shutdown.clone()));
+    }
+
+    /// Makes room where the system gives no more connections, unless only the client is to blame: it left while it queued.
+    async fn recover(&mut self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+        if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+            return;
+        }
+        if self.refused.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
+            self.refused = Some(Instant::now());
+            tracing::warn!(%error, "Cannot accept connections; closing others. Too many open files? Raise the limit (`ulimit -n`)");
+        }
+        let room = self.limiter.close_one();
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            Some(ended) = self.connections.join_next(), if room => report(ended),
+            () = sleep(ACCEPT_PAUSE) => {}
+        }
+    }
+}
+
 /// Serves one connection. It is asked to end when the service stops or the connection has become too old, and dropped
-/// when it has not ended soon after.
+/// when it has not ended soon after, or has to make room.
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    seat: Option<Seat>,
+    permit: Arc<ConnectionPermit>,
     service: Router,
     limits: Limits,
     shutdown: CancellationToken,
 ) {
     // An answer is one small write: waiting for more to send with it would only delay it.
     let _ = stream.set_nodelay(true);
-    let guest = seat.as_ref().map(|seat| seat.guest.clone());
-    let leave = guest.as_ref().map_or_else(CancellationToken::new, |guest| guest.leave.clone());
-    let service = service.map_request(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        if let Some(guest) = &guest {
-            request.extensions_mut().insert(guest.clone());
-        }
-        request
-    });
+    let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(limits.write_time));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_header_size(limits.head_bytes)
+        .max_buf_size(limits.head_bytes.max(BUFFER))
         // A till may close its side right after its last byte: it has called all the same, and is answered.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(Box::pin(stream)), {
+            let (permit, trusted) = (permit.clone(), limits.trusted_proxies.clone());
+            TowerToHyperService::new(service.map_request(move |mut request: hyper::Request<Incoming>| {
+                let client = Client::of(peer.ip(), request.headers(), &trusted);
+                permit.count_for(client);
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request.extensions_mut().insert(client);
+                request.extensions_mut().insert(permit.clone());
+                request
+            }))
+        });
     tokio::pin!(connection);
     tokio::select! {
         // First what has already arrived: a call must not be lost because the service stops in the same moment.
         biased;
         ended = &mut connection => return note(ended),
-        () = leave.cancelled() => return tracing::debug!("A silent connection made room for another of its client"),
+        () = permit.must_close() => return tracing::debug!("Closed a connection to make room for another"),
         () = shutdown.cancelled() => {}
         () = sleep(limits.connection_time) => {}
     }
     connection.as_mut().graceful_shutdown();
-    match timeout(limits.drain_time, connection).await {
-        Ok(ended) => note(ended),
-        Err(_) => tracing::warn!("Dropped a connection that did not end"),
+    let until = Instant::now() + limits.drain_time;
+    tokio::select! {
+        biased;
+        ended = connection => note(ended),
+        () = permit.must_close() => tracing::debug!("Closed a connection to make room for another"),
+        () = sleep_until(until) => tracing::warn!("Dropped a connection that did not end"),
     }
 }
 
@@ -130,18 +217,5 @@ fn note(ended: hyper::Result<()>) {
 fn report(ended: Result<(), JoinError>) {
     if ended.is_err_and(|error| error.is_panic()) {
         tracing::error!("A connection was dropped: its handler panicked");
-    }
-}
-
-/// Waits a moment, unless only the client is to blame: it left while it queued.
-async fn pause(error: &io::Error, shutdown: &CancellationToken) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
-        return;
-    }
-    tracing::warn!(%error, "Cannot accept connections; trying again. Too many open files? Raise the limit (`ulimit -n`)");
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = sleep(ACCEPT_PAUSE) => {}
     }
 }

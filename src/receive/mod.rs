@@ -7,17 +7,18 @@
 
 mod body;
 mod client;
+mod connections;
 mod credential;
-mod crowd;
 mod document;
 mod endpoint;
 mod health;
+mod limits;
 mod listener;
-mod strangers;
 #[cfg(test)]
 mod tests;
+mod unknown_tokens;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fs::File, sync::Arc};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -29,18 +30,24 @@ use axum::{
     routing::{any, get},
 };
 use bytes::Bytes;
-use ipnet::IpNet;
+use tokio::sync::Semaphore;
 
 pub use credential::Credentials;
+pub use limits::Limits;
 pub use listener::serve;
-pub use strangers::{STRANGER_BURST, STRANGER_EVERY};
+pub use unknown_tokens::{UNKNOWN_TOKEN_BURST, UNKNOWN_TOKEN_EVERY};
 
-use strangers::Strangers;
+use body::BodyReader;
+use document::Readers;
+use unknown_tokens::UnknownTokenLimiter;
 
 use crate::{
     clock::Clock,
     order::{ReceiptId, ShopId},
 };
+
+/// How many seconds whoever cannot be served now is asked to wait, should they ever try again.
+const RETRY_AFTER: &str = "5";
 
 /// What stands behind the door.
 #[async_trait]
@@ -60,6 +67,9 @@ pub trait Accept: Send + Sync + 'static {
 
     /// The stored invoice behind a public name; `None` when nothing is, or no longer.
     async fn invoice(&self, capability: &str) -> Option<Document>;
+
+    /// Opens an invoice and proves that its bytes are those that were stored; `None` where they are not, or are gone.
+    async fn open(&self, document: &Document) -> Option<OpenDocument>;
 }
 
 /// One call of the till, exactly as it came. It has no `Debug`: it is full of customers.
@@ -116,61 +126,21 @@ pub struct Unavailable(pub String);
 /// An invoice in the archive, to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// Where its bytes are.
-    pub path: PathBuf,
+    /// Where it is, for whoever has the archive.
+    pub path: String,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
     /// The name people see.
     pub filename: String,
 }
 
-/// What one client, and all clients together, may use. The defaults are those of the running service.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Connections at a time (256); further ones wait in the system's queue. With `body_bytes` it bounds memory.
-    pub connections: usize,
-    /// Connections at a time of one IPv4 address or IPv6 /64 that have not shown a right token (128, half of all).
-    pub share: usize,
-    /// How long such a connection is left alone before it makes room for the next one of its client (1 s).
-    pub patience: Duration,
-    /// Proxies: they have no share, and the clients that they name in `X-Forwarded-For` are believed.
-    pub trusted_proxies: Arc<[IpNet]>,
-    /// How long a client may take over the head of a request, and may idle before its next one (10 s).
-    pub head_time: Duration,
-    /// The most bytes in a request's head (96 KiB: a query of 64 KiB, the most that a URI may have, and headers, of which
-    /// there may be a hundred).
-    pub head_bytes: usize,
-    /// The most bytes of a call that are stored (2 MiB).
-    pub body_bytes: usize,
-    /// How long a client may take over a body (30 s).
-    pub body_time: Duration,
-    /// The same for a client without a right token, whose body is only read so that the answer arrives (5 s).
-    pub stranger_time: Duration,
-    /// How long the till waits for its call to be stored before it is told 503 (10 s); storing goes on.
-    pub store_time: Duration,
-    /// How old a connection may become, whatever it does (10 min): a reader of one byte a minute ends here.
-    pub connection_time: Duration,
-    /// How long what is under way may take to end once the service stops (8 s; Docker kills after 10).
-    pub drain_time: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 256,
-            share: 128,
-            patience: Duration::from_secs(1),
-            trusted_proxies: Arc::default(),
-            head_time: Duration::from_secs(10),
-            head_bytes: 96 * 1024,
-            body_bytes: 2 * 1024 * 1024,
-            body_time: Duration::from_secs(30),
-            stranger_time: Duration::from_secs(5),
-            store_time: Duration::from_secs(10),
-            connection_time: Duration::from_secs(600),
-            drain_time: Duration::from_secs(8),
-        }
-    }
+/// An invoice that is being read.
+#[derive(Debug)]
+pub struct OpenDocument {
+    /// Its bytes, from the first one.
+    pub file: File,
+    /// How many there are.
+    pub bytes: u64,
 }
 
 /// What every handler works with.
@@ -178,7 +148,11 @@ impl Default for Limits {
 struct Door {
     accept: Arc<dyn Accept>,
     credentials: Arc<ArcSwap<Credentials>>,
-    strangers: Arc<Strangers>,
+    unknown_tokens: Arc<UnknownTokenLimiter>,
+    /// Permits to read the body of a client without a right token.
+    unproven_bodies: Arc<Semaphore>,
+    bodies: BodyReader,
+    readers: Readers,
     limits: Limits,
     clock: Arc<dyn Clock>,
 }
@@ -190,6 +164,16 @@ pub fn router(
     limits: Limits,
     clock: Arc<dyn Clock>,
 ) -> Router {
+    let door = Door {
+        accept,
+        credentials,
+        unknown_tokens: Arc::default(),
+        unproven_bodies: Arc::new(Semaphore::new(limits.unproven_bodies)),
+        bodies: BodyReader::new(&limits),
+        readers: Readers::new(&limits),
+        limits,
+        clock,
+    };
     Router::new()
         .route("/in", any(endpoint::call))
         .route("/in/", any(endpoint::call))
@@ -198,7 +182,7 @@ pub fn router(
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .layer(map_response(finish))
-        .with_state(Door { accept, credentials, strangers: Arc::default(), limits, clock })
+        .with_state(door)
 }
 
 /// Gives every answer of the door the same frame.

@@ -19,9 +19,12 @@ mod comeback;
 mod disk;
 mod full_disk;
 mod kill;
+mod large_calls;
+mod lockout;
 mod memory;
 mod power;
 mod siege;
+mod slow_readers;
 
 use std::{
     fs::{self, OpenOptions},

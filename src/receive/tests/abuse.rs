@@ -9,11 +9,6 @@ use crate::sink::client::{INSTANCE, instance};
 /// Longer than any test: what is waited for that long was not meant to be waited for.
 const NEVER: Duration = Duration::from_secs(3_600);
 
-/// A call that announces a body and never sends it.
-fn without_its_body(token: &str) -> String {
-    format!("POST /in/{token} HTTP/1.1\r\nhost: till\r\ncontent-length: 9\r\n\r\n")
-}
-
 /// How many refusals were logged.
 fn refusals(log: &Log) -> usize {
     log.text().matches("unknown_token").count()
@@ -22,24 +17,24 @@ fn refusals(log: &Log) -> usize {
 #[tokio::test]
 async fn who_tries_tokens_too_often_is_answered_the_same_but_neither_read_nor_logged() {
     let (log, _guard) = Log::listen();
-    let limits = Limits { stranger_time: 2 * STRANGER_EVERY, ..Limits::default() };
+    let limits = Limits { unproven_body_time: 2 * UNKNOWN_TOKEN_EVERY, ..Limits::default() };
     let house = House::with(Behaviour::Store, limits, |router| router).await;
     let began = Instant::now();
     let first = house.ask(&post("wrong", "x=1")).await.without_date();
-    for _ in 1..STRANGER_BURST {
+    for _ in 1..UNKNOWN_TOKEN_BURST {
         house.ask(&post("wrong", "x=1")).await;
     }
     for request in [post("wrong", "x=1"), without_its_body("wrong"), without_its_body("s3cret-t0ke"), post("", "x=1")] {
         assert_eq!(house.ask(&request).await.without_date(), first);
     }
     assert_eq!((first.status, first.body.as_str()), (404, ""));
-    assert!(began.elapsed() < STRANGER_EVERY, "nothing was waited for");
-    assert_eq!(refusals(&log), STRANGER_BURST as usize);
+    assert!(began.elapsed() < UNKNOWN_TOKEN_EVERY, "nothing was waited for");
+    assert_eq!(refusals(&log), UNKNOWN_TOKEN_BURST as usize);
     assert!(log.text().contains("client.address=127.0.0.1"), "who it was is told");
 
     assert_eq!(house.post("x=1").await.status, 200, "the right token is never limited");
     assert_eq!(house.ask_from("127.0.0.2", &post("wrong", "x=1")).await.without_date(), first);
-    assert_eq!(refusals(&log), STRANGER_BURST as usize + 1, "another address has its own allowance");
+    assert_eq!(refusals(&log), UNKNOWN_TOKEN_BURST as usize + 1, "another address has its own allowance");
 }
 
 #[tokio::test]
@@ -48,24 +43,53 @@ async fn clients_of_a_trusted_proxy_are_told_apart_and_those_of_another_are_not(
     let limits = Limits { trusted_proxies: Arc::new(["127.0.0.1/32".parse().unwrap()]), ..Limits::default() };
     let house = House::with(Behaviour::Store, limits, |router| router).await;
     let wrong = |client: &str| post("wrong", "x=1").replace("host: till", &format!("x-forwarded-for: {client}"));
-    for claim in 0..STRANGER_BURST + 5 {
+    for claim in 0..UNKNOWN_TOKEN_BURST + 5 {
         house.ask(&wrong(&format!("10.0.0.{claim}, 203.0.113.1"))).await;
     }
-    assert_eq!(refusals(&log), STRANGER_BURST as usize, "what the client claims is not believed");
+    assert_eq!(refusals(&log), UNKNOWN_TOKEN_BURST as usize, "what the client claims is not believed");
     house.ask(&wrong("203.0.113.2")).await;
-    assert_eq!(refusals(&log), STRANGER_BURST as usize + 1);
+    assert_eq!(refusals(&log), UNKNOWN_TOKEN_BURST as usize + 1);
     assert!(log.text().contains("client.address=203.0.113.2"));
 
-    for client in 0..STRANGER_BURST + 5 {
+    for client in 0..UNKNOWN_TOKEN_BURST + 5 {
         house.ask_from("127.0.0.2", &wrong(&format!("203.0.113.{client}"))).await;
     }
-    assert_eq!(refusals(&log), 2 * STRANGER_BURST as usize + 1, "this proxy is not trusted");
+    assert_eq!(refusals(&log), 2 * UNKNOWN_TOKEN_BURST as usize + 1, "this proxy is not trusted");
 }
 
 #[tokio::test]
 async fn a_stranger_cannot_hold_a_connection_with_a_body_that_never_comes() {
-    let limits = Limits { stranger_time: Duration::from_millis(100), body_time: NEVER, ..Limits::default() };
+    let limits = Limits { unproven_body_time: Duration::from_millis(100), body_time: NEVER, ..Limits::default() };
     let house = House::with(Behaviour::Store, limits, |router| router).await;
+    assert_eq!(house.ask(&without_its_body("wrong")).await.status, 404);
+}
+
+#[tokio::test]
+async fn no_more_bodies_of_strangers_are_read_at_a_time_than_have_a_permit() {
+    let limits = Limits { unproven_bodies: 1, unproven_body_time: NEVER, ..Limits::default() };
+    let house = House::with(Behaviour::Store, limits, |router| router).await;
+    let mut reading = house.connect().await;
+    reading.write_all((without_its_body("wrong") + "x=").as_bytes()).await.unwrap();
+    // Whichever of the two comes first is read, and the other is answered.
+    let mut unread = house.connect().await;
+    unread.write_all(without_its_body("wrong").as_bytes()).await.unwrap();
+    let (mut one, mut other) = ([0; 12], [0; 12]);
+    let answered = tokio::select! {
+        _ = reading.read_exact(&mut one) => one,
+        _ = unread.read_exact(&mut other) => other,
+    };
+    assert_eq!(&answered, b"HTTP/1.1 404");
+    assert_eq!(house.post("x=1").await.status, 200);
+}
+
+#[tokio::test]
+async fn bodies_of_strangers_are_not_read_once_half_of_the_places_are_taken() {
+    let limits = Limits { connections: 8, head_time: NEVER, unproven_body_time: NEVER, ..Limits::default() };
+    let house = House::with(Behaviour::Store, limits, |router| router).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(house.connect().await);
+    }
     assert_eq!(house.ask(&without_its_body("wrong")).await.status, 404);
 }
 
@@ -87,11 +111,11 @@ async fn two_thousand_half_open_connections_of_one_address_do_not_keep_the_till_
 }
 
 #[tokio::test]
-async fn a_till_behind_the_same_address_pushes_out_a_connection_that_says_nothing() {
-    let limits = Limits { share: 3, connections: 4, head_time: NEVER, patience: Duration::ZERO, ..Limits::default() };
+async fn where_all_places_are_taken_the_oldest_silent_connection_makes_room_at_once() {
+    let limits = Limits { connections: 8, head_time: NEVER, ..Limits::default() };
     let house = House::with(Behaviour::Store, limits, |router| router).await;
     let mut silent = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         silent.push(house.connect().await);
     }
     assert_eq!(house.post("x=1").await.status, 200);
@@ -103,8 +127,47 @@ async fn a_till_behind_the_same_address_pushes_out_a_connection_that_says_nothin
 }
 
 #[tokio::test]
-async fn a_call_under_way_is_not_pushed_out() {
-    let limits = Limits { share: 1, head_time: NEVER, patience: Duration::ZERO, ..Limits::default() };
+async fn a_slow_client_with_one_connection_is_not_closed_for_those_with_many() {
+    let limits = Limits { connections: 16, head_time: NEVER, ..Limits::default() };
+    let house = House::with(Behaviour::Store, limits, |router| router).await;
+    let mut slow = house.connect_from("127.0.0.2").await;
+    let call = post(TOKEN, "x=1");
+    let (begin, end) = call.split_at(9);
+    slow.write_all(begin.as_bytes()).await.unwrap();
+    let mut silent = Vec::new();
+    for number in 0..100 {
+        silent.push(house.connect_from(&format!("127.0.1.{}", number % 3)).await);
+    }
+    // The last of them has been let in by the time in which the next is answered.
+    assert_eq!(house.ask(&post("wrong", "")).await.status, 404);
+    slow.write_all(end.as_bytes()).await.unwrap();
+    assert_eq!(read_answer(slow).await.status, 200);
+}
+
+#[tokio::test]
+async fn strangers_behind_a_trusted_proxy_are_counted_each_and_make_room_like_others() {
+    let trusted_proxies = Arc::new(["127.0.0.1/32".parse().unwrap()]);
+    let limits =
+        Limits { trusted_proxies, connections: 8, head_time: NEVER, unproven_body_time: NEVER, ..Limits::default() };
+    let house = House::with(Behaviour::Store, limits, |router| router).await;
+    let from = |token: &str, client: &str| {
+        without_its_body(token).replace("host: till", &format!("x-forwarded-for: {client}"))
+    };
+    let mut first = house.connect().await;
+    first.write_all(from("wrong", "2001:db8::1").as_bytes()).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(house.connect().await);
+    }
+    assert_eq!(read_to_end(first).await, "", "it is the oldest");
+    let mut till = house.connect().await;
+    till.write_all((from(TOKEN, "203.0.113.1") + "x=1&y=2&z").as_bytes()).await.unwrap();
+    assert_eq!(read_answer(till).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_call_under_way_is_not_closed_to_make_room() {
+    let limits = Limits { connections: 4, head_time: NEVER, ..Limits::default() };
     let mut house = House::with(Behaviour::Store, limits, |router| router).await;
     let held = house.hold();
     let mut till = house.connect().await;
@@ -120,19 +183,38 @@ async fn a_call_under_way_is_not_pushed_out() {
 }
 
 #[tokio::test]
-async fn beyond_its_share_an_address_is_closed_and_a_trusted_proxy_is_not() {
-    let limits = Limits { share: 2, head_time: NEVER, patience: NEVER, ..Limits::default() };
-    let strict = House::with(Behaviour::Store, limits.clone(), |router| router).await;
-    let trusted_proxies = Arc::new(["127.0.0.1/32".parse().unwrap()]);
-    let trusting = House::with(Behaviour::Store, Limits { trusted_proxies, ..limits }, |router| router).await;
-    let (mut one, mut other) = (Vec::new(), Vec::new());
-    for _ in 0..2 {
-        one.push(strict.connect().await);
-        other.push(trusting.connect().await);
+async fn where_all_places_are_taken_by_calls_the_next_one_is_told_to_come_again() {
+    let mut house =
+        House::with(Behaviour::Store, Limits { connections: 4, ..Limits::default() }, |router| router).await;
+    let held = house.hold();
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        let mut till = house.connect().await;
+        till.write_all(post(TOKEN, "x=1").as_bytes()).await.unwrap();
+        house.until("begun").await;
+        calls.push(till);
     }
-    assert_eq!(read_to_end(strict.connect().await).await, "");
-    assert_eq!(strict.ask_from("127.0.0.2", &post(TOKEN, "x=1")).await.status, 200);
-    assert_eq!(trusting.post("x=1").await.status, 200);
+    let refused = house.post("x=1").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "5"));
+    assert_eq!(house.ask("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 200, "others still come in");
+    house.fake.permits.add_permits(held);
+    for till in calls {
+        assert_eq!(read_answer(till).await.status, 200);
+    }
+    assert_eq!(house.post("x=1").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_call_keeps_its_place_until_it_is_stored_even_when_the_till_has_left() {
+    let limits = Limits { connections: 2, store_time: Duration::from_millis(50), ..Limits::default() };
+    let mut house = House::with(Behaviour::Store, limits, |router| router).await;
+    let held = house.hold();
+    assert_eq!(house.post("x=1").await.status, 503, "storing is overdue");
+    assert_eq!(house.post("x=2").await.status, 503, "there is no place");
+    house.fake.permits.add_permits(held);
+    house.until("stored").await;
+    while house.post("x=3").await.status != 200 {}
+    assert_eq!(house.stored(), 2);
 }
 
 #[tokio::test]
@@ -150,7 +232,7 @@ async fn more_headers_than_a_hundred_are_refused() {
 #[case::an_endless_chunk_extension("POST /in/wrong HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;", "a")]
 #[tokio::test]
 async fn what_never_ends_is_ended(#[case] beginning: &str, #[case] more: &str) {
-    let limits = Limits { stranger_time: Duration::from_millis(100), head_time: NEVER, ..Limits::default() };
+    let limits = Limits { unproven_body_time: Duration::from_millis(100), head_time: NEVER, ..Limits::default() };
     let house = House::with(Behaviour::Store, limits, |router| router).await;
     let (mut reader, mut writer) = house.connect().await.into_split();
     writer.write_all(beginning.as_bytes()).await.unwrap();

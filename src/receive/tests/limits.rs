@@ -56,33 +56,86 @@ async fn a_kept_connection_serves_again_and_is_closed_when_idle() {
     assert_eq!(answers.matches(&address).count(), 2);
 }
 
-#[tokio::test]
-async fn a_connection_ends_with_its_time_however_slowly_it_reads() {
-    let limits = Limits {
-        connection_time: Duration::from_millis(100),
-        drain_time: Duration::from_millis(100),
-        ..Limits::default()
-    };
-    // More than the sockets' buffers hold, so that the answer is still being written.
+/// A door with an answer that is larger than what the sockets' buffers hold.
+async fn house_with_an_endless_answer(limits: Limits) -> House {
     let endless = Router::new().route("/", get(|| async { vec![b'x'; 64 * 1024 * 1024] }));
-    let house = House::with(Behaviour::Store, Limits { connections: 1, ..limits }, |_| endless).await;
-    let mut sleeper = house.connect().await;
-    sleeper.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    let mut first = [0; 1];
-    sleeper.read_exact(&mut first).await.unwrap();
-    assert_eq!(house.ask("GET /other HTTP/1.1\r\nconnection: close\r\n\r\n").await.status, 404);
+    House::with(Behaviour::Store, limits, |_| endless).await
 }
 
 #[tokio::test]
-async fn beyond_the_limit_a_call_waits_for_its_turn() {
-    let limits = Limits { connections: 2, ..impatient() };
-    let house = House::with(Behaviour::Store, limits, |router| router).await;
-    let mut strangers = Vec::new();
-    for _ in 0..2 {
-        let mut stream = house.connect().await;
-        stream.write_all(b"POST /in/").await.unwrap();
-        strangers.push(stream);
+async fn a_connection_ends_with_its_time_however_slowly_it_reads() {
+    let soon = Duration::from_millis(100);
+    let house =
+        house_with_an_endless_answer(Limits { connection_time: soon, drain_time: soon, ..Limits::default() }).await;
+    ends_early(&house).await;
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_is_closed() {
+    let house =
+        house_with_an_endless_answer(Limits { write_time: Duration::from_millis(100), ..Limits::default() }).await;
+    ends_early(&house).await;
+}
+
+/// Asks, reads the first bytes, and waits until the other side has closed the connection without having sent the rest.
+async fn ends_early(house: &House) {
+    let mut sleeper = house.connect().await;
+    sleeper.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    sleeper.read_exact(&mut [0; 64]).await.unwrap();
+    // A connection that the other side has closed takes some more bytes before it says so.
+    while sleeper.write_all(b"x").await.is_ok() {
+        tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_reader_who_takes_something_now_and_then_gets_everything() {
+    let limits = Limits { write_time: Duration::from_millis(500), ..Limits::default() };
+    let house = house_with_an_endless_answer(limits).await;
+    let mut slow = house.connect().await;
+    slow.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    let (mut piece, mut read) = (vec![0; 1024 * 1024], 0);
+    loop {
+        tick.tick().await;
+        match slow.read(&mut piece).await.unwrap() {
+            0 => break,
+            more => read += more,
+        }
+    }
+    assert!(read > 64 * 1024 * 1024, "{read}");
+}
+
+#[tokio::test]
+async fn large_calls_wait_for_each_other_and_small_ones_for_nobody() {
+    let large = "x".repeat(100 * 1024);
+    let mut house =
+        House::with(Behaviour::Store, Limits { large_bodies: 1, ..Limits::default() }, |router| router).await;
+    let held = house.hold();
+    let mut first = house.connect().await;
+    first.write_all(post(TOKEN, &large).as_bytes()).await.unwrap();
+    house.until("begun").await;
+    let mut second = house.connect().await;
+    second.write_all(post(TOKEN, &large).as_bytes()).await.unwrap();
+    let mut small = house.connect().await;
+    small.write_all(post(TOKEN, "x=1").as_bytes()).await.unwrap();
+    house.until("begun").await;
+    house.fake.permits.add_permits(1);
+    assert_eq!(read_answer(first).await.status, 200);
+    house.until("begun").await;
+    house.fake.permits.add_permits(held);
+    assert_eq!(read_answer(small).await.status, 200);
+    assert_eq!(read_answer(second).await.status, 200);
+    let lengths: Vec<_> = house.fake.calls.lock().unwrap().iter().map(|call| call.body.len()).collect();
+    assert_eq!(lengths, [large.len(), 3, large.len()]);
+}
+
+#[tokio::test]
+async fn a_large_call_whose_turn_does_not_come_is_told_to_come_again() {
+    let limits = Limits { large_bodies: 0, body_time: Duration::from_millis(100), ..Limits::default() };
+    let house = House::with(Behaviour::Store, limits, |router| router).await;
+    let answer = house.post(&"x".repeat(100 * 1024)).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
     assert_eq!(house.post("x=1").await.status, 200);
 }
 

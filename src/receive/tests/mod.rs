@@ -7,7 +7,7 @@ mod documents;
 mod limits;
 mod webhook;
 
-use std::{io, net::SocketAddr, sync::Mutex};
+use std::{io, net::SocketAddr, sync::Mutex, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -71,6 +71,12 @@ impl Accept for Fake {
 
     async fn invoice(&self, capability: &str) -> Option<Document> {
         self.invoice.lock().unwrap().clone().filter(|_| capability == CAPABILITY)
+    }
+
+    async fn open(&self, document: &Document) -> Option<OpenDocument> {
+        let file = File::open(&document.path).ok()?;
+        let bytes = file.metadata().unwrap().len();
+        Some(OpenDocument { file, bytes })
     }
 }
 
@@ -192,6 +198,11 @@ async fn read_to_end(mut stream: TcpStream) -> String {
 
 async fn read_answer(stream: TcpStream) -> Answer {
     Answer::parse(&read_to_end(stream).await)
+}
+
+/// A call that announces a body and never sends it.
+fn without_its_body(token: &str) -> String {
+    format!("POST /in/{token} HTTP/1.1\r\nhost: till\r\ncontent-length: 9\r\n\r\n")
 }
 
 /// Limits that a test does not have to wait for.

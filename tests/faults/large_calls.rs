@@ -1,0 +1,61 @@
+//! Many calls at a time that are as large as the limit allows: they wait for each other, and memory stays bounded.
+
+use tillhook::till::Announcement;
+use tokio::task::JoinSet;
+
+use super::{
+    bench::{self, Bench},
+    report, scale,
+};
+use crate::harness::form;
+
+/// How many calls are made at a time.
+const AT_ONCE: usize = 64;
+
+/// The largest body that is taken (`server.body_limit`).
+const LIMIT: usize = 2 * 1024 * 1024;
+
+/// What the whole process may take, in KiB.
+const MOST: u64 = 150 << 10;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_calls_of_two_megabytes_at_once_are_stored_in_little_memory() {
+    let bench = Bench::start("").await;
+    let to = bench.address();
+    let mut orders = 0;
+    for _ in 0..scale(1, 4) {
+        let mut calls = JoinSet::new();
+        for _ in 0..AT_ONCE {
+            orders += 1;
+            let request = bench::request(&large(orders));
+            calls.spawn(async move { bench::call(to, &request).await.expect("somebody listens") });
+        }
+        for answered in calls.join_all().await {
+            assert_eq!(answered.status, Some(200), "{answered:?}");
+        }
+    }
+    bench.drain().await;
+    assert_eq!(bench.sink.arrivals().calls.len(), orders, "all have arrived");
+    let status = bench.program.status();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    assert!(peak < MOST, "{} MiB", peak >> 10);
+    report(
+        "Bodies within the limit, however many at a time: less than 150 MiB of memory in all",
+        "tests/faults/large_calls.rs",
+        &format!(
+            "{orders} calls of 2 MiB, {AT_ONCE} at a time: all stored and delivered, {} MiB at the most",
+            peak >> 10
+        ),
+    );
+}
+
+/// An order with a remark that fills the body up to the limit.
+fn large(number: usize) -> Announcement {
+    let number = number.to_string();
+    let order = [("type", "validated"), ("orderInternalID", &*number), ("orderID", &*number), ("price", "5.00")];
+    let mut announcement = form(&order);
+    announcement.body.extend(b"&remark=");
+    announcement.body.resize(LIMIT, b'x');
+    announcement
+}
