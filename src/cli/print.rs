@@ -28,6 +28,26 @@ pub fn json(value: &serde_json::Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{value:#}")
 }
 
+/// What is said beside the answer, on standard error. Whoever does not read it loses it; the answer is whole all the same.
+pub fn notes() -> impl Write {
+    Notes(io::stderr())
+}
+
+/// A writer whose errors are nobody's concern.
+struct Notes<W>(W);
+
+impl<W: Write> Write for Notes<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 /// Columns under headings, two spaces apart. A heading that begins with `>` stands above a column of numbers.
 pub struct Table {
     headings: &'static [&'static str],

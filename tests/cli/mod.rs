@@ -2,6 +2,7 @@
 
 mod pos;
 mod sandbox;
+mod unread;
 
 use std::{
     fs,
