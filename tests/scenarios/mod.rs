@@ -11,7 +11,9 @@ mod digests;
 mod door;
 mod encryption;
 mod erasure;
+mod extremes;
 mod file_handles;
+
 mod files;
 mod foreign_server;
 mod forty_orders;
