@@ -32,4 +32,5 @@ mod restore;
 mod retention;
 mod secrets_in_errors;
 mod secrets_in_logs;
+mod shared_folder;
 mod till_lists;
