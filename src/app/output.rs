@@ -182,15 +182,10 @@ mod tests {
         let (reader, output) = piped();
         let (line, lines) = (format!("{}\n", "x".repeat(9_999)), 4 * ROOM / 10_000);
         (0..lines).for_each(|_| output.line(line.as_str()));
-        let mut kept = 0;
-        for read in reader.lines().map(|line| line.expect("a line")) {
-            if let Some(lost) = read.strip_prefix("lost ") {
-                assert_eq!(lost.parse::<usize>().expect("a number") + kept, lines);
-                return;
-            }
-            kept += 1;
-        }
-        panic!("the count never came");
+        let mut read = reader.lines().map(|line| line.expect("a line")).enumerate();
+        let lost = read.find_map(|(kept, line)| Some((kept, line.strip_prefix("lost ")?.parse::<usize>().ok()?)));
+        let (kept, lost) = lost.expect("the count comes");
+        assert_eq!(kept + lost, lines);
     }
 
     #[test]

@@ -379,7 +379,7 @@ mod tests {
         std::os::unix::fs::symlink(&secret, &temporary).expect("a link");
         sink.send(&message).await.expect("written");
         assert_eq!(fs::read(&secret).expect("it is there"), b"kept");
-        assert_eq!(names(folder.path()), [name.clone()]);
+        assert_eq!(names(folder.path()), std::slice::from_ref(&name));
 
         fs::create_dir(&temporary).expect("a folder");
         let error = sink.send(&message).await.expect_err("it is in the way");
