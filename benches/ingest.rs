@@ -12,6 +12,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark may end where it cannot go on")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures how long things really take")]
+#![allow(clippy::print_stdout, reason = "what was measured is printed")]
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},

@@ -32,11 +32,13 @@ fn main() -> ExitCode {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the system gives no threads: {error}");
+            telemetry::say(format_args!("error: the system gives no threads: {error}"));
+            telemetry::finish();
             return ExitCode::FAILURE;
         }
     };
     let exit = runtime.block_on(cli::run(cli));
     runtime.shutdown_timeout(LAST_WAIT);
+    telemetry::finish();
     exit
 }

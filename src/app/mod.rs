@@ -4,6 +4,7 @@ pub mod assemble;
 pub mod demo;
 mod door;
 mod nightly;
+pub mod output;
 mod service;
 mod space;
 pub mod telemetry;

@@ -233,7 +233,8 @@ pub fn base_path(public_url: Option<&Url>) -> &str {
 fn also_below(public_url: Option<&Url>, router: Router) -> Router {
     match base_path(public_url) {
         "" => router,
-        path => router.clone().nest(path, router),
+        // Without the checks a `:` or `*` is taken for what it is; braces never get here, because a URL escapes them.
+        path => router.clone().without_v07_checks().nest(path, router),
     }
 }
 

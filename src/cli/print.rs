@@ -9,6 +9,10 @@ use std::{
 
 use serde::Serialize;
 
+/// How wide a column is at most, in characters: the longest name that an invoice's file has (`invoice::filename`). What a
+/// till sends may be a thousand times as long, and a width of more than 65,535 cannot be formatted.
+const WIDEST: usize = 120;
+
 /// The least that is shown of an id: twelve digits of time and some of chance.
 const SHORT_ID: usize = 20;
 
@@ -28,6 +32,26 @@ pub fn json(value: &serde_json::Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{value:#}")
 }
 
+/// What is said beside the answer, on standard error. Whoever does not read it loses it; the answer is whole all the same.
+pub fn notes() -> impl Write {
+    Notes(io::stderr())
+}
+
+/// A writer whose errors are nobody's concern.
+struct Notes<W>(W);
+
+impl<W: Write> Write for Notes<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 /// Columns under headings, two spaces apart. A heading that begins with `>` stands above a column of numbers.
 pub struct Table {
     headings: &'static [&'static str],
@@ -40,9 +64,9 @@ impl Table {
         Self { headings, rows: Vec::new() }
     }
 
-    /// Adds a row of as many cells as there are headings.
+    /// Adds a row of as many cells as there are headings. What is too long is cut; JSON has it in full.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.map(|cell| harmless(&cell)).into());
+        self.rows.push(cells.map(|cell| cut(&harmless(&cell), WIDEST)).into());
     }
 
     /// Writes it, each line behind `indent`.
@@ -105,11 +129,15 @@ pub fn harmless(text: &str) -> String {
 /// The beginning of a text, on one line.
 pub fn excerpt(text: &str, length: usize) -> String {
     let line: Vec<&str> = text.split_whitespace().collect();
-    let line = line.join(" ");
-    if line.chars().count() <= length {
-        return line;
+    cut(&line.join(" "), length)
+}
+
+/// At most so many characters of a text, the last of them a sign that there are more.
+fn cut(text: &str, length: usize) -> String {
+    if text.chars().nth(length).is_none() {
+        return text.to_owned();
     }
-    let kept: String = line.chars().take(length.saturating_sub(1)).collect();
+    let kept: String = text.chars().take(length.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
 }
 

@@ -72,13 +72,14 @@ pub async fn run(wanted: &Render, desk: &Desk, out: &mut dyn Write) -> anyhow::R
             "look at the sink's options",
         )
     })?;
+    let mut notes = print::notes();
     if let Some(condition) = outgoing.event.order().and_then(|order| lane.rule.only.refuses(order)) {
-        eprintln!("note: the sink would not be told of this order, because of `{condition}`");
+        let _ = writeln!(notes, "note: the sink would not be told of this order, because of `{condition}`");
     }
     if lane.rule.needs_invoice && outgoing.invoice.is_none() {
-        eprintln!("note: the invoice is not here, and the sink is sent nothing without it");
+        let _ = writeln!(notes, "note: the invoice is not here, and the sink is sent nothing without it");
     } else if outgoing.invoice_absent {
-        eprintln!("note: the invoice is not here yet; the service would wait for it");
+        let _ = writeln!(notes, "note: the invoice is not here yet; the service would wait for it");
     }
     match kind {
         "email" => mail(&payload, wanted.html, out)?,

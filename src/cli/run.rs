@@ -11,12 +11,14 @@ use super::{
     args::{AtDesk, Command, Config, Secrets},
     backup, config, customers, deliveries, demo,
     desk::Desk,
-    digest, exit_of, export, healthcheck, init, invoices, orders, pos, quarantine, render, restore, secrets, send_test,
-    serve, sink_test,
+    digest, exit_of, export, healthcheck, init, invoices, orders, pos,
+    print::notes,
+    quarantine, render, restore, secrets, send_test, serve, sink_test,
     sinks::{self, Sinks},
     url, verify,
 };
 use crate::{
+    app::telemetry,
     clock::{Clock, SystemClock},
     config::{Environment, Loaded, Problems, Source, load},
 };
@@ -45,7 +47,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Demo(wanted) => demo::run(&wanted).await,
         Command::Init(init) => init::run(&init.path, init.force, clock.now(), out),
         Command::Url(wanted) => {
-            url::run(&load(&source, &environment)?.config, wanted.shop.as_deref(), out, &mut io::stderr())
+            url::run(&load(&source, &environment)?.config, wanted.shop.as_deref(), out, &mut notes())
         }
         Command::Config(Config::Check) => config::check(&source, &environment, out),
         Command::Config(Config::Show) => config::show(&source, &environment, out),
@@ -65,7 +67,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
             send_test::run(&wanted, config.as_ref(), &clock, out).await
         }
         Command::Restore(wanted) => {
-            restore::run(&wanted, &load(&source, &environment)?, &clock, out, &mut io::stderr()).await
+            restore::run(&wanted, &load(&source, &environment)?, &clock, out, &mut notes()).await
         }
         Command::Pos(command) => {
             let config = || Ok(loaded(&source, &environment)?.config);
@@ -92,8 +94,8 @@ pub(super) async fn at_desk(command: &AtDesk, desk: &Desk, out: &mut dyn Write) 
         AtDesk::Render(command) => render::run(command, desk, out).await,
         AtDesk::Quarantine(command) => quarantine::run(command, desk, out).await,
         AtDesk::Invoices(command) => invoices::run(command, desk, out).await,
-        AtDesk::Export(wanted) => export::run(wanted, desk, out, &mut io::stderr()).await,
-        AtDesk::Backup(wanted) => backup::run(wanted, desk, out, &mut io::stderr()).await,
+        AtDesk::Export(wanted) => export::run(wanted, desk, out, &mut notes()).await,
+        AtDesk::Backup(wanted) => backup::run(wanted, desk, out, &mut notes()).await,
         AtDesk::Digest(command) => digest::run(command, desk, out).await,
         AtDesk::Customers(command) => customers::run(command, desk, out).await,
     }
@@ -114,5 +116,5 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn say(error: &anyhow::Error) {
-    if error.is::<Problems>() { eprintln!("{error}") } else { eprintln!("error: {error}") }
+    if error.is::<Problems>() { telemetry::say(error) } else { telemetry::say(format_args!("error: {error}")) }
 }

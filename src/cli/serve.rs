@@ -15,7 +15,7 @@ use super::{
     url::{out_of_reach, webhook_url},
 };
 use crate::{
-    app::{self, Running, StartError},
+    app::{self, Running, StartError, telemetry},
     clock::SystemClock,
     config::{Config, Environment, Loaded, Source, load},
     store::{Access, OpenError, Store},
@@ -41,7 +41,7 @@ pub async fn run(source: &Source, environment: &Environment) -> anyhow::Result<E
         Err(error) => return Err(rather_in_use(&config, error).await.into()),
     };
     let running = app::serve(&config, Arc::new(SystemClock), listener).await?;
-    eprintln!("tillhook {} listens on {}", env!("CARGO_PKG_VERSION"), running.addr);
+    telemetry::say(format_args!("tillhook {} listens on {}", env!("CARGO_PKG_VERSION"), running.addr));
     let running = signals.reload_until_stop(running, config, || load(source, environment)).await;
     tracing::info!("stopping: what is under way may end");
     match timeout(STOP_WITHIN, running.stop()).await {
@@ -59,11 +59,13 @@ pub fn tell_new_address(loaded: &Loaded) {
         return;
     }
     for shop in loaded.config.shops.values() {
-        eprintln!("A webhook address was made for this till; it is a secret, and `tillhook url` prints it again:");
-        eprintln!("  {}", webhook_url(&loaded.config.server, shop));
+        telemetry::say(format_args!(
+            "A webhook address was made for this till; it is a secret, and `tillhook url` prints it again:\n  {}",
+            webhook_url(&loaded.config.server, shop)
+        ));
     }
     if let Some(note) = out_of_reach(&loaded.config.server) {
-        eprintln!("{note}");
+        telemetry::say(note);
     }
 }
 

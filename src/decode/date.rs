@@ -1,7 +1,8 @@
 //! Dates as tills write them → moments with the shop's offset.
 //!
 //! Read are ISO 8601, `YYYY-MM-DD HH:MM:SS`, `DD/MM/YYYY` with or without a time, and Unix time in seconds or
-//! milliseconds. Without offset it is the shop's time: in a repeated hour the earlier, in a skipped one the later.
+//! milliseconds. Without offset it is the shop's time: in a repeated hour the earlier, in a skipped one the later. A year
+//! that RFC 3339 and the names of files have no room for is none that anything was sold in.
 
 use jiff::{Timestamp, civil::Time, fmt::temporal::Pieces, tz::TimeZone};
 use serde_json::Value;
@@ -10,6 +11,9 @@ use crate::order::Moment;
 
 /// From here on a Unix time counts milliseconds: as seconds this would be the year 5138.
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
+
+/// The years that have four digits; the calendar knows those before Christ too.
+const YEARS: std::ops::RangeInclusive<i16> = 1..=9999;
 
 /// How many digits a Unix time has: seconds since 1973, milliseconds until 2286.
 const UNIX_DIGITS: std::ops::RangeInclusive<usize> = 9..=13;
@@ -38,7 +42,7 @@ pub(super) fn moment(value: &Value, zone: &TimeZone) -> Option<Moment> {
     } else {
         written(text, zone)?
     };
-    Some(Moment::new(at, zone))
+    Some(Moment::new(at, zone)).filter(|moment| YEARS.contains(&moment.civil().year()))
 }
 
 fn unix(digits: &str) -> Option<Timestamp> {
@@ -125,6 +129,25 @@ mod tests {
             assert_eq!(read(text), None, "{text}");
         }
         assert_eq!(read(true), None);
+    }
+
+    #[test]
+    fn a_year_has_four_digits() {
+        for text in [
+            "-000005-11-21",
+            "-0005-11-21",
+            "-0001-11-30 00:00:00",
+            "0000-11-21 10:00",
+            "+012026-11-21",
+            "12026-11-21",
+            "21/11/12026",
+            "-009999-01-02T01:59:59Z",
+            "9999-12-31T23:59:59-23:59",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(read("0001-01-01T12:00:00+00:09").as_deref(), Some("0001-01-01T12:00:00+00:09"));
+        assert_eq!(read("9999-12-30").as_deref(), Some("9999-12-30T00:00:00+01:00"));
     }
 
     #[test]

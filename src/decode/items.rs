@@ -80,7 +80,8 @@ fn reading(items: &[Item], total: Option<Money>) -> Reading {
         let sum = items.iter().try_fold(Decimal::ZERO, |sum, item| sum.checked_add(contribution(item, reading)?));
         let slack = (ROUNDING_PER_LINE * Decimal::from(items.len())).max(ROUNDING);
         // Without its sign: a refund may list what was sold.
-        sum.zip(total).is_some_and(|(sum, total)| (sum.abs() - total.value().abs()).abs() <= slack)
+        let apart = sum.zip(total).and_then(|(sum, total)| sum.abs().checked_sub(total.value().abs()));
+        apart.is_some_and(|apart| apart.abs() <= slack)
     };
     if !adds_up(Reading::PerUnit) && adds_up(Reading::PerLine) { Reading::PerLine } else { Reading::PerUnit }
 }

@@ -70,7 +70,8 @@ impl Archive {
         let root = self.root.clone();
         blocking(move || {
             let sha256 = hex_sha256(&bytes);
-            let path = format!("{FOLDER}/{:04}/{:02}/{sha256}.pdf", at.year(), at.month());
+            // A backup has a place for years of four digits.
+            let path = format!("{FOLDER}/{:04}/{:02}/{sha256}.pdf", at.year().clamp(0, 9999), at.month());
             put(&root, Path::new(&path), &bytes, &sha256)?;
             Ok(StoredInvoice { sha256, bytes: bytes.len() as u64, path })
         })
@@ -242,6 +243,14 @@ mod tests {
         assert_eq!(invoice.bytes, PDF.len() as u64);
         assert_eq!(archive.read(&invoice.path, &invoice.sha256).await.unwrap(), PDF);
         assert_eq!(names(&home.path().join("invoices/2026/11")), [format!("{}.pdf", invoice.sha256)]);
+    }
+
+    #[tokio::test]
+    async fn a_year_before_christ_has_a_folder_that_a_backup_takes() {
+        let home = tempfile::tempdir().unwrap();
+        let archive = Archive::new(home.path().to_owned());
+        let invoice = archive.store(Bytes::from_static(PDF), date(-5, 11, 21)).await.unwrap();
+        assert_eq!(invoice.path, format!("invoices/0000/11/{}.pdf", invoice.sha256));
     }
 
     #[tokio::test]

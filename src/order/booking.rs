@@ -134,7 +134,8 @@ fn whole_order(line: &VatLine, order: &Order) -> Option<VatLine> {
     let (rate, net, vat, gross) = (of_order.rate?, of_order.net?, of_order.vat?, of_order.gross?);
     let items = order.items.as_deref().unwrap_or_default();
     let is_alone = items.iter().all(|item| item.vat_rate.is_none_or(|other| other == rate));
-    let off = (net.value() * rate.value() / Decimal::ONE_HUNDRED - vat.value()).abs();
+    let of_rate = net.value().checked_mul(rate.value())?.checked_div(Decimal::ONE_HUNDRED)?;
+    let off = of_rate.checked_sub(vat.value())?.abs();
     // Each item may be rounded by itself.
     let rounding = ROUNDING_PER_LINE * Decimal::from(items.len().max(4));
     (is_alone && net.checked_add(vat) == Some(gross) && off <= rounding).then_some(of_order)
@@ -155,15 +156,20 @@ fn items_by_rate(order: &Order, sent: &[VatLine]) -> Vec<(Number, Money)> {
     let items = order.items.as_deref().unwrap_or_default();
     let amount = |item: &Item| Some((item.vat_rate?, item.total?.value()));
     let Some(sold) = items.iter().map(amount).collect::<Option<Vec<_>>>() else { return Vec::new() };
-    let all: Decimal = sold.iter().map(|(_, amount)| *amount).sum();
     let known = |rate: &Number| sent.iter().any(|line| line.rate == Some(*rate));
-    if order.total.map(Money::value) != Some(all) || !sold.iter().all(|(rate, _)| known(rate)) {
+    let all = sum(sold.iter().map(|(_, amount)| *amount));
+    if all.is_none() || all != order.total.map(Money::value) || !sold.iter().all(|(rate, _)| known(rate)) {
         return Vec::new();
     }
-    let of =
-        |rate: Number| sold.iter().filter(|(sold_at, _)| *sold_at == rate).map(|(_, amount)| *amount).sum::<Decimal>();
+    let of = |rate: Number| sum(sold.iter().filter(|(sold_at, _)| *sold_at == rate).map(|(_, amount)| *amount));
     let digits = order.currency.minor_digits();
-    sent.iter().filter_map(|line| line.rate).map(|rate| (rate, Money::new(of(rate), digits))).collect()
+    let rates = sent.iter().filter_map(|line| line.rate);
+    rates.filter_map(|rate| Some((rate, Money::new(of(rate)?, digits)))).collect()
+}
+
+/// `None` where 28 digits do not suffice.
+fn sum(mut amounts: impl Iterator<Item = Decimal>) -> Option<Decimal> {
+    amounts.try_fold(Decimal::ZERO, Decimal::checked_add)
 }
 
 #[cfg(test)]

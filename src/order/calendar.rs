@@ -121,7 +121,8 @@ impl Cadence {
     /// The first day on which the month's summary can be sent that is its day.
     fn monthly_day(self, period: Period, day: i8, at: Time) -> Date {
         let mut on = after(period.last, at);
-        while on.day() != day.min(on.days_in_month()) {
+        // The calendar ends before some of its last months do.
+        while on.day() != day.min(on.days_in_month()) && on < Date::MAX {
             on = plus(on, 1.day());
         }
         on
@@ -282,6 +283,18 @@ mod tests {
             told("daily 02:30", "2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z"),
             ["2026-03-29T01:30:00Z 2026-03-28", "2026-03-30T00:30:00Z 2026-03-29"]
         );
+    }
+
+    #[test]
+    fn at_the_end_of_the_calendar_a_summary_is_due_all_the_same() {
+        for cadence in ["daily 20:00", "weekly mon 07:00", "monthly 1 06:00", "monthly 15 20:00"] {
+            let cadence: Cadence = cadence.parse().expect("a cadence");
+            for day in [Date::MIN, Date::MAX] {
+                let period = cadence.period_of(day);
+                assert!(period.first <= period.last);
+                cadence.due_at(period, &paris());
+            }
+        }
     }
 
     #[test]

@@ -1,18 +1,24 @@
 //! Sales as files in a folder: for a sync program, a share, or anything that watches a directory.
 //!
+//! The folder itself may be a symbolic link, because the operator names it. What is in it may be anybody's who shares it,
+//! so nothing in it is followed, waited for or replaced that is no plain file.
+//!
 //! **Invariant:** a file is there whole or not at all, under a name of ours inside the folder, readable by its owner
 //! alone; writing it again changes nothing.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs::File,
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use async_trait::async_trait;
 use jiff::{Timestamp, tz::TimeZone};
+use rustix::{
+    fs::{self, AtFlags, FileType, Mode, OFlags},
+    io::Errno,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -22,8 +28,15 @@ use super::{
 };
 use crate::order::SinkName;
 
-/// How long a file name may be, in bytes: what every file system takes, with room for our temporary suffix.
-const LONGEST_NAME: usize = 200;
+/// How long a file name may be, in bytes: what every file system takes, with room for a digest before it and for what
+/// makes it a temporary name.
+const LONGEST_NAME: usize = 180;
+
+/// The rights of our files.
+const OWNER_ALONE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// Nothing is followed, and nothing is waited for.
+const CAREFULLY: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
 /// The keys of a folder sink.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -77,67 +90,101 @@ impl Sink for Folder {
     }
 
     async fn send(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
-        let (folder, delivery) = (self.0.path.clone(), delivery.clone());
-        blocking(&self.0.path, move || write_delivery(&folder, &delivery)).await?;
+        let delivery = delivery.clone();
+        self.blocking(move |place| write_delivery(place, &delivery)).await?;
         Ok(Receipt { status: "written".to_owned(), ..Receipt::default() })
     }
 
     async fn check(&self) -> Result<String, SinkError> {
-        let folder = self.0.path.clone();
-        blocking(&self.0.path, move || {
-            let probe = folder.join(".tillhook-check");
-            write_whole(&probe, b"")?;
-            fs::remove_file(probe)
+        self.blocking(|place| {
+            place.write_whole(PROBE, "check", b"")?;
+            Ok(fs::unlinkat(&place.0, PROBE, AtFlags::empty())?)
         })
         .await?;
         Ok("the folder can be written".to_owned())
     }
 }
 
-/// Files are written on a thread of their own: a network share can take its time.
-async fn blocking(folder: &Path, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), SinkError> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten();
-    done.map_err(|error| {
+/// What the check writes, and takes away again.
+const PROBE: &str = ".tillhook-check";
+
+impl Folder {
+    /// Files are written on a thread of their own: a network share can take its time.
+    async fn blocking(&self, work: impl FnOnce(&Place) -> Result<(), Fault> + Send + 'static) -> Result<(), SinkError> {
+        let folder = self.0.path.clone();
+        let done = tokio::task::spawn_blocking(move || work(&Place::open(&folder)?));
+        let done = done.await.map_err(|error| Fault::Io(io::Error::other(error))).flatten();
+        done.map_err(|fault| SinkError::retry(Reason::Local, fault.said_of(&self.0.path)))
+    }
+}
+
+/// Why nothing was written.
+#[derive(Debug)]
+enum Fault {
+    /// There is no such folder.
+    NoFolder,
+    /// Under a name of ours is something that we do not touch.
+    InTheWay { name: String, what: &'static str },
+    /// The folder, or the disk.
+    Io(io::Error),
+}
+
+impl Fault {
+    /// What, where, what to do.
+    fn said_of(self, folder: &Path) -> String {
         let folder = folder.display();
-        let why = match error.kind() {
-            io::ErrorKind::NotFound => format!("the folder {folder} does not exist"),
-            _ => format!("the folder {folder} cannot be written: {error}"),
-        };
-        SinkError::retry(Reason::Local, why)
-    })
+        match self {
+            Self::NoFolder => format!("the folder {folder} does not exist"),
+            Self::InTheWay { name, what } => {
+                format!(
+                    "{name} in the folder {folder} is {what} and no file: move it away; until then this is tried again"
+                )
+            }
+            Self::Io(error) => format!("the folder {folder} cannot be written: {error}"),
+        }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Errno> for Fault {
+    fn from(error: Errno) -> Self {
+        Self::Io(error.into())
+    }
 }
 
 /// The PDF first: who sees the event finds its invoice.
-fn write_delivery(folder: &Path, delivery: &Delivery) -> io::Result<()> {
+fn write_delivery(place: &Place, delivery: &Delivery) -> Result<(), Fault> {
+    let event = delivery.event_id.to_string();
     for (file, bytes) in delivery.payload.attachments.iter().zip(&delivery.attachments) {
-        write_whole(&invoice_path(folder, file, bytes)?, bytes)?;
+        place.write_whole(&invoice_name(place, file, bytes)?, &event, bytes)?;
     }
-    write_whole(&folder.join(event_name(delivery)?), delivery.payload.body.as_bytes())
+    place.write_whole(&event_name(delivery)?, &event, delivery.payload.body.as_bytes())
 }
 
 /// `20261121T130540Z_evt_….json`: sorts by time, and is the same on every attempt.
-fn event_name(delivery: &Delivery) -> io::Result<String> {
+fn event_name(delivery: &Delivery) -> Result<String, Fault> {
     #[derive(Deserialize)]
     struct Stamp {
         timestamp: Timestamp,
     }
-    let Stamp { timestamp } = serde_json::from_str(&delivery.payload.body)?;
+    let Stamp { timestamp } = serde_json::from_str(&delivery.payload.body).map_err(io::Error::from)?;
     let time = timestamp.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string();
     Ok(format!("{time}_{}.json", delivery.event_id))
 }
 
-/// Where an invoice goes: under its own name, unless another invoice has that name already.
-fn invoice_path(folder: &Path, file: &InvoiceFile, bytes: &[u8]) -> io::Result<PathBuf> {
+/// The name of an invoice: its own, unless another invoice has that name already.
+fn invoice_name(place: &Place, file: &InvoiceFile, bytes: &[u8]) -> Result<String, Fault> {
     let name = harmless(&file.filename);
-    let path = folder.join(&name);
-    match fs::read(&path) {
-        Ok(present) if present != bytes => {
-            let digest: String = harmless(&file.sha256).chars().take(16).collect();
-            Ok(folder.join(format!("{digest}_{name}")))
-        }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(path),
+    if place.has_other(&name, bytes)? {
+        let digest: String = harmless(&file.sha256).chars().take(16).collect();
+        return Ok(format!("{digest}_{name}"));
     }
+    Ok(name)
 }
 
 /// A name that cannot leave the folder, hide in it, or be taken for our temporary files.
@@ -148,26 +195,71 @@ fn harmless(name: &str) -> String {
     if name.is_empty() { "invoice.pdf".to_owned() } else { name.to_owned() }
 }
 
-/// Writes under a temporary name in the same folder, makes sure that the bytes are on disk, and only then renames.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let temporary = folder.join(format!(".{}.part", name.to_string_lossy()));
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// The open folder. Names are looked up in it, whatever becomes of its path meanwhile.
+struct Place(File);
+
+impl Place {
+    fn open(folder: &Path) -> Result<Self, Fault> {
+        match fs::open(folder, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(folder) => Ok(Self(folder.into())),
+            Err(Errno::NOENT) => Err(Fault::NoFolder),
+            Err(error) => Err(error.into()),
+        }
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    File::open(folder)?.sync_all()
+
+    /// Whether there is a file of this name. Anything else is in the way.
+    fn has(&self, name: &str) -> Result<bool, Fault> {
+        let what = match fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => match FileType::from_raw_mode(found.st_mode) {
+                FileType::RegularFile => return Ok(true),
+                FileType::Directory => "a folder",
+                FileType::Symlink => "a symbolic link",
+                FileType::Fifo => "a named pipe",
+                _ => "a device or socket",
+            },
+            Err(Errno::NOENT) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        Err(Fault::InTheWay { name: name.to_owned(), what })
+    }
+
+    /// Whether there is a file of this name with other content.
+    fn has_other(&self, name: &str, bytes: &[u8]) -> Result<bool, Fault> {
+        if !self.has(name)? {
+            return Ok(false);
+        }
+        let file = File::from(fs::openat(&self.0, name, OFlags::RDONLY | CAREFULLY, Mode::empty())?);
+        let found = file.metadata()?;
+        if !found.is_file() || found.len() != bytes.len() as u64 {
+            return Ok(true);
+        }
+        let mut present = Vec::with_capacity(bytes.len());
+        file.take(found.len()).read_to_end(&mut present)?;
+        Ok(present != bytes)
+    }
+
+    /// Writes under a temporary name, makes sure that the bytes are on disk, and only then renames. Two deliveries that
+    /// write a file of one name at once do it under the names of their events.
+    fn write_whole(&self, name: &str, event: &str, bytes: &[u8]) -> Result<(), Fault> {
+        self.has(name)?;
+        let temporary = format!(".{name}.{event}.part");
+        match fs::unlinkat(&self.0, &temporary, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR | Errno::PERM) => return self.has(&temporary).and(Err(Errno::PERM.into())),
+            Err(error) => return Err(error.into()),
+        }
+        let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFULLY;
+        let mut file = File::from(fs::openat(&self.0, &temporary, new, OWNER_ALONE)?);
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::renameat(&self.0, &temporary, &self.0, name)?;
+        Ok(self.0.sync_all()?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use bytes::Bytes;
 
@@ -230,6 +322,83 @@ mod tests {
         }
         assert_eq!(names(folder.path()), ["inner"]);
         assert!(names(&inner).iter().all(|name| !name.starts_with('.')));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_file_is_neither_followed_nor_waited_for_nor_replaced() {
+        let (folder, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let secret = outside.path().join("secret");
+        fs::write(&secret, PDF).expect("a file");
+        let sink = sink("folder", &format!("path = '{}'\nattach = ['invoice']", folder.path().display()));
+        let message = |filename: &str| {
+            let sale = Outgoing { invoice: Some(invoice(filename)), ..sale() };
+            let mut message = delivery(&sale, sink.render(&sale).expect("a payload"));
+            message.attachments.push(Bytes::from_static(PDF));
+            message
+        };
+        let pipe = |name: &str| {
+            let made = rustix::fs::mknodat(rustix::fs::CWD, folder.path().join(name), FileType::Fifo, OWNER_ALONE, 0);
+            made.expect("a named pipe");
+        };
+        let link = |name: &str| std::os::unix::fs::symlink(&secret, folder.path().join(name)).expect("a link");
+        let below = |name: &str| fs::create_dir(folder.path().join(name)).expect("a folder");
+
+        let by_event: Vec<Delivery> = ["1.pdf", "2.pdf", "3.pdf"].map(message).into();
+        let event = |nth: usize| event_name(&by_event[nth]).expect("a name");
+        pipe("pipe.pdf");
+        link("link.pdf");
+        below("below.pdf");
+        pipe(&event(0));
+        link(&event(1));
+        below(&event(2));
+        let mut awkward: Vec<Delivery> = ["pipe.pdf", "link.pdf", "below.pdf"].map(message).into();
+        awkward.extend(by_event);
+        let whats = ["a named pipe", "a symbolic link", "a folder"].into_iter().cycle();
+        for (message, what) in awkward.iter().zip(whats) {
+            let Err(error @ SinkError::Retry { reason: Reason::Local, .. }) = sink.send(message).await else {
+                panic!("{what} is in the way");
+            };
+            let said = error.detail();
+            assert!(said.contains(what) && said.contains(": move it away"), "{said}");
+            assert!(said.contains(&folder.path().display().to_string()), "{said}");
+        }
+        assert_eq!(fs::read(&secret).expect("it is there"), PDF);
+        sink.send(&message("other.pdf")).await.expect("others go on");
+        assert_eq!(fs::read(folder.path().join("other.pdf")).expect("the PDF"), PDF);
+    }
+
+    #[tokio::test]
+    async fn what_was_planted_under_a_temporary_name_is_not_written_through() {
+        let (folder, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let secret = outside.path().join("secret");
+        fs::write(&secret, b"kept").expect("a file");
+        let sink = sink("folder", &format!("path = '{}'", folder.path().display()));
+        let message = delivery(&sale(), sink.render(&sale()).expect("a payload"));
+        let name = event_name(&message).expect("a name");
+        let temporary = folder.path().join(format!(".{name}.{}.part", message.event_id));
+        std::os::unix::fs::symlink(&secret, &temporary).expect("a link");
+        sink.send(&message).await.expect("written");
+        assert_eq!(fs::read(&secret).expect("it is there"), b"kept");
+        assert_eq!(names(folder.path()), std::slice::from_ref(&name));
+
+        fs::create_dir(&temporary).expect("a folder");
+        let error = sink.send(&message).await.expect_err("it is in the way");
+        assert!(error.detail().contains("is a folder and no file"), "{error}");
+        fs::remove_dir(&temporary).expect("it goes");
+        sink.send(&message).await.expect("written again");
+        assert_eq!(names(folder.path()), [name]);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_the_operator_names_may_be_a_link() {
+        let (folder, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let link = outside.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).expect("a link");
+        deliver(&link, "F42.pdf", PDF).await;
+        assert_eq!(names(folder.path()).len(), 2);
+        let sink = sink("folder", &format!("path = '{}'", link.display()));
+        assert_eq!(sink.check().await.as_deref(), Ok("the folder can be written"));
+        assert_eq!(names(folder.path()).len(), 2, "the check leaves nothing behind");
     }
 
     #[tokio::test]

@@ -1,7 +1,9 @@
 //! The program as it is started: signals, exit codes, and what comes out where.
 
 mod pos;
+mod public_url;
 mod sandbox;
+mod unread;
 
 use std::{
     fs,

@@ -5,6 +5,7 @@
 //! (`tests/run.sh --long`), whose figures stand in `docs/reliability.md`.
 
 #![allow(clippy::disallowed_methods, reason = "the real program runs on real time, and its time is measured")]
+#![allow(clippy::print_stdout, reason = "what was measured is printed")]
 
 mod awkward;
 mod bench;

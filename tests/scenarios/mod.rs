@@ -12,7 +12,9 @@ mod digests;
 mod door;
 mod encryption;
 mod erasure;
+mod extremes;
 mod file_handles;
+
 mod files;
 mod foreign_server;
 mod forty_orders;
@@ -31,6 +33,7 @@ mod restore;
 mod retention;
 mod secrets_in_errors;
 mod secrets_in_logs;
+mod shared_folder;
 mod till_lists;
 mod unreadable;
 mod unreadable_commands;

@@ -1,7 +1,7 @@
 //! The demonstration put together: a till, the real service, far sides, and a screen that tells of them.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::Path,
     sync::Arc,
     time::Duration,
@@ -20,7 +20,7 @@ use super::{
     tally::{Happening, Tally},
 };
 use crate::{
-    app::{self, Running},
+    app::{self, Running, output::Output},
     clock::{Clock, SystemClock},
     config::{self, Config, Environment, Source},
     sink::signature::new_secret,
@@ -29,6 +29,9 @@ use crate::{
 
 /// How long what is under way may take to arrive once the till has stopped.
 const LAST_ARRIVALS: Duration = Duration::from_secs(10);
+
+/// How long the last lines may take to be read.
+const LAST_LINES_WITHIN: Duration = Duration::from_millis(500);
 
 /// How often to look whether everything has arrived.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -62,9 +65,10 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<()
     let running = app::serve(&config, clock.clone(), listener).await?;
     let webhook_url = webhook_url(&config, &running)?;
 
-    let show = Show { screen: Screen::new(zone, in_colour()), tally: Tally::default() };
+    let show =
+        Show { screen: Screen::new(zone, in_colour()), tally: Tally::default(), out: Output::of(io::stdout(), lost) };
     let addresses = Addresses { webhook_url: webhook_url.clone(), inbox_url: far.inbox_url.clone() };
-    println!("{}", show.screen.header(&addresses));
+    show.say(&show.screen.header(&addresses));
 
     let (seller, announced) = till.seller(options.seed);
     let closing = stop.child_token();
@@ -75,13 +79,15 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<()
     show.wait_for_the_rest(&running, &mut far.arrivals, &*clock).await;
     running.stop().await;
     show.tally.count_downloads(till.downloads().into_values());
-    println!("{}", show.screen.summary(&show.tally));
+    show.say(&show.screen.summary(&show.tally));
+    show.out.flush_within(LAST_LINES_WITHIN);
     Ok(())
 }
 
 struct Show {
     screen: Screen,
     tally: Tally,
+    out: Output,
 }
 
 impl Show {
@@ -130,8 +136,12 @@ impl Show {
 
     fn tell(&mut self, happening: &Happening) {
         self.tally.count(happening);
-        // A terminal that went away is no reason to fail: the end is near anyway.
-        let _ = writeln!(io::stdout(), "{}", self.screen.line_for(happening));
+        self.say(&self.screen.line_for(happening));
+    }
+
+    /// A terminal that went away is no reason to fail: the end is near anyway. One that is not read is none to wait.
+    fn say(&self, text: &str) {
+        self.out.line(format!("{text}\n"));
     }
 }
 
@@ -139,6 +149,10 @@ impl Show {
 async fn everything_is_told(running: &Running, clock: &dyn Clock) -> bool {
     let counts = running.store.count_deliveries(clock.now()).await.unwrap_or_default();
     counts.iter().all(|(_, status, _)| matches!(status.as_str(), "delivered" | "skipped" | "dead"))
+}
+
+fn lost(lines: u64) -> String {
+    format!("  … {lines} more, which nobody read\n")
 }
 
 fn in_colour() -> bool {

@@ -17,14 +17,11 @@ mod sandbox;
 mod shop;
 mod typed;
 
-use std::{
-    io::{self, Write},
-    sync::Arc,
-};
+use std::{io::Write, sync::Arc};
 
 use clap::Subcommand;
 
-use super::Exit;
+use super::{Exit, print::notes};
 use crate::{clock::Clock, config::Config};
 
 /// The subcommands.
@@ -75,7 +72,7 @@ pub async fn run(
     clock: &Arc<dyn Clock>,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let notes = &mut io::stderr();
+    let notes = &mut notes();
     match command {
         Pos::Login(wanted) => login::run(wanted, clock, out, notes).await,
         Pos::List(wanted) => list::run(wanted, &config()?, clock, out, notes).await,

@@ -23,7 +23,7 @@ impl Drop for Hidden {
     fn drop(&mut self) {
         // There is nothing to be done where the terminal is gone.
         let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
-        eprintln!();
+        let _ = writeln!(io::stderr());
     }
 }
 
@@ -37,8 +37,7 @@ pub fn is_interactive() -> bool {
 /// # Errors
 /// When the terminal is gone.
 pub fn ask(question: &str) -> io::Result<String> {
-    eprint!("{question}: ");
-    io::stderr().flush()?;
+    write!(io::stderr(), "{question}: ")?;
     line()
 }
 
@@ -50,8 +49,7 @@ pub fn password() -> io::Result<SecretString> {
     if !is_interactive() {
         return line().map(Into::into);
     }
-    eprint!("Password (not shown): ");
-    io::stderr().flush()?;
+    write!(io::stderr(), "Password (not shown): ")?;
     let _hidden = Hidden::begin()?;
     line().map(Into::into)
 }

@@ -24,7 +24,8 @@ pub(super) fn sentence(text: &str) -> String {
     text.chars().map(|c| if breaks_line(c) { ' ' } else { c }).filter(|c| !is_hidden(*c)).collect()
 }
 
-/// The same, cut where it is longer than anybody reads in a table.
+/// The same, cut where it is longer than anybody reads in a table, or than a server takes as one word of a header: lines
+/// of 998 characters (RFC 5322 §2.1.1), and a word cannot be folded.
 pub(super) fn short(text: &str) -> String {
     cut(line(text), MAX_SHORT)
 }

@@ -72,7 +72,7 @@ impl<'a> Composer<'a> {
 
     /// An order in full.
     fn order(&self, order: &Order) -> Result<Letter, SinkError> {
-        let title = format!("{} {}", self.kind(order), clean::line(order.number()));
+        let title = format!("{} {}", self.kind(order), clean::short(order.number()));
         let total = self.total(order);
         let subject = self.subject(&[&title, total.as_deref().unwrap_or_default(), &self.sender()]);
         let state = self.w(state_word(order));
@@ -100,7 +100,7 @@ impl<'a> Composer<'a> {
             },
             _ => format!("{}.", self.w(state_word(order))),
         };
-        let title = format!("{} {}", self.kind(order), clean::line(order.number()));
+        let title = format!("{} {}", self.kind(order), clean::short(order.number()));
         let with = context! { title, preheader => line.clone(), lines => vec![line], advice => "" };
         let mut letter = self.letter("notice", first.subject.clone(), with, &[])?;
         letter.continues(first, thread.reference.clone());
@@ -135,7 +135,7 @@ impl<'a> Composer<'a> {
     /// Anything else, a till's closing or an alert, in plain words with what to do.
     fn notice(&self) -> Result<Letter, SinkError> {
         let said = say::alert_text(self.event, self.outgoing.shop.as_ref(), &self.outgoing.names, self.locale);
-        let title = clean::line(&said.title);
+        let title = clean::short(&said.title);
         let lines: Vec<String> = said.lines.iter().map(|line| clean::line(line)).collect();
         let advice = said.what_to_do.as_deref().map(clean::line).unwrap_or_default();
         let subject = self.subject(&[&title, &self.sender()]);
