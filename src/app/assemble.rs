@@ -35,6 +35,11 @@ pub struct UnusableSink {
     pub cause: BuildError,
 }
 
+/// How many times the size of the largest call an order may take up: two phases of that size, and their differences. A call
+/// of nothing but control characters, each of which takes six bytes in JSON, is more; and so are calls without end that
+/// each add other fields to the same order.
+const LARGEST_ORDER: usize = 3;
+
 /// What recording has to know.
 pub fn policy(config: &Config) -> Policy {
     let shop = |shop: &ShopConfig| ShopPolicy {
@@ -46,6 +51,7 @@ pub fn policy(config: &Config) -> Policy {
     Policy {
         shops: config.shops.iter().map(|(id, one)| (id.clone(), shop(one))).collect(),
         rules: config.sinks.values().map(|sink| sink.rule.clone()).collect(),
+        largest_order: LARGEST_ORDER.saturating_mul(usize::try_from(config.server.body_limit).unwrap_or(usize::MAX)),
     }
 }
 

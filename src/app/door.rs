@@ -84,8 +84,8 @@ impl Accept for Inside {
     async fn accept(&self, call: Call) -> Result<Acceptance, Unavailable> {
         let shop =
             self.recorder.shop(&call.shop).ok_or_else(|| Unavailable("the shop is not configured".to_owned()))?;
-        let _weight = self.calls.enter(call.body.len()).await;
         let raw = Raw { method: call.method, content_type: call.content_type, query: call.query, body: call.body };
+        let _weight = self.calls.enter(raw.size()).await;
         let call = record::Call { shop: call.shop, raw: raw.clone(), origin: Origin::Till };
         let decode = move || {
             let input =

@@ -160,7 +160,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::new("2026-11-22T02:30:00Z".parse().unwrap()));
         let store = Store::open(home.path(), Access::Service).await.unwrap();
-        let recorder = Recorder::new(store.clone(), clock.clone(), Policy::default());
+        let recorder = Recorder::new(
+            store.clone(),
+            clock.clone(),
+            Policy { shops: Default::default(), rules: Vec::new(), largest_order: usize::MAX },
+        );
         let archive = Archive::new(home.path().to_owned());
         let outbox =
             Outbox { store: store.clone(), clock, recorder, archive, public_url: None, names: Default::default() };

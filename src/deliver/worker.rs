@@ -1,9 +1,9 @@
 //! The worker of one sink: looks for what is due, has it attempted, sleeps until there is more.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -22,7 +22,8 @@ pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Delivers to one sink until `shutdown`.
 pub async fn run(outbox: Outbox, lane: Lane, shutdown: CancellationToken) {
-    let mut worker = Worker { outbox, lane, under_way: JoinSet::new(), not_before: None };
+    let large = Arc::new(Semaphore::new(1));
+    let mut worker = Worker { outbox, lane, under_way: JoinSet::new(), large, not_before: None };
     let mut commits = worker.outbox.store.commits();
     while !shutdown.is_cancelled() {
         // First listen, then look: what is committed in between is noticed.
@@ -63,6 +64,8 @@ struct Worker {
     outbox: Outbox,
     lane: Lane,
     under_way: JoinSet<()>,
+    /// The permit for large messages, of which one is held in memory at a time.
+    large: Arc<Semaphore>,
     /// The far side's pace.
     not_before: Option<Timestamp>,
 }
@@ -104,9 +107,9 @@ impl Worker {
             }
         }
         let candidates = limit::keep(&self.outbox, &self.lane, candidates, now).await?;
-        self.start(candidates, now).await?;
+        let all_found_room = self.start(candidates, now).await?;
         // There may be more, or what was read had changed meanwhile: look again at once, unless there is no room.
-        let room_left = self.under_way.len() < self.lane.concurrency;
+        let room_left = all_found_room && self.under_way.len() < self.lane.concurrency;
         Ok(if room_left { Some(self.not_before.unwrap_or(now)) } else { None })
     }
 
@@ -122,23 +125,32 @@ impl Worker {
         Ok(())
     }
 
-    async fn start(&mut self, candidates: Vec<Candidate>, now: Timestamp) -> Result<(), StoreError> {
+    /// Starts these attempts; returns whether there was room for all. A large one waits for the one under way.
+    async fn start(&mut self, candidates: Vec<Candidate>, now: Timestamp) -> Result<bool, StoreError> {
         let context = prepare::Context {
             recorder: &self.outbox.recorder,
             public_url: self.outbox.public_url.as_ref(),
             names: &self.outbox.names,
             now,
         };
-        let mut prepared = Vec::with_capacity(candidates.len());
-        for candidate in candidates {
+        let (mut prepared, mut all_found_room) = (Vec::with_capacity(candidates.len()), true);
+        for mut candidate in candidates {
+            let permit = candidate.is_large.then(|| self.large.clone().try_acquire_owned());
+            let Ok(permit) = permit.transpose() else {
+                all_found_room = false;
+                continue;
+            };
             match prepare::prepare(&self.lane, &candidate, &context) {
-                Ok(made) => prepared.push((candidate, made)),
+                Ok(made) => {
+                    candidate.forget_texts();
+                    prepared.push((candidate, made, permit));
+                }
                 Err(error) => self.give_up(unreadable(&self.lane, &candidate, &error), now).await?,
             }
         }
-        let batch: Vec<Started> = prepared.iter().map(|(_, made)| made.started.clone()).collect();
+        let batch: Vec<Started> = prepared.iter().map(|(_, made, _)| made.started.clone()).collect();
         let sending = self.outbox.store.start(batch).await?;
-        for (candidate, made) in prepared {
+        for (candidate, made, permit) in prepared {
             let Ok(payload) = made.started.how else { continue };
             if !sending.contains(&candidate.id) {
                 continue;
@@ -146,9 +158,12 @@ impl Worker {
             // Counted from here: the commit may have taken a while, and the far side counts what it gets.
             self.not_before = self.lane.sink.min_interval().map(|pace| self.outbox.clock.now() + pace);
             let (outbox, lane) = (self.outbox.clone(), self.lane.clone());
-            self.under_way.spawn(attempt::attempt(outbox, lane, candidate, payload, made.failure));
+            self.under_way.spawn(async move {
+                attempt::attempt(outbox, lane, candidate, payload, made.failure).await;
+                drop(permit);
+            });
         }
-        Ok(())
+        Ok(all_found_room)
     }
 
     fn look_at(&self, done: Result<(), tokio::task::JoinError>) {

@@ -263,7 +263,7 @@ impl Maker<'_> {
             order: None,
             at: now,
             test: false,
-            data: EventData::Digest(Box::new(digest)).to_text(),
+            data: EventData::Digest(Box::new(digest)).to_text().into(),
         };
         let delivery = NewDelivery {
             id: DeliveryId::new(now),

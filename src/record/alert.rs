@@ -47,7 +47,7 @@ impl Alert {
             order: None,
             at: now,
             test: false,
-            data: Value::Object(self.facts.clone()).to_string(),
+            data: Value::Object(self.facts.clone()).to_string().into(),
         };
         let told: Vec<Rule> =
             policy.rules.iter().filter(|rule| Some(&rule.sink) != self.about.as_ref()).cloned().collect();

@@ -94,30 +94,35 @@ impl Intake for Announced {
     }
 
     fn plan(&self, view: &mut View) -> Acceptance {
-        if let Some(unread) = self.set_aside(view) {
-            let (outcome, event) = self.unreadable(view, self.shop(), &unread);
-            self.leave_receipt(view, outcome, event, Some(unread.reason));
-            return Acceptance { outcome, receipt: self.receipt };
-        }
-        let (outcome, event) = match (&self.decoded, self.shop()) {
-            (Ok(Notification::Order(notice)), Some(shop)) => self.order(view, shop, notice),
-            (Ok(Notification::CashBoxOpened(notice)), Some(shop)) => {
-                self.cash_box(view, shop, EventType::CashBoxOpened, notice)
-            }
-            (Ok(Notification::CashBoxClosed(notice)), Some(shop)) => {
-                self.cash_box(view, shop, EventType::CashBoxClosed, notice)
-            }
-            (Ok(Notification::Unknown(notice)), Some(shop)) => self.unknown(view, shop, notice),
-            (Ok(_), None) => (Outcome::Quarantined, None),
-            (Err(unread), shop) => self.unreadable(view, shop, unread),
+        let understood = match self.set_aside(view) {
+            Some(unread) => Err(unread),
+            None => self.understood(view),
         };
-        let reason = self.decoded.as_ref().err().map(|unread| unread.reason.clone());
+        let (outcome, event, reason) = match understood {
+            Ok((outcome, event)) => (outcome, event, None),
+            Err(unread) => {
+                let (outcome, event) = self.unreadable(view, self.shop(), &unread);
+                (outcome, event, Some(unread.reason))
+            }
+        };
         self.leave_receipt(view, outcome, event, reason);
         Acceptance { outcome, receipt: self.receipt }
     }
 }
 
 impl Announced {
+    /// Does what the call says; an error where it says nothing to us, and is quarantined.
+    fn understood(&self, view: &mut View) -> Result<(Outcome, Option<EventId>), Unread> {
+        let notification = self.decoded.as_ref().map_err(Clone::clone)?;
+        let Some(shop) = self.shop() else { return Ok((Outcome::Quarantined, None)) };
+        Ok(match notification {
+            Notification::Order(notice) => return self.order(view, shop, notice),
+            Notification::CashBoxOpened(notice) => self.cash_box(view, shop, EventType::CashBoxOpened, notice),
+            Notification::CashBoxClosed(notice) => self.cash_box(view, shop, EventType::CashBoxClosed, notice),
+            Notification::Unknown(notice) => self.unknown(view, shop, notice),
+        })
+    }
+
     /// The numbers of the order that the call is about.
     fn numbers(&self) -> Option<Numbered> {
         match &self.decoded {
@@ -153,8 +158,13 @@ impl Announced {
         Some(Unread { kind: Some(kind.to_owned()), reason })
     }
 
-    fn order(&self, view: &mut View, policy: &ShopPolicy, notice: &OrderNotice) -> (Outcome, Option<EventId>) {
-        let Some(said) = &self.said else { return (Outcome::Quarantined, None) };
+    fn order(
+        &self,
+        view: &mut View,
+        policy: &ShopPolicy,
+        notice: &OrderNotice,
+    ) -> Result<(Outcome, Option<EventId>), Unread> {
+        let Some(said) = &self.said else { return Ok((Outcome::Quarantined, None)) };
         let known = identity::find(view, &policy.shop.id, notice).cloned();
         if let Some(order) = &known
             && let Some(event) = self.said_before(view, order, notice, said.content)
@@ -168,12 +178,15 @@ impl Announced {
                     view.verify_elsewhere(event, url, self.now);
                 }
             }
-            return (Outcome::Duplicate, Some(event));
+            return Ok((Outcome::Duplicate, Some(event)));
         }
         let heard = match known {
             Some(order) => Heard::next(order, notice, policy, self.received_at(), self.call.origin.source()),
             None => said.first.clone(),
         };
+        if heard.timeline.len() > self.policy.largest_order {
+            return Err(self.too_large(notice));
+        }
         let key = heard.order.key;
         let event = self.event(policy, heard.kind, Some(key), notice.test, heard.data);
         view.announce(key, notice.phase, said.content, event.id);
@@ -195,7 +208,16 @@ impl Announced {
         }
         let id = event.id;
         view.add_event(event);
-        (Outcome::Stored, Some(id))
+        Ok((Outcome::Stored, Some(id)))
+    }
+
+    fn too_large(&self, notice: &OrderNotice) -> Unread {
+        let mebibytes = self.policy.largest_order >> 20;
+        let reason = format!(
+            "with this call, what was said of the order would take up more than {mebibytes} MiB: look for what fills it, \
+             `tillhook quarantine show` has the call"
+        );
+        Unread { kind: Some(notice.phase.as_str().to_owned()), reason }
     }
 
     /// The event that said the same of an order. Where a phase was found in the till's list, its first call afterwards
@@ -323,7 +345,7 @@ impl Announced {
         kind: EventType,
         order: Option<OrderKey>,
         test: bool,
-        data: String,
+        data: impl Into<Arc<str>>,
     ) -> NewEvent {
         NewEvent {
             id: EventId::new(self.now),
@@ -332,7 +354,7 @@ impl Announced {
             order,
             at: self.now,
             test,
-            data,
+            data: data.into(),
         }
     }
 

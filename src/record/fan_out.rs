@@ -6,6 +6,8 @@
 //!   its lane; an announcement that comes late and says nothing new is merged.
 //!   (A body is frozen at its first attempt, so a change can merge only before that.)
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -207,7 +209,7 @@ impl Intake for Recovered {
             order: stored.order_key,
             at: self.now,
             test: stored.test,
-            data: String::new(),
+            data: Arc::default(),
         };
         let complete =
             stored.order_key.and_then(|key| view.order(key)).is_some_and(|order| order.timeline.is_complete());

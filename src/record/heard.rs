@@ -3,6 +3,8 @@
 //! Making the texts is the costly part of taking in a call and the writer has only one turn at a time, so a call is heard
 //! by a fresh order before its turn; only a call about an order that is known is heard again in its turn.
 
+use std::sync::Arc;
+
 use jiff::{Timestamp, civil::Date};
 
 use super::{ShopPolicy, fan_out::Standing};
@@ -19,9 +21,9 @@ pub(super) struct Heard {
     pub was_known: bool,
     pub standing: Standing,
     /// The snapshot, as the event carries it.
-    pub data: String,
+    pub data: Arc<str>,
     /// Both phases, as the order's row keeps them.
-    pub timeline: String,
+    pub timeline: Arc<str>,
     /// The day that the order counts for in the books.
     pub booked_on: Date,
 }
@@ -74,8 +76,8 @@ impl Heard {
             was_known: true,
             standing: Standing { complete: order.timeline.is_complete(), changed },
             booked_on: snapshot.dates.booked().civil().date(),
-            data: EventData::Order(Box::new(snapshot)).to_text(),
-            timeline: order.timeline.to_text(),
+            data: EventData::Order(Box::new(snapshot)).to_text().into(),
+            timeline: order.timeline.to_text().into(),
             order,
         }
     }

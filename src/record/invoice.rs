@@ -103,7 +103,7 @@ impl Ended {
             order: Some(self.order),
             at: self.now,
             test: stored.test,
-            data: EventData::Order(Box::new(stored.order.clone())).to_text(),
+            data: EventData::Order(Box::new(stored.order.clone())).to_text().into(),
         }
     }
 }

@@ -16,7 +16,12 @@ mod heard;
 mod identity;
 mod invoice;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -38,13 +43,19 @@ use crate::{
     store::{Changes, Store, StoreError, StoredEvent},
 };
 
+/// Up to how many bytes a call is decoded where it is: a thread of its own would cost more than it saves. A usual call has
+/// one or two KiB.
+const SMALL: usize = 16 * 1024;
+
 /// What recording has to know of the configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// The shops.
     pub shops: HashMap<ShopId, ShopPolicy>,
     /// One rule a sink.
     pub rules: Vec<Rule>,
+    /// How many bytes of JSON an order may take up, with everything that was said of it: what is more is quarantined.
+    pub largest_order: usize,
 }
 
 /// What recording has to know of a shop.
@@ -98,8 +109,8 @@ impl Recorder {
         alert.into_changes(&self.policy(), now)
     }
 
-    /// Writes down a call of the till. `decode` says what its bytes mean, or why they mean nothing to us; it runs on a thread
-    /// of its own.
+    /// Writes down a call of the till. `decode` says what its bytes mean, or why they mean nothing to us; for a large call it
+    /// runs on a thread of its own.
     ///
     /// # Errors
     /// When nothing of the call is on disk: it must not be acknowledged.
@@ -124,7 +135,12 @@ impl Recorder {
         decode: impl FnOnce() -> Result<Notification, Unread> + Send + 'static,
     ) -> Result<Acceptance, StoreError> {
         let (policy, now) = (self.policy.load_full(), self.clock.now());
-        let announced = self.pool.run(move || announce::Announced::new(call, decode(), policy, now)).await;
+        let is_small = call.raw.size() <= SMALL;
+        let announced = move || announce::Announced::new(call, decode(), policy, now);
+        let announced = match is_small {
+            true => catch_unwind(AssertUnwindSafe(announced)).map_err(|_| Panicked),
+            false => self.pool.run(announced).await,
+        };
         self.store.take_in(announced.map_err(|Panicked| StoreError::Bug)?).await
     }
 

@@ -1,6 +1,9 @@
 //! What a group of calls adds to the database: one statement a table, whatever the size of the group.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use jiff::{Timestamp, civil::Date};
@@ -51,6 +54,13 @@ pub struct Raw {
     pub body: Bytes,
 }
 
+impl Raw {
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.body.len() + self.query.as_ref().map_or(0, String::len)
+    }
+}
+
 /// A call of the till, as it came.
 #[derive(Clone, Debug)]
 pub struct NewReceipt {
@@ -78,7 +88,7 @@ pub struct SavedOrder {
     /// The order.
     pub order: KnownOrder,
     /// Both phases, as JSON.
-    pub timeline: String,
+    pub timeline: Arc<str>,
     /// The event whose data is its snapshot of now.
     pub last_event: EventId,
     /// When it changed.
@@ -103,7 +113,7 @@ pub struct NewEvent {
     /// Whether it is a test.
     pub test: bool,
     /// The `data` of contract §6, in full, as JSON.
-    pub data: String,
+    pub data: Arc<str>,
 }
 
 /// A row for the outbox.

@@ -114,6 +114,10 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the database is closed")]
     Closed,
+    /// The calls of one commit are about more than is held in memory at a time. Nothing of it is on disk, and each is taken
+    /// by itself.
+    #[error("the calls of a commit are about too much")]
+    TooMuch,
     /// We panicked over it. Nothing of this call is on disk.
     #[error("a bug in tillhook was contained")]
     Bug,

@@ -49,7 +49,22 @@ pub struct Candidate {
     pub retries: u32,
     /// When it was first attempted.
     pub first_attempt_at: Option<Timestamp>,
+    /// Whether what it tells is so large that one at a time is enough.
+    pub is_large: bool,
 }
+
+impl Candidate {
+    /// Lets go of what the message was made of, once it is made: it is kept for as long as the attempt takes.
+    pub fn forget_texts(&mut self) {
+        self.event.data = String::new();
+        self.current = Ok(None);
+        self.thread = None;
+    }
+}
+
+/// From how many bytes on an event is large: as much, and one more, is looked at at a time. The largest order that is taken
+/// is a thousand times a usual one, and a message takes up several times as much while it is made and sent.
+pub(super) const LARGE: i64 = 256 * 1024;
 
 /// A delivery whose row, or whose event, cannot be read.
 #[derive(Clone, Debug)]
@@ -90,20 +105,36 @@ pub struct Started {
     pub at: Timestamp,
 }
 
-pub(super) const CANDIDATES: &str = "
-    SELECT d.id, d.version, d.order_key, d.purpose, d.payload, d.attempts, d.retries, d.first_attempt_at,
+/// What is due, longest first, with the size of what it tells.
+macro_rules! due {
+    () => {
+        "SELECT d.seq, d.due_at, coalesce(octet_length(e.data), 0) AS size
+         FROM delivery d LEFT JOIN event e ON e.id = d.event_id
+         WHERE d.sink = $1 AND d.open = 1 AND d.held = 0 AND d.due_at <= $2 AND d.status <> 'sending'
+           AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = d.lane AND p.open = 1
+                           AND (p.seq < d.seq OR p.status = 'sending'))
+         ORDER BY d.due_at, d.seq LIMIT $3"
+    };
+}
+
+#[cfg(test)]
+pub(super) const DUE: &str = due!();
+
+const CANDIDATES: &str = concat!(
+    "SELECT d.id, d.version, d.order_key, d.purpose, d.payload, d.attempts, d.retries, d.first_attempt_at,
            e.seq, e.id, e.type, e.shop, e.shop_name, e.order_key, e.at, e.test, e.data,
            latest.data, i.status, i.sha256, i.bytes, i.filename, i.path, i.capability, i.last_error,
            t.status, t.reference, t.payload,
            CASE WHEN d.order_key IS NULL THEN (SELECT v.status FROM verification v WHERE v.event_id = d.event_id)
-                ELSE o.verification END, d.seq
-    FROM delivery d LEFT JOIN event e ON e.id = d.event_id
+                ELSE o.verification END, d.seq, due.size
+    FROM (SELECT seq, due_at, sum(size) OVER (ORDER BY due_at, seq) - size AS before, size FROM (",
+    due!(),
+    ")) due
+    CROSS JOIN delivery d ON d.seq = due.seq LEFT JOIN event e ON e.id = d.event_id
     LEFT JOIN customer_order o ON o.key = d.order_key LEFT JOIN event latest ON latest.id = o.last_event
     LEFT JOIN invoice i ON i.order_key = d.order_key LEFT JOIN delivery t ON t.id = d.thread_of
-    WHERE d.sink = $1 AND d.open = 1 AND d.held = 0 AND d.due_at <= $2 AND d.status <> 'sending'
-      AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = d.lane AND p.open = 1
-                      AND (p.seq < d.seq OR p.status = 'sending'))
-    ORDER BY d.due_at, d.seq LIMIT $3";
+    WHERE due.before < $4 ORDER BY due.due_at, due.seq"
+);
 
 pub(super) const NEXT_DUE: &str =
     "SELECT min(due_at) FROM delivery WHERE sink = $1 AND open = 1 AND held = 0 AND due_at > $2";
@@ -111,8 +142,8 @@ pub(super) const NEXT_DUE: &str =
 impl Store {
     /// The deliveries of a sink that may be attempted at `now`, at most one a lane, longest due first. Nothing of a lane
     /// may while something of it is being sent, also where a person had an earlier delivery sent again; nothing about an
-    /// order is made while the till is still to confirm it and the shop requires that. One that cannot be
-    /// read is to be given up ([`Store::bury`]): it would be found again and again.
+    /// order is made while the till is still to confirm it and the shop requires that. Of large ones there are fewer. One that
+    /// cannot be read is to be given up ([`Store::bury`]): it would be found again and again.
     ///
     /// # Errors
     /// What the database says.
@@ -122,7 +153,7 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Result<Candidate, Unreadable>>, StoreError> {
-        let rows = sqlx::query(CANDIDATES).bind(sink.as_str()).bind(micros(now)).bind(limit);
+        let rows = sqlx::query(CANDIDATES).bind(sink.as_str()).bind(micros(now)).bind(limit).bind(LARGE);
         let found = |row: &SqliteRow| match candidate(row) {
             Ok(candidate) => Ok(Ok(candidate)),
             Err(error @ StoreError::Corrupt(_)) => {
@@ -226,6 +257,7 @@ fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
         attempts: row.try_get(5)?,
         retries: row.try_get(6)?,
         first_attempt_at: row.try_get::<Option<i64>, _>(7)?.map(timestamp).transpose()?,
+        is_large: row.try_get::<i64, _>(30)? > LARGE,
     })
 }
 

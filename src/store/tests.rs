@@ -16,7 +16,7 @@ async fn what_is_asked_again_and_again_walks_over_nothing_that_it_does_not_want(
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::open(directory.path(), Access::Service).await.expect("a store");
     for (sql, first) in [
-        (outbox::CANDIDATES, "SEARCH d USING INDEX delivery_due (sink=? AND held=? AND due_at<?)"),
+        (outbox::DUE, "SEARCH d USING INDEX delivery_due (sink=? AND held=? AND due_at<?)"),
         (outbox::NEXT_DUE, "SEARCH delivery USING COVERING INDEX delivery_due (sink=? AND held=? AND due_at>?)"),
         (holds::UNTOLD, "SEARCH v USING INDEX verification_untold (shop=?)"),
         (holds::HELD_OF_OTHERS, "SCAN customer_order USING COVERING INDEX order_held"),

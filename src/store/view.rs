@@ -290,19 +290,41 @@ impl View {
     }
 }
 
-const ORDERS: &str = "
-    WITH wanted AS (SELECT value ->> 0 AS shop, value ->> 1 AS test, value ->> 2 AS internal_id, value ->> 3 AS order_id
-                    FROM json_each($1))
-    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased, o.held
-    FROM wanted w CROSS JOIN customer_order o
-    ON o.shop = w.shop AND o.internal_id = w.internal_id AND o.test = w.test
-    UNION
-    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased, o.held
-    FROM wanted w CROSS JOIN customer_order o
-    ON o.shop = w.shop AND o.order_id = w.order_id AND o.test = w.test
-    UNION
-    SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased, o.held
-    FROM json_each($2) k CROSS JOIN customer_order o ON o.key = k.value";
+/// The rows of the orders that calls may be about (contract §5, Identity): those of their internal ids; those of their
+/// accounting numbers that have no internal id; for a call without one two of its number, which tell whether there is one
+/// alone; and those asked for by key.
+macro_rules! found {
+    ($select:literal) => {
+        concat!(
+            "WITH wanted AS (SELECT value ->> 0 AS shop, value ->> 1 AS test, value ->> 2 AS internal_id,
+                    value ->> 3 AS order_id FROM json_each($1)),
+             found AS (
+                 SELECT o.seq FROM wanted w CROSS JOIN customer_order o
+                 ON o.shop = w.shop AND o.internal_id = w.internal_id AND o.test = w.test
+                 UNION
+                 SELECT o.seq FROM wanted w CROSS JOIN customer_order o
+                 ON o.shop = w.shop AND o.order_id = w.order_id AND o.test = w.test AND o.internal_id IS NULL
+                 UNION
+                 SELECT o.seq FROM wanted w CROSS JOIN customer_order o
+                 ON o.seq IN (SELECT n.seq FROM customer_order n
+                              WHERE n.shop = w.shop AND n.order_id = w.order_id AND n.test = w.test LIMIT 2)
+                 WHERE w.internal_id IS NULL AND w.order_id IS NOT NULL
+                 UNION
+                 SELECT o.seq FROM json_each($2) k CROSS JOIN customer_order o ON o.key = k.value) ",
+            $select,
+            " FROM found f CROSS JOIN customer_order o ON o.seq = f.seq"
+        )
+    };
+}
+
+pub(super) const ORDERS: &str = found!(
+    "SELECT o.key, o.shop, o.test, o.internal_id, o.order_id, o.timeline, o.received_at, o.told, o.erased, o.held"
+);
+
+const SIZE: &str = found!("SELECT coalesce(sum(octet_length(o.timeline)), 0)");
+
+/// How many bytes of orders the calls of one commit may be about. More than one call is then taken by itself.
+const MOST_LOADED: i64 = 16 * 1024 * 1024;
 
 const ANNOUNCED: &str = "
     SELECT a.order_key, a.phase, a.fingerprint, a.event_id
@@ -336,7 +358,14 @@ impl View {
             .collect();
         let named: HashSet<String> = keys.iter().filter_map(|keys| keys.order).map(|key| key.to_string()).collect();
         if !numbered.is_empty() || !named.is_empty() {
-            let rows = sqlx::query(ORDERS).bind(json!(numbered).to_string()).bind(json!(named).to_string());
+            let (numbered, named) = (json!(numbered).to_string(), json!(named).to_string());
+            if keys.len() > 1 {
+                let size: i64 = sqlx::query_scalar(SIZE).bind(&numbered).bind(&named).fetch_one(&mut *conn).await?;
+                if size > MOST_LOADED {
+                    return Err(StoreError::TooMuch);
+                }
+            }
+            let rows = sqlx::query(ORDERS).bind(numbered).bind(named);
             for row in rows.fetch_all(&mut *conn).await? {
                 match known_order(&row) {
                     Ok((order, held)) => {

@@ -268,7 +268,9 @@ impl Worker {
             return group.answer(&Ok(()));
         };
         let size = group.len();
-        tracing::warn!(store.group = size, error = %error, "a commit failed; nothing of it was acknowledged");
+        if !matches!(error, StoreError::TooMuch) {
+            tracing::warn!(store.group = size, error = %error, "a commit failed; nothing of it was acknowledged");
+        }
         if size == 1 || !worth_taking_apart(&error) {
             return group.answer(&Err(error));
         }

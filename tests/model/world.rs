@@ -257,7 +257,11 @@ async fn open(directory: &Path, clock: &ManualClock) -> (Store, Recorder) {
         locale: Locale::Fr,
     };
     let policy = ShopPolicy { shop, fetch_invoices: false, invoice_wait: Duration::ZERO, verify: Verify::Off };
-    let policy = Policy { shops: [(policy.shop.id.clone(), policy)].into(), rules: SINKS.iter().map(rule).collect() };
+    let policy = Policy {
+        shops: [(policy.shop.id.clone(), policy)].into(),
+        rules: SINKS.iter().map(rule).collect(),
+        largest_order: usize::MAX,
+    };
     let recorder = Recorder::new(store.clone(), Arc::new(clock.clone()), policy);
     (store, recorder)
 }
