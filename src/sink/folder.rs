@@ -20,7 +20,7 @@ use super::{
     Attach, BuildError, Context, Delivery, Handle, InvoiceFile, Kind, Outgoing, Payload, Receipt, Sink, SinkError,
     verdict::Reason,
 };
-use crate::order::SinkName;
+use crate::order::{SinkName, read_kept};
 
 /// How long a file name may be, in bytes: what every file system takes, with room for our temporary suffix.
 const LONGEST_NAME: usize = 200;
@@ -121,7 +121,7 @@ fn event_name(delivery: &Delivery) -> io::Result<String> {
     struct Stamp {
         timestamp: Timestamp,
     }
-    let Stamp { timestamp } = serde_json::from_str(&delivery.payload.body)?;
+    let Stamp { timestamp } = read_kept(&delivery.payload.body)?;
     let time = timestamp.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string();
     Ok(format!("{time}_{}.json", delivery.event_id))
 }

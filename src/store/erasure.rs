@@ -12,9 +12,9 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Rows, Store, StoreError, UnreadableRow, from_json, parse,
-    rows::{Name, lossy},
+    rows::{Name, id_of, lossy},
 };
-use crate::order::{Customer, Order, OrderKey, ReceiptId, ShopId, Timeline, Traces};
+use crate::order::{Customer, Order, OrderKey, ShopId, Timeline, Traces};
 
 /// Rows of a page.
 const PAGE: u32 = 500;
@@ -40,8 +40,8 @@ pub struct CustomerLine {
 pub struct KeptBody {
     /// Ask for what is after this.
     pub seq: i64,
-    /// Its id.
-    pub id: ReceiptId,
+    /// Its id, as it stands there.
+    pub id: String,
     /// The shop.
     pub shop: ShopId,
     /// Whether it waits in quarantine.
@@ -155,7 +155,7 @@ impl Store {
              WHERE r.seq > $1 AND r.body IS NOT NULL ORDER BY r.seq LIMIT $2",
         );
         let rows = rows.bind(after).bind(CALLS).fetch_all(self.readers()).await?;
-        Rows::page(&rows, 0, kept_body, |row| Name::of("call", row, 1))
+        Rows::page(&rows, 0, kept_body, |row| Name::placed("call", row, 1, 0))
     }
 
     /// The next alerts and other events about no order, with what they say. Summaries and the closings of tills name nobody.
@@ -360,9 +360,12 @@ async fn erase_order(
 ) -> Result<(), StoreError> {
     let key = order.to_string();
     let timeline = sqlx::query("SELECT timeline FROM customer_order WHERE key = $1").bind(&key);
-    let Some(row) = timeline.fetch_optional(&mut *conn).await? else { return Ok(()) };
-    let timeline = row.try_get(0).map_err(StoreError::from).and_then(from_json::<Timeline>);
-    let timeline = readable(timeline)?.map(|mut timeline| {
+    // Its events name the customer also where they lead to no order any more.
+    let timeline = match timeline.fetch_optional(&mut *conn).await? {
+        Some(row) => readable(row.try_get(0).map_err(StoreError::from).and_then(from_json::<Timeline>))?,
+        None => None,
+    };
+    let timeline = timeline.map(|mut timeline| {
         timeline.forget_customer(traces);
         timeline.to_text()
     });
@@ -447,7 +450,7 @@ fn kept_body(row: &SqliteRow) -> Result<KeptBody, StoreError> {
     let body: Option<Vec<u8>> = row.try_get(7)?;
     Ok(KeptBody {
         seq: row.try_get(0)?,
-        id: parse(row.try_get(1)?)?,
+        id: id_of(row, 1).unwrap_or_default(),
         shop: parse(row.try_get(2)?)?,
         quarantined: row.try_get(3)?,
         order: order.as_deref().map(parse).transpose()?,

@@ -130,8 +130,12 @@ const SQLITE_BUSY: u32 = 5;
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         // The database answered; what it holds is not what we wrote.
-        if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = &error {
-            return Self::Corrupt(error.to_string());
+        if let sqlx::Error::ColumnDecode { source, .. } | sqlx::Error::Decode(source) = &error {
+            return Self::Corrupt(match () {
+                () if source.is::<std::str::Utf8Error>() => "a text that is not UTF-8".to_owned(),
+                () if source.is::<sqlx::error::UnexpectedNullError>() => "something that is not there".to_owned(),
+                () => "a value that cannot be what it is for".to_owned(),
+            });
         }
         let code = error.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
         match code.map(|code| code & 0xff) {
