@@ -391,7 +391,7 @@ async fn erase_order(
         // Whoever has read the row and is about to send its message has to look again. Made anew, it is as good as never
         // attempted, and waits where the till is still to confirm the order.
         "UPDATE delivery SET payload = NULL, last_error = NULL, version = version + 1,
-             held = (SELECT o.held FROM customer_order o WHERE o.key = $1)
+             held = coalesce((SELECT o.held FROM customer_order o WHERE o.key = $1), 0)
          WHERE order_key = $1",
     ] {
         sqlx::query(change).bind(&key).execute(&mut *conn).await?;

@@ -244,7 +244,7 @@ impl Erasure {
     /// Whether the person's number or address stands in what was JSON of ours.
     fn is_in(&self, text: &[u8]) -> bool {
         let value = match &self.person {
-            Person::Client(id) => format!("\"id\":{}", Value::from(id.as_str())),
+            Person::Client(id) => format!("\"customer\":{{\"id\":{}", Value::from(id.as_str())),
             Person::Email(email) => email.to_lowercase(),
         };
         String::from_utf8_lossy(text).to_lowercase().contains(&value.to_lowercase())
