@@ -256,3 +256,23 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_found_again_and_again_is_said_once() {
+        let logged = Logged::default();
+        let row = |id: &str| Name::plain("order", id).because("cut off".to_owned());
+        assert!(logged.is_new(&row("1")) && logged.is_new(&row("2")));
+        assert!(!logged.is_new(&row("1")) && !logged.is_new(&row("2")));
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_is_the_nearest_that_can() {
+        assert_eq!(nearest(i64::MAX), Timestamp::MAX);
+        assert_eq!(nearest(i64::MIN), Timestamp::MIN);
+        assert_eq!(nearest(1_000_000), Timestamp::from_second(1).expect("a time"));
+    }
+}
