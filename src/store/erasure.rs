@@ -11,13 +11,13 @@ use std::sync::Arc;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    Rows, Store, StoreError, UnreadableRow, from_json, parse,
+    Rows, Store, StoreError, from_json, parse,
     rows::{Name, id_of, lossy},
 };
 use crate::order::{Customer, Order, OrderKey, ShopId, Timeline, Traces};
 
 /// Rows of a page.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
 
 /// The same for calls, each of which may be of some megabytes.
 const CALLS: u32 = 20;
@@ -52,15 +52,6 @@ pub struct KeptBody {
     pub erased: bool,
     /// Query and body, of a call that is about no order we know.
     pub bytes: Vec<u8>,
-}
-
-/// A row of which it can only be seen whether its bytes name the person.
-#[derive(Clone, Debug)]
-pub struct Opaque {
-    /// Which row.
-    pub row: UnreadableRow,
-    /// All that stands in it.
-    pub text: Vec<u8>,
 }
 
 /// How many rows hold something of a person, by table.
@@ -108,39 +99,6 @@ impl Store {
         );
         let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
         Rows::page(&rows, 0, customer_line, |row| Name::of("order", row, 1))
-    }
-
-    /// The next events about orders that cannot be read, of which only the bytes are known.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn opaque_events(&self, after: i64) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
-        let rows = sqlx::query(
-            "SELECT seq, order_key, data, id, shop FROM event
-             WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2",
-        );
-        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
-        let read = |row: &SqliteRow| {
-            let (_, _): (OrderKey, ShopId) = (parse(row.try_get(1)?)?, parse(row.try_get(4)?)?);
-            from_json::<Order>(row.try_get(2)?).map(drop)
-        };
-        opaque(&rows, read, |row| Name::of_order("event", row, [3, 3, 3], 4))
-    }
-
-    /// The same of the next orders.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn opaque_orders(&self, after: i64) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
-        let rows = sqlx::query(
-            "SELECT seq, key, timeline, order_id, internal_id, shop FROM customer_order WHERE seq > $1 ORDER BY seq LIMIT $2",
-        );
-        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
-        let read = |row: &SqliteRow| {
-            let (_, _): (OrderKey, ShopId) = (parse(row.try_get(1)?)?, parse(row.try_get(5)?)?);
-            from_json::<Timeline>(row.try_get(2)?).map(drop)
-        };
-        opaque(&rows, read, |row| Name::of_order("order", row, [3, 4, 1], 5))
     }
 
     /// The next calls whose bytes are still here.
@@ -410,27 +368,6 @@ fn readable<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         Err(StoreError::Corrupt(_)) => Ok(None),
         read => read.map(Some),
     }
-}
-
-/// The rows of a page that cannot be read, and where the page ends. The third column is what they hold.
-fn opaque(
-    rows: &[SqliteRow],
-    read: impl Fn(&SqliteRow) -> Result<(), StoreError>,
-    name: impl Fn(&SqliteRow) -> Name,
-) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
-    let last = rows.last().map(|row| row.try_get(0)).transpose()?;
-    let mut found = Vec::new();
-    for row in rows {
-        match read(row) {
-            Ok(()) => {}
-            Err(StoreError::Corrupt(reason)) => {
-                let text = lossy(row, 2).unwrap_or_default().into_bytes();
-                found.push(Opaque { row: name(row).because(reason), text });
-            }
-            Err(other) => return Err(other),
-        }
-    }
-    Ok((last, found))
 }
 
 /// A row whose fourth column, and every one after it, is a customer as JSON, or nothing.

@@ -25,6 +25,7 @@ mod limits;
 mod listing;
 mod missing;
 mod names;
+mod opaque;
 mod outbox;
 mod quarantine;
 mod reading;
@@ -58,7 +59,7 @@ pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw
 pub use connect::{Access, DATABASE, OpenError, is_served};
 pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
 pub use digests::{ChangedOrder, DigestLine, DigestPlan, MadeDigest, NOTHING_TO_TELL, NewDigest};
-pub use erasure::{CustomerLine, ErasedRows, KeptBody, Opaque};
+pub use erasure::{CustomerLine, ErasedRows, KeptBody};
 pub use finding::Called;
 pub use holds::{Accepted, Holding};
 pub use intake::{Intake, Keys, Numbered};
@@ -69,6 +70,7 @@ pub use listing::{
 };
 pub use missing::{Heard, MissingOrder, NumberWatch, NumberedEvent};
 pub use names::NameList;
+pub use opaque::Opaque;
 pub use outbox::{Candidate, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
