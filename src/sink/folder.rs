@@ -26,7 +26,7 @@ use super::{
     Attach, BuildError, Context, Delivery, Handle, InvoiceFile, Kind, Outgoing, Payload, Receipt, Sink, SinkError,
     verdict::Reason,
 };
-use crate::order::SinkName;
+use crate::{json, order::SinkName};
 
 /// How long a file name may be, in bytes: what every file system takes, with room for a digest before it and for what
 /// makes it a temporary name.
@@ -172,7 +172,7 @@ fn event_name(delivery: &Delivery) -> Result<String, Fault> {
     struct Stamp {
         timestamp: Timestamp,
     }
-    let Stamp { timestamp } = serde_json::from_str(&delivery.payload.body).map_err(io::Error::from)?;
+    let Stamp { timestamp } = json::kept(&delivery.payload.body).map_err(io::Error::from)?;
     let time = timestamp.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string();
     Ok(format!("{time}_{}.json", delivery.event_id))
 }

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    Rows, Store, StoreError, UnreadableRow, from_json, parse,
-    rows::{Name, lossy},
+    Rows, Store, StoreError, from_json, parse,
+    rows::{Name, id_of, lossy},
 };
-use crate::order::{Customer, Order, OrderKey, ReceiptId, ShopId, Timeline, Traces};
+use crate::order::{Customer, Order, OrderKey, ShopId, Timeline, Traces};
 
 /// Rows of a page.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
 
 /// The same for calls, each of which may be of some megabytes.
 const CALLS: u32 = 20;
@@ -40,8 +40,8 @@ pub struct CustomerLine {
 pub struct KeptBody {
     /// Ask for what is after this.
     pub seq: i64,
-    /// Its id.
-    pub id: ReceiptId,
+    /// Its id, as it stands there.
+    pub id: String,
     /// The shop.
     pub shop: ShopId,
     /// Whether it waits in quarantine.
@@ -52,15 +52,6 @@ pub struct KeptBody {
     pub erased: bool,
     /// Query and body, of a call that is about no order we know.
     pub bytes: Vec<u8>,
-}
-
-/// A row of which it can only be seen whether its bytes name the person.
-#[derive(Clone, Debug)]
-pub struct Opaque {
-    /// Which row.
-    pub row: UnreadableRow,
-    /// All that stands in it.
-    pub text: Vec<u8>,
 }
 
 /// How many rows hold something of a person, by table.
@@ -110,39 +101,6 @@ impl Store {
         Rows::page(&rows, 0, customer_line, |row| Name::of("order", row, 1))
     }
 
-    /// The next events about orders that cannot be read, of which only the bytes are known.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn opaque_events(&self, after: i64) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
-        let rows = sqlx::query(
-            "SELECT seq, order_key, data, id, shop FROM event
-             WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2",
-        );
-        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
-        let read = |row: &SqliteRow| {
-            let (_, _): (OrderKey, ShopId) = (parse(row.try_get(1)?)?, parse(row.try_get(4)?)?);
-            from_json::<Order>(row.try_get(2)?).map(drop)
-        };
-        opaque(&rows, read, |row| Name::of_order("event", row, [3, 3, 3], 4))
-    }
-
-    /// The same of the next orders.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn opaque_orders(&self, after: i64) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
-        let rows = sqlx::query(
-            "SELECT seq, key, timeline, order_id, internal_id, shop FROM customer_order WHERE seq > $1 ORDER BY seq LIMIT $2",
-        );
-        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
-        let read = |row: &SqliteRow| {
-            let (_, _): (OrderKey, ShopId) = (parse(row.try_get(1)?)?, parse(row.try_get(5)?)?);
-            from_json::<Timeline>(row.try_get(2)?).map(drop)
-        };
-        opaque(&rows, read, |row| Name::of_order("order", row, [3, 4, 1], 5))
-    }
-
     /// The next calls whose bytes are still here.
     ///
     /// # Errors
@@ -155,7 +113,7 @@ impl Store {
              WHERE r.seq > $1 AND r.body IS NOT NULL ORDER BY r.seq LIMIT $2",
         );
         let rows = rows.bind(after).bind(CALLS).fetch_all(self.readers()).await?;
-        Rows::page(&rows, 0, kept_body, |row| Name::of("call", row, 1))
+        Rows::page(&rows, 0, kept_body, |row| Name::placed("call", row, 1, 0))
     }
 
     /// The next alerts and other events about no order, with what they say. Summaries and the closings of tills name nobody.
@@ -360,9 +318,12 @@ async fn erase_order(
 ) -> Result<(), StoreError> {
     let key = order.to_string();
     let timeline = sqlx::query("SELECT timeline FROM customer_order WHERE key = $1").bind(&key);
-    let Some(row) = timeline.fetch_optional(&mut *conn).await? else { return Ok(()) };
-    let timeline = row.try_get(0).map_err(StoreError::from).and_then(from_json::<Timeline>);
-    let timeline = readable(timeline)?.map(|mut timeline| {
+    // Its events name the customer also where they lead to no order any more.
+    let timeline = match timeline.fetch_optional(&mut *conn).await? {
+        Some(row) => readable(row.try_get(0).map_err(StoreError::from).and_then(from_json::<Timeline>))?,
+        None => None,
+    };
+    let timeline = timeline.map(|mut timeline| {
         timeline.forget_customer(traces);
         timeline.to_text()
     });
@@ -388,7 +349,7 @@ async fn erase_order(
         // Whoever has read the row and is about to send its message has to look again. Made anew, it is as good as never
         // attempted, and waits where the till is still to confirm the order.
         "UPDATE delivery SET payload = NULL, last_error = NULL, version = version + 1,
-             held = (SELECT o.held FROM customer_order o WHERE o.key = $1)
+             held = coalesce((SELECT o.held FROM customer_order o WHERE o.key = $1), 0)
          WHERE order_key = $1",
     ] {
         sqlx::query(change).bind(&key).execute(&mut *conn).await?;
@@ -409,27 +370,6 @@ fn readable<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     }
 }
 
-/// The rows of a page that cannot be read, and where the page ends. The third column is what they hold.
-fn opaque(
-    rows: &[SqliteRow],
-    read: impl Fn(&SqliteRow) -> Result<(), StoreError>,
-    name: impl Fn(&SqliteRow) -> Name,
-) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
-    let last = rows.last().map(|row| row.try_get(0)).transpose()?;
-    let mut found = Vec::new();
-    for row in rows {
-        match read(row) {
-            Ok(()) => {}
-            Err(StoreError::Corrupt(reason)) => {
-                let text = lossy(row, 2).unwrap_or_default().into_bytes();
-                found.push(Opaque { row: name(row).because(reason), text });
-            }
-            Err(other) => return Err(other),
-        }
-    }
-    Ok((last, found))
-}
-
 /// A row whose fourth column, and every one after it, is a customer as JSON, or nothing.
 fn customer_line(row: &SqliteRow) -> Result<CustomerLine, StoreError> {
     let mut customers = Vec::new();
@@ -447,7 +387,7 @@ fn kept_body(row: &SqliteRow) -> Result<KeptBody, StoreError> {
     let body: Option<Vec<u8>> = row.try_get(7)?;
     Ok(KeptBody {
         seq: row.try_get(0)?,
-        id: parse(row.try_get(1)?)?,
+        id: id_of(row, 1).unwrap_or_default(),
         shop: parse(row.try_get(2)?)?,
         quarantined: row.try_get(3)?,
         order: order.as_deref().map(parse).transpose()?,

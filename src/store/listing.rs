@@ -215,7 +215,7 @@ impl Store {
         }
         query.push(" ORDER BY seq DESC LIMIT ").push_bind(filter.limit);
         let rows = query.build().fetch_all(self.readers()).await?;
-        Rows::read(&rows, delivery_line, |row| Name::of("delivery", row, "id"))
+        Rows::read(&rows, delivery_line, |row| Name::placed("delivery", row, "id", "seq"))
     }
 
     /// Invoices, newest first.

@@ -25,6 +25,7 @@ mod limits;
 mod listing;
 mod missing;
 mod names;
+mod opaque;
 mod outbox;
 mod quarantine;
 mod reading;
@@ -58,7 +59,7 @@ pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw
 pub use connect::{Access, DATABASE, OpenError, is_served};
 pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
 pub use digests::{ChangedOrder, DigestLine, DigestPlan, MadeDigest, NOTHING_TO_TELL, NewDigest};
-pub use erasure::{CustomerLine, ErasedRows, KeptBody, Opaque};
+pub use erasure::{CustomerLine, ErasedRows, KeptBody};
 pub use finding::Called;
 pub use holds::{Accepted, Holding};
 pub use intake::{Intake, Keys, Numbered};
@@ -69,6 +70,7 @@ pub use listing::{
 };
 pub use missing::{Heard, MissingOrder, NumberWatch, NumberedEvent};
 pub use names::NameList;
+pub use opaque::Opaque;
 pub use outbox::{Candidate, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
@@ -134,8 +136,12 @@ const SQLITE_BUSY: u32 = 5;
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         // The database answered; what it holds is not what we wrote.
-        if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = &error {
-            return Self::Corrupt(error.to_string());
+        if let sqlx::Error::ColumnDecode { source, .. } | sqlx::Error::Decode(source) = &error {
+            return Self::Corrupt(match () {
+                () if source.is::<std::str::Utf8Error>() => "a text that is not UTF-8".to_owned(),
+                () if source.is::<sqlx::error::UnexpectedNullError>() => "something that is not there".to_owned(),
+                () => "a value that cannot be what it is for".to_owned(),
+            });
         }
         let code = error.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
         match code.map(|code| code & 0xff) {

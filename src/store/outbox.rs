@@ -9,7 +9,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     InvoiceRow, Store, StoreError, StoredEvent, StoredFile, from_json, micros, parse,
-    rows::{nearest, text},
+    rows::{id_of, nearest},
     timestamp,
     view::{invoice_status, purpose},
 };
@@ -157,7 +157,7 @@ impl Store {
         let found = |row: &SqliteRow| match candidate(row) {
             Ok(candidate) => Ok(Ok(candidate)),
             Err(error @ StoreError::Corrupt(_)) => {
-                let (id, sink, reason) = (text(row, 0).unwrap_or_default(), sink.clone(), error.to_string());
+                let (id, sink, reason) = (id_of(row, 0).unwrap_or_default(), sink.clone(), error.to_string());
                 Ok(Err(Unreadable { seq: row.try_get(29)?, id, sink, reason }))
             }
             Err(error) => Err(error),

@@ -30,7 +30,7 @@ impl Store {
     /// What the database says.
     pub async fn list_quarantine(&self, limit: u32) -> Result<Rows<QuarantineLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, shop, received_at, reason FROM receipt
+            "SELECT id, shop, received_at, reason, seq FROM receipt
              WHERE outcome = 'quarantined' AND resolution IS NULL ORDER BY seq LIMIT $1",
         );
         let rows = rows.bind(limit).fetch_all(self.readers()).await?;
@@ -43,7 +43,7 @@ impl Store {
                 reason: row.try_get::<Option<String>, _>(3)?.unwrap_or_default(),
             })
         };
-        Rows::read(&rows, line, |row| Name::of("call", row, 0))
+        Rows::read(&rows, line, |row| Name::placed("call", row, 0, 4))
     }
 
     /// A quarantined body, also one that is out already.

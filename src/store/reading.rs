@@ -283,7 +283,7 @@ impl Store {
 
 /// A page of events.
 pub(super) fn events(rows: &[SqliteRow]) -> Result<Rows<StoredEvent>, StoreError> {
-    Rows::page(rows, 0, |row| event(row, 0), |row| Name::of("event", row, 1))
+    Rows::page(rows, 0, |row| event(row, 0), |row| Name::placed("event", row, 1, 0))
 }
 
 /// The name of an order whose columns are those of [`order`].

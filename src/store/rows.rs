@@ -139,9 +139,16 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// By the text in a column.
+    /// By the id in a column.
     pub fn of<I: ColumnIndex<SqliteRow>>(what: &'static str, row: &SqliteRow, id: I) -> Self {
-        Self { what, name: text(row, id).unwrap_or_else(|| "?".to_owned()), shop: None }
+        Self { what, name: id_of(row, id).unwrap_or_else(|| "?".to_owned()), shop: None }
+    }
+
+    /// By the id in a column; one whose id is none by its place, in another column.
+    pub fn placed<I: ColumnIndex<SqliteRow>>(what: &'static str, row: &SqliteRow, id: I, place: I) -> Self {
+        let place =
+            || row.try_get::<i64, _>(place).map_or_else(|_| "?".to_owned(), |place| format!("in place {place}"));
+        Self { what, name: id_of(row, id).unwrap_or_else(place), shop: None }
     }
 
     /// An order's: by its number, else by its internal number, else by its key, in these columns, and by its shop.
@@ -161,8 +168,13 @@ impl Name {
     }
 }
 
+/// What stands in a column of ids. What does not look like one may be anything, and is not shown.
+pub(super) fn id_of<I: ColumnIndex<SqliteRow>>(row: &SqliteRow, column: I) -> Option<String> {
+    text(row, column).filter(|id| id.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)))
+}
+
 /// What stands in a column of text, readable or not; `None` where nothing does.
-pub(super) fn text<I: ColumnIndex<SqliteRow>>(row: &SqliteRow, column: I) -> Option<String> {
+fn text<I: ColumnIndex<SqliteRow>>(row: &SqliteRow, column: I) -> Option<String> {
     let text = bytes(row, column)?;
     Some(shown(&String::from_utf8_lossy(&text))).filter(|text| !text.is_empty())
 }
@@ -242,5 +254,25 @@ impl Store {
             }
             read => read,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_found_again_and_again_is_said_once() {
+        let logged = Logged::default();
+        let row = |id: &str| Name::plain("order", id).because("cut off".to_owned());
+        assert!(logged.is_new(&row("1")) && logged.is_new(&row("2")));
+        assert!(!logged.is_new(&row("1")) && !logged.is_new(&row("2")));
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_is_the_nearest_that_can() {
+        assert_eq!(nearest(i64::MAX), Timestamp::MAX);
+        assert_eq!(nearest(i64::MIN), Timestamp::MIN);
+        assert_eq!(nearest(1_000_000), Timestamp::from_second(1).expect("a time"));
     }
 }

@@ -25,7 +25,7 @@ use super::plain::plain;
 use crate::{
     clock::Clock,
     invoice, json,
-    order::{Currency, Locale, OrderKey, Person, ReceiptId, Shop, ShopId, Traces},
+    order::{Currency, Locale, OrderKey, Person, Shop, ShopId, Traces},
     store::{CustomerLine, ErasedRows, Opaque, Rows, Store, StoreError, UnreadableRow},
 };
 
@@ -66,7 +66,7 @@ pub struct Found {
     /// Their orders, each with its shop.
     pub orders: BTreeMap<OrderKey, ShopId>,
     /// Calls about no order of ours that name them and wait in quarantine.
-    pub quarantined: Vec<ReceiptId>,
+    pub quarantined: Vec<String>,
     /// How many rows hold something of them.
     pub rows: ErasedRows,
     /// Rows that cannot be read and name them: they stay as they are.
@@ -244,7 +244,7 @@ impl Erasure {
     /// Whether the person's number or address stands in what was JSON of ours.
     fn is_in(&self, text: &[u8]) -> bool {
         let value = match &self.person {
-            Person::Client(id) => format!("\"id\":{}", Value::from(id.as_str())),
+            Person::Client(id) => format!("\"customer\":{{\"id\":{}", Value::from(id.as_str())),
             Person::Email(email) => email.to_lowercase(),
         };
         String::from_utf8_lossy(text).to_lowercase().contains(&value.to_lowercase())
@@ -269,11 +269,11 @@ impl Erasure {
     /// The name that the invoice would have had without the customer.
     async fn counter_name(&self, order: OrderKey, shop: Shop, traces: &Traces) -> Result<Option<String>, StoreError> {
         let stored = match self.store.order(order).await {
-            // Its name cannot be made, and the one that it has names them.
-            Err(StoreError::Corrupt(_)) => return Ok(Some(format!("{order}.pdf"))),
+            Err(StoreError::Corrupt(_)) => None,
             stored => stored?,
         };
-        let Some(mut stored) = stored else { return Ok(None) };
+        // Where its name cannot be made: the one that it has names them.
+        let Some(mut stored) = stored else { return Ok(Some(format!("{order}.pdf"))) };
         stored.order.forget_customer(traces);
         Ok(Some(invoice::filename(&stored.order, &shop)))
     }

@@ -501,10 +501,12 @@ impl App {
 
     /// Types a command in another process, as an operator does beside the running service; returns its exit code, and what it
     /// printed on both outputs. Its clock is the system's.
-    pub fn types(&self, words: &str) -> (Option<i32>, String) {
+    pub async fn types(&self, words: &str) -> (Option<i32>, String) {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tillhook"));
         command.env_clear().arg("--config").arg(self.directory.path().join("tillhook.toml")).args(words.split(' '));
-        let output = command.output().expect("the program");
+        // The service goes on meanwhile: it may be in the middle of a commit.
+        let running = tokio::task::spawn_blocking(move || command.output().expect("the program"));
+        let output = running.await.expect("no panic");
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         (output.status.code(), said.concat())
     }
