@@ -1,27 +1,19 @@
 //! Sales as files in a folder: for a sync program, a share, or anything that watches a directory.
 //!
-//! The folder itself may be a symbolic link, because the operator names it. What is in it may be anybody's who shares it,
-//! so nothing in it is followed, waited for or replaced that is no plain file.
-//!
 //! **Invariant:** a file is there whole or not at all, under a name of ours inside the folder, readable by its owner
 //! alone; writing it again changes nothing.
 
-use std::{
-    fs::File,
-    io::{self, Read as _, Write as _},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod place;
+
+use std::{io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::{Timestamp, tz::TimeZone};
-use rustix::{
-    fs::{self, AtFlags, FileType, Mode, OFlags},
-    io::Errno,
-};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
+use self::place::{Fault, Place};
 use super::{
     Attach, BuildError, Context, Delivery, Handle, InvoiceFile, Kind, Outgoing, Payload, Receipt, Sink, SinkError,
     verdict::Reason,
@@ -32,11 +24,8 @@ use crate::{json, order::SinkName};
 /// makes it a temporary name.
 const LONGEST_NAME: usize = 180;
 
-/// The rights of our files.
-const OWNER_ALONE: Mode = Mode::RUSR.union(Mode::WUSR);
-
-/// Nothing is followed, and nothing is waited for.
-const CAREFULLY: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+/// How many threads may work on a folder, whatever they wait for.
+const THREADS: usize = 4;
 
 /// The keys of a folder sink.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -71,19 +60,23 @@ impl Kind for Options {
         if self.path.as_os_str().is_empty() {
             return Err(BuildError::new("`path` is empty", "name a folder that exists"));
         }
-        Ok(Arc::new(Folder(self.clone())))
+        Ok(Arc::new(Folder::new(self.clone())))
     }
 }
 
-struct Folder(Options);
+struct Folder {
+    options: Options,
+    /// What works on the folder at the same time.
+    threads: Arc<Semaphore>,
+}
 
 #[async_trait]
 impl Sink for Folder {
     fn render(&self, outgoing: &Outgoing) -> Result<Payload, SinkError> {
-        let invoice = outgoing.invoice.clone().filter(|_| self.0.attaches_invoice());
+        let invoice = outgoing.invoice.clone().filter(|_| self.options.attaches_invoice());
         Ok(Payload {
             content_type: "application/json".to_owned(),
-            body: format!("{:#}\n", outgoing.event.to_json(self.0.include_customer)),
+            body: format!("{:#}\n", outgoing.event.to_json(self.options.include_customer)),
             attachments: invoice.into_iter().collect(),
             made: Vec::new(),
         })
@@ -98,7 +91,7 @@ impl Sink for Folder {
     async fn check(&self) -> Result<String, SinkError> {
         self.blocking(|place| {
             place.write_whole(PROBE, "check", b"")?;
-            Ok(fs::unlinkat(&place.0, PROBE, AtFlags::empty())?)
+            place.remove(PROBE)
         })
         .await?;
         Ok("the folder can be written".to_owned())
@@ -109,51 +102,21 @@ impl Sink for Folder {
 const PROBE: &str = ".tillhook-check";
 
 impl Folder {
-    /// Files are written on a thread of their own: a network share can take its time.
+    fn new(options: Options) -> Self {
+        Self { options, threads: Arc::new(Semaphore::new(THREADS)) }
+    }
+
+    /// Files are written on a thread of their own: a network share can take its time. One that hangs keeps its thread
+    /// after the attempt has given up, so there are only so many.
     async fn blocking(&self, work: impl FnOnce(&Place) -> Result<(), Fault> + Send + 'static) -> Result<(), SinkError> {
-        let folder = self.0.path.clone();
-        let done = tokio::task::spawn_blocking(move || work(&Place::open(&folder)?));
+        let thread = Arc::clone(&self.threads).acquire_owned().await;
+        let folder = self.options.path.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let _thread = thread;
+            work(&Place::open(&folder)?)
+        });
         let done = done.await.map_err(|error| Fault::Io(io::Error::other(error))).flatten();
-        done.map_err(|fault| SinkError::retry(Reason::Local, fault.said_of(&self.0.path)))
-    }
-}
-
-/// Why nothing was written.
-#[derive(Debug)]
-enum Fault {
-    /// There is no such folder.
-    NoFolder,
-    /// Under a name of ours is something that we do not touch.
-    InTheWay { name: String, what: &'static str },
-    /// The folder, or the disk.
-    Io(io::Error),
-}
-
-impl Fault {
-    /// What, where, what to do.
-    fn said_of(self, folder: &Path) -> String {
-        let folder = folder.display();
-        match self {
-            Self::NoFolder => format!("the folder {folder} does not exist"),
-            Self::InTheWay { name, what } => {
-                format!(
-                    "{name} in the folder {folder} is {what} and no file: move it away; until then this is tried again"
-                )
-            }
-            Self::Io(error) => format!("the folder {folder} cannot be written: {error}"),
-        }
-    }
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<Errno> for Fault {
-    fn from(error: Errno) -> Self {
-        Self::Io(error.into())
+        done.map_err(|fault| SinkError::retry(Reason::Local, fault.said_of(&self.options.path)))
     }
 }
 
@@ -195,73 +158,13 @@ fn harmless(name: &str) -> String {
     if name.is_empty() { "invoice.pdf".to_owned() } else { name.to_owned() }
 }
 
-/// The open folder. Names are looked up in it, whatever becomes of its path meanwhile.
-struct Place(File);
-
-impl Place {
-    fn open(folder: &Path) -> Result<Self, Fault> {
-        match fs::open(folder, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(folder) => Ok(Self(folder.into())),
-            Err(Errno::NOENT) => Err(Fault::NoFolder),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Whether there is a file of this name. Anything else is in the way.
-    fn has(&self, name: &str) -> Result<bool, Fault> {
-        let what = match fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) => match FileType::from_raw_mode(found.st_mode) {
-                FileType::RegularFile => return Ok(true),
-                FileType::Directory => "a folder",
-                FileType::Symlink => "a symbolic link",
-                FileType::Fifo => "a named pipe",
-                _ => "a device or socket",
-            },
-            Err(Errno::NOENT) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        Err(Fault::InTheWay { name: name.to_owned(), what })
-    }
-
-    /// Whether there is a file of this name with other content.
-    fn has_other(&self, name: &str, bytes: &[u8]) -> Result<bool, Fault> {
-        if !self.has(name)? {
-            return Ok(false);
-        }
-        let file = File::from(fs::openat(&self.0, name, OFlags::RDONLY | CAREFULLY, Mode::empty())?);
-        let found = file.metadata()?;
-        if !found.is_file() || found.len() != bytes.len() as u64 {
-            return Ok(true);
-        }
-        let mut present = Vec::with_capacity(bytes.len());
-        file.take(found.len()).read_to_end(&mut present)?;
-        Ok(present != bytes)
-    }
-
-    /// Writes under a temporary name, makes sure that the bytes are on disk, and only then renames. Two deliveries that
-    /// write a file of one name at once do it under the names of their events.
-    fn write_whole(&self, name: &str, event: &str, bytes: &[u8]) -> Result<(), Fault> {
-        self.has(name)?;
-        let temporary = format!(".{name}.{event}.part");
-        match fs::unlinkat(&self.0, &temporary, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::ISDIR | Errno::PERM) => return self.has(&temporary).and(Err(Errno::PERM.into())),
-            Err(error) => return Err(error.into()),
-        }
-        let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFULLY;
-        let mut file = File::from(fs::openat(&self.0, &temporary, new, OWNER_ALONE)?);
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::renameat(&self.0, &temporary, &self.0, name)?;
-        Ok(self.0.sync_all()?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
     use bytes::Bytes;
+    use futures_util::FutureExt as _;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
     use crate::sink::testing::{delivery, options, sale, sink};
@@ -337,8 +240,7 @@ mod tests {
             message
         };
         let pipe = |name: &str| {
-            let made = rustix::fs::mknodat(rustix::fs::CWD, folder.path().join(name), FileType::Fifo, OWNER_ALONE, 0);
-            made.expect("a named pipe");
+            mknodat(CWD, folder.path().join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a named pipe");
         };
         let link = |name: &str| std::os::unix::fs::symlink(&secret, folder.path().join(name)).expect("a link");
         let below = |name: &str| fs::create_dir(folder.path().join(name)).expect("a folder");
@@ -387,6 +289,31 @@ mod tests {
         fs::remove_dir(&temporary).expect("it goes");
         sink.send(&message).await.expect("written again");
         assert_eq!(names(folder.path()), [name]);
+    }
+
+    #[tokio::test]
+    async fn a_share_that_hangs_costs_no_thread_for_each_attempt() {
+        let place = tempfile::tempdir().expect("a folder");
+        let keys = format!("path = '{}'", place.path().display());
+        let options: Options = toml::from_str(&keys).expect("options");
+        let folder = Folder::new(options);
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (go, may) = std::sync::mpsc::channel::<()>();
+        let may = Arc::new(std::sync::Mutex::new(may));
+        let attempt = || {
+            let (begun, may) = (begun.clone(), Arc::clone(&may));
+            let hangs = move |_: &Place| {
+                begun.send(()).map_err(io::Error::other)?;
+                Ok(may.lock().expect("a lock").recv().map_err(io::Error::other)?)
+            };
+            assert!(folder.blocking(hangs).now_or_never().is_none(), "its time is over");
+        };
+        (0..3 * THREADS).for_each(|_| attempt());
+        (0..THREADS).for_each(|_| begins.recv().expect("it begins"));
+        assert_eq!(folder.threads.available_permits(), 0);
+        (0..THREADS).for_each(|_| go.send(()).expect("it goes on"));
+        assert_eq!(folder.blocking(|_| Ok(())).await, Ok(()), "the share is back");
+        assert!(begins.try_recv().is_err(), "attempts that were over never began");
     }
 
     #[tokio::test]
