@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::sync::Mutex;
 
 use crate::{
     clock::Clock,
@@ -30,7 +30,6 @@ pub(super) struct Inside {
     archive: Archive,
     /// Whether the last nightly backup failed.
     unsaved: Arc<AtomicBool>,
-    calls: UnderWay,
     last_probe: Mutex<Option<(Timestamp, Result<(), String>)>>,
     space_is_low: SpaceIsLow,
 }
@@ -45,37 +44,7 @@ impl Inside {
     /// The service. `unsaved` says whether the last nightly backup failed.
     pub fn new(outbox: &Outbox, unsaved: Arc<AtomicBool>, space_is_low: SpaceIsLow) -> Self {
         let Outbox { store, recorder, clock, archive, .. } = outbox.clone();
-        Self {
-            store,
-            recorder,
-            clock,
-            archive,
-            unsaved,
-            calls: UnderWay::default(),
-            last_probe: Mutex::default(),
-            space_is_low,
-        }
-    }
-}
-
-/// How many KiB of bodies are decoded and stored at a time. Decoded, written as JSON and on their way into the database they
-/// take up many times as much memory.
-const UNDER_WAY: u32 = 4 * 1024;
-
-/// Bounds the memory of calls that are decoded and stored. A till's call takes a permit or two; only large ones wait.
-struct UnderWay(Semaphore);
-
-impl Default for UnderWay {
-    fn default() -> Self {
-        Self(Semaphore::new(UNDER_WAY as usize))
-    }
-}
-
-impl UnderWay {
-    /// Waits until there is room for a body of so many bytes; dropping the permit gives it back.
-    async fn enter(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
-        let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(UNDER_WAY).min(UNDER_WAY);
-        self.0.acquire_many(kibibytes).await.ok()
+        Self { store, recorder, clock, archive, unsaved, last_probe: Mutex::default(), space_is_low }
     }
 }
 
@@ -85,7 +54,6 @@ impl Accept for Inside {
         let shop =
             self.recorder.shop(&call.shop).ok_or_else(|| Unavailable("the shop is not configured".to_owned()))?;
         let raw = Raw { method: call.method, content_type: call.content_type, query: call.query, body: call.body };
-        let _weight = self.calls.enter(raw.size()).await;
         let call = record::Call { shop: call.shop, raw: raw.clone(), origin: Origin::Till };
         let decode = move || {
             let input =

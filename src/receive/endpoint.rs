@@ -159,11 +159,15 @@ async fn take(
 
 /// Stores in a task of its own, which goes on when the till hangs up or the answer is overdue. `held` is kept until then.
 async fn store(door: &Door, call: Call, held: impl Send + 'static, watch: Stopwatch) -> Response {
-    let accepting = accept(door.accept.clone(), call, watch.clone());
-    let storing = tokio::spawn(async move {
-        let accepted = accepting.await;
-        drop(held);
-        accepted
+    let (workload, accepting) = (door.workload.clone(), door.accept.clone());
+    let storing = tokio::spawn({
+        let watch = watch.clone();
+        async move {
+            let room = workload.admit(&call).await;
+            let accepted = accept(accepting, call, watch).await;
+            drop((room, held));
+            accepted
+        }
     });
     match timeout(door.limits.store_time, storing).await {
         Ok(Ok(Ok(Acceptance { status, id }))) => {

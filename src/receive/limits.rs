@@ -23,9 +23,12 @@ pub struct Limits {
     pub head_bytes: usize,
     /// The most bytes of a call that are stored (2 MiB).
     pub body_bytes: usize,
-    /// How many calls may be larger than 64 KiB at a time, from the first byte beyond until they are stored (8); further
+    /// How many calls may be larger than 64 KiB at a time, from the first byte beyond until they are stored (4); further
     /// ones wait. With `body_bytes` it bounds memory.
     pub large_bodies: usize,
+    /// How many bytes of calls are decoded and stored at a time (2 MiB); further calls wait, which small ones never have
+    /// to for each other. Decoding and storing takes several times as much memory as the call has bytes.
+    pub bytes_at_work: usize,
     /// How long a client may take over a body (30 s), and wait for its turn with a large one.
     pub body_time: Duration,
     /// How many bodies of clients without a right token are read, and thrown away, at a time (16).
@@ -52,7 +55,8 @@ impl Default for Limits {
             head_time: Duration::from_secs(10),
             head_bytes: 96 * 1024,
             body_bytes: 2 * 1024 * 1024,
-            large_bodies: 8,
+            large_bodies: 4,
+            bytes_at_work: 2 * 1024 * 1024,
             body_time: Duration::from_secs(30),
             unproven_bodies: 16,
             unproven_body_time: Duration::from_secs(5),

@@ -17,6 +17,7 @@ mod listener;
 #[cfg(test)]
 mod tests;
 mod unknown_tokens;
+mod workload;
 
 use std::{fs::File, sync::Arc};
 
@@ -40,6 +41,7 @@ pub use unknown_tokens::{UNKNOWN_TOKEN_BURST, UNKNOWN_TOKEN_EVERY};
 use body::BodyReader;
 use document::Readers;
 use unknown_tokens::UnknownTokenLimiter;
+use workload::Workload;
 
 use crate::{
     clock::Clock,
@@ -152,6 +154,7 @@ struct Door {
     /// Permits to read the body of a client without a right token.
     unproven_bodies: Arc<Semaphore>,
     bodies: BodyReader,
+    workload: Workload,
     readers: Readers,
     limits: Limits,
     clock: Arc<dyn Clock>,
@@ -170,6 +173,7 @@ pub fn router(
         unknown_tokens: Arc::default(),
         unproven_bodies: Arc::new(Semaphore::new(limits.unproven_bodies)),
         bodies: BodyReader::new(&limits),
+        workload: Workload::new(&limits),
         readers: Readers::new(&limits),
         limits,
         clock,

@@ -1,44 +1,51 @@
 //! Many calls at a time that are as large as the limit allows: they wait for each other, and memory stays bounded.
 
+use std::net::SocketAddr;
+
 use tillhook::till::Announcement;
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinSet,
+};
 
 use super::{
     bench::{self, Bench},
     report, scale,
 };
-use crate::harness::form;
+use crate::harness::{form, program::Program};
 
-/// How many calls are made at a time.
+/// How many calls are made at a time. They are stored one after the other, which takes a while in a debug build.
 const AT_ONCE: usize = 64;
 
+/// As the image and the unit set it: large pieces of memory are given back at once, instead of being kept in pieces.
+const MMAP_THRESHOLD: &str = "131072";
+
 /// The largest body that is taken (`server.body_limit`).
-const LIMIT: usize = 2 * 1024 * 1024;
+pub const LIMIT: usize = 2 * 1024 * 1024;
 
 /// What the whole process may take, in KiB.
-const MOST: u64 = 150 << 10;
+pub const MOST: u64 = 150 << 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_calls_of_two_megabytes_at_once_are_stored_in_little_memory() {
-    let bench = Bench::start("").await;
+async fn many_calls_of_two_megabytes_at_once_are_stored_and_delivered_in_little_memory() {
+    let mut bench = Bench::prepare("").await;
+    bench.program = bench.program.with("MALLOC_MMAP_THRESHOLD_", MMAP_THRESHOLD);
+    bench.serve().await;
     let to = bench.address();
     let mut orders = 0;
-    for _ in 0..scale(1, 4) {
+    for _ in 0..scale(1, 2) {
         let mut calls = JoinSet::new();
-        for _ in 0..AT_ONCE {
+        for _ in 0..scale(AT_ONCE / 4, AT_ONCE) {
             orders += 1;
             let request = bench::request(&large(orders));
-            calls.spawn(async move { bench::call(to, &request).await.expect("somebody listens") });
+            calls.spawn(call_until_stored(to, request));
         }
-        for answered in calls.join_all().await {
-            assert_eq!(answered.status, Some(200), "{answered:?}");
-        }
+        calls.join_all().await;
     }
     bench.drain().await;
     assert_eq!(bench.sink.arrivals().calls.len(), orders, "all have arrived");
-    let status = bench.program.status();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
-    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    let peak = peak(&bench.program);
     assert!(peak < MOST, "{} MiB", peak >> 10);
     report(
         "Bodies within the limit, however many at a time: less than 150 MiB of memory in all",
@@ -48,6 +55,27 @@ async fn sixty_four_calls_of_two_megabytes_at_once_are_stored_in_little_memory()
             peak >> 10
         ),
     );
+}
+
+/// The most memory that the program ever took, in KiB.
+pub fn peak(program: &Program) -> u64 {
+    let status = program.status();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+    peak.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Makes a call until it is stored: on a slow machine its turn may not come within the time that it has.
+pub async fn call_until_stored(to: SocketAddr, request: Vec<u8>) {
+    loop {
+        let mut stream = TcpStream::connect(to).await.expect("somebody listens");
+        stream.write_all(&request).await.expect("all is taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        if answer.starts_with("HTTP/1.1 200") {
+            return;
+        }
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    }
 }
 
 /// An order with a remark that fills the body up to the limit.

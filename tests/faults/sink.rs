@@ -7,7 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Bytes, extract::State, http::StatusCode};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
+};
 use tillhook::order::Phase;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
@@ -52,7 +57,7 @@ impl LedgerSink {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("an address");
         let state = Arc::new(Sink { arrivals: Mutex::default(), manner: Mutex::new((200, Duration::ZERO)) });
-        let router = Router::new().fallback(take).with_state(state.clone());
+        let router = Router::new().fallback(take).layer(DefaultBodyLimit::disable()).with_state(state.clone());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("the sink serves") });
         Self { addr, state, _server: AbortOnDropHandle::new(server) }
     }

@@ -143,6 +143,8 @@ async fn a_stored_invoice_is_served_from_the_copy_behind_its_capability() {
         ("application/pdf".to_owned(), "no-store".to_owned())
     );
     assert_eq!(header("etag"), format!("\"{}\"", invoice["sha256"].as_str().expect("a digest")));
+    assert_eq!(header("content-security-policy"), "sandbox", "what a till put into the PDF does nothing here");
+    assert_eq!(header("content-length"), invoice["bytes"].to_string());
     let bytes = answer.bytes().await.expect("a PDF");
     let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(invoice["sha256"], digest);
@@ -151,6 +153,18 @@ async fn a_stored_invoice_is_served_from_the_copy_behind_its_capability() {
     for wrong in ["0".repeat(32), capability.to_uppercase() + "0", "..%2f..%2ftillhook.db".to_owned(), digest] {
         assert_eq!(get(&app, &format!("/invoices/{wrong}")).await.status(), 404, "{wrong}");
     }
+
+    let stored = app.column("SELECT path FROM invoice").await;
+    let file = app.data().join(&stored[0]);
+    let elsewhere = app.data().join("elsewhere.pdf");
+    std::fs::rename(&file, &elsewhere).expect("somebody moves it");
+    std::os::unix::fs::symlink(&elsewhere, &file).expect("and leaves a link");
+    assert_eq!(get(&app, path).await.status(), 404, "a link is not what was stored");
+    std::fs::remove_file(&file).expect("the link");
+    std::fs::write(&file, [&bytes[..], b" "].concat()).expect("somebody changes it");
+    assert_eq!(get(&app, path).await.status(), 404, "nor is this");
+    std::fs::rename(&elsewhere, &file).expect("it is put back");
+    assert_eq!(get(&app, path).await.status(), 200);
     app.finish().await;
 }
 

@@ -1,5 +1,7 @@
 //! A service that has as many files and connections open as the system lets it.
 
+use std::fs;
+
 use tillhook::{
     app::telemetry::install_cryptography,
     till::{self, Announcement},
@@ -14,8 +16,8 @@ use crate::{
     harness::{form, program::Program},
 };
 
-/// More than the service needs for itself, and too few for that and the connections that it takes (half of this number).
-const HANDLES: u32 = 64;
+/// How many handles the service gets beyond those that it has open anyway: fewer than the connections that it would take.
+const SPARE: u32 = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_without_a_file_handle_left_says_so_keeps_calls_under_way_and_makes_room_for_the_next() {
@@ -27,7 +29,15 @@ async fn a_service_without_a_file_handle_left_says_so_keeps_calls_under_way_and_
          pause_after = \"1m\"\n[sink.erp]\ntype = \"http\"\nurl = \"{}\"\n",
         far.url()
     );
-    let mut program = Program::new("till.example", "fetch_invoices = false", &rest).with_handles(HANDLES);
+    let mut program = Program::new("till.example", "fetch_invoices = false", &rest);
+    let webhook = program.serve().await;
+    assert_eq!(announce(&webhook, "9").await, 200);
+    far.until(|requests| requests.iter().any(|request| is_about(request, "9"))).await;
+    let open = fs::read_dir(format!("/proc/{}/fd", program.pid())).expect("it runs").count();
+    assert_eq!(program.terminate().await, Some(0));
+
+    let handles = u32::try_from(open).expect("a number") + SPARE;
+    let mut program = program.with_handles(handles);
     let webhook = program.serve().await;
     let address = webhook.strip_prefix("http://").and_then(|rest| rest.split('/').next()).expect("an address");
 
@@ -36,7 +46,7 @@ async fn a_service_without_a_file_handle_left_says_so_keeps_calls_under_way_and_
     let (begin, end) = call(&webhook, address, "2");
     half_said.write_all(&begin).await.expect("the first half");
     let mut idle = Vec::new();
-    for _ in 0..HANDLES {
+    for _ in 0..handles {
         idle.push(TcpStream::connect(address).await.expect("a place in the queue"));
     }
     program.says("Cannot accept connections").await;
