@@ -54,7 +54,8 @@ async fn strangers_who_take_every_connection_keep_no_till_waiting() {
         answers.push(sell(number, PROXY, to).await);
     }
     let slowest = percentile(&answers, 1.0);
-    assert!(answers.iter().all(|answered| answered.status == Some(200)), "{answers:?}");
+    let lost = answers.iter().filter(|answered| answered.status != Some(200)).count();
+    assert_eq!(lost, 0, "of {} calls, the slowest took {slowest:?}", answers.len());
     assert!(slowest < GENEROUS, "a till waits {slowest:?}");
     strangers.abort_all();
     bench.drain().await;
