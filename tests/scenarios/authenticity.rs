@@ -453,6 +453,8 @@ async fn the_url_of_another_order_confirms_nothing_in_whatever_shop_and_spelling
     assert_eq!(alert["order_ids"], serde_json::json!(["2", "3"]));
     assert!(alert["reason"].as_str().is_some_and(|why| why.contains("came with another order before")), "{alert}");
     let order = scene.app.store().orders_called("2").await.expect("the database answers").swap_remove(0);
+    let shown = scene.app.store().why_unconfirmed(order.key).await.expect("the database answers");
+    assert!(shown.len() == 1 && shown[0].contains("came with another order before"), "{shown:?}");
     scene.app.store().verify_again(order.key, scene.app.now()).await.expect("the database answers");
     scene.app.settle().await;
     assert_eq!(scene.orders().await[1], (Some("refused"), true), "asked again it is the same");
