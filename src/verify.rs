@@ -5,6 +5,8 @@
 //! with a call (`signatureVerificationURL`) leads to the till itself, and is followed like that of an invoice: on the shop's
 //! own `till_hosts` only. What counts as a yes is up to `decode/verification.rs`.
 //!
+//! A URL is good for one order, or one closing of a till: that another brought before is not asked, and is a no.
+//!
 //! **Invariant:** nothing here sends a message or drops one; an order that is not confirmed waits, and a person is told.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     decode,
     deliver::{Errands, HostsOf, Outbox, POLL, wait_after},
-    order::{EventId, EventType, ShopId, Verification, Verify},
+    order::{EventId, EventType, ShopId, Verification, Verify, url_digest},
     sink::{LinkError, TillHost, client::ClientError, follow},
     store::{Asked, DueVerification, StoreError},
 };
@@ -54,6 +56,9 @@ const NAMED: usize = 50;
 
 /// Of how many calls an alert tells; of what is beyond that, the next one.
 const TOLD_AT_ONCE: u32 = 10_000;
+
+/// Why a call is refused that brought the URL of another: a reason of its own, for somebody copied that.
+const USED: &str = "its `signatureVerificationURL` came with another order before, so the till was not asked";
 
 /// Asks about what is due until `shutdown`. What is cut off is asked again at the next start. Which shops ask is read once:
 /// a reload starts this anew.
@@ -134,7 +139,10 @@ impl Till<'_> {
 
 /// Asks about one call and writes down what came of it.
 async fn ask(outbox: &Outbox, shop: &ShopId, hosts: &[TillHost], due: DueVerification) -> Result<(), StoreError> {
-    let answer = answer(hosts, &due.url).await;
+    let answer = match is_used(outbox, &due).await? {
+        true => Ok((Verification::Refused, Some(USED.to_owned()))),
+        false => answer(hosts, &due.url).await,
+    };
     let now = outbox.clock.now();
     let give_up_at = due.first_seen_at + GIVE_UP_AFTER;
     let (status, reason, again_at) = match answer {
@@ -156,6 +164,14 @@ async fn ask(outbox: &Outbox, shop: &ShopId, hosts: &[TillHost], due: DueVerific
         }
     }
     outbox.store.asked(Asked { event: due.event, url: due.url, status, reason, again_at }).await
+}
+
+/// Whether another order brought the same URL before: a yes would be the other one's.
+async fn is_used(outbox: &Outbox, due: &DueVerification) -> Result<bool, StoreError> {
+    match url_digest(&due.url) {
+        Some(digest) => outbox.store.is_url_of_another(due.event, digest).await,
+        None => Ok(false),
+    }
 }
 
 /// What the till says, and why that is no yes; or why it is to be asked again.

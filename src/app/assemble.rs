@@ -22,7 +22,7 @@ use crate::{
         reports::Tills,
         watch::{Watch, Watched},
     },
-    upkeep::{Keep, Nightly},
+    upkeep::{self, Keep, Nightly},
 };
 
 /// A sink of the configuration cannot be built.
@@ -189,6 +189,7 @@ pub fn keep(config: &Config) -> Keep {
         attempts: storage.keep_attempts,
         events: storage.keep_events,
         invoices: storage.keep_invoices,
+        copies: upkeep::kept_beside(storage.keep_backups),
     }
 }
 

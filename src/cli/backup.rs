@@ -43,7 +43,7 @@ pub async fn run(wanted: &Backup, desk: &Desk, out: &mut dyn Write, err: &mut dy
 fn tell(made: &Made, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
     let Made { file, bytes, orders, invoices, missing } = made;
     let orders = counted(*orders, "order", "orders");
-    let invoices = counted(*invoices as u64, "invoice", "invoices");
+    let invoices = counted(*invoices, "invoice", "invoices");
     writeln!(out, "{} ({}): {orders}, {invoices}; read back and found whole", file.display(), size(*bytes))?;
     if !missing.is_empty() {
         let missing = counted(missing.len() as u64, "invoice is", "invoices are");

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     order::{Person, ShopId},
     store::{StoreError, is_served},
-    upkeep::{EraseError, Erasure, Found},
+    upkeep::{EraseError, Erasure, Erasures, Found},
 };
 
 /// The largest database that is rewritten beside a running service, in bytes: the till waits meanwhile, and a call that is
@@ -82,8 +82,11 @@ pub async fn run(command: &Customers, desk: &Desk, out: &mut dyn Write) -> anyho
         return Ok(Exit::Ok);
     }
     not_in_the_way(wanted, desk)?;
+    // Before anything goes, and once it has: a backup that is made meanwhile may hold half of it.
+    note(wanted, &found, desk)?;
     erasure.erase(&found, |shop| desk.recorder.shop(shop).map(|policy| policy.shop)).await?;
     compact(&erasure).await?;
+    note(wanted, &found, desk)?;
     writeln!(out, "\nErased. {KEPT}")?;
     afterwards(wanted, &found, desk, out)?;
     Ok(Exit::Ok)
@@ -98,6 +101,25 @@ fn person(who: &Who) -> anyhow::Result<Person> {
             Err(Stop::with_fix(Exit::Usage, what, "give the one or the other as the till has it"))
         }
     }
+}
+
+/// Writes down that the person was erased, in a way that names nobody: a restore of an older backup erases them again.
+fn note(wanted: &Erase, found: &Found, desk: &Desk) -> anyhow::Result<()> {
+    let person = person(&wanted.who)?;
+    let only = match (&wanted.shop, &person) {
+        (Some(name), _) => Some(find::shop(&desk.config, name)?),
+        // A number is a shop's own.
+        (None, Person::Client(_)) => found.orders.values().next().cloned(),
+        (None, Person::Email(_)) => None,
+    };
+    Erasures::note(&desk.config.storage.path, &person, only.as_ref(), desk.now()).map_err(|error| {
+        let what = format!("the erasure could not be written down, so a restore would not know of it: {error}");
+        Stop::with_fix(
+            Exit::Failed,
+            what,
+            "make room and let this user write to storage.path, then run the same command again",
+        )
+    })
 }
 
 /// Nobody is found any more where an earlier run was cut off after its rows: what it left is done now.
@@ -189,7 +211,10 @@ fn afterwards(wanted: &Erase, found: &Found, desk: &Desk, out: &mut dyn Write) -
     for backup in backups(desk) {
         writeln!(out, "  - the copy {backup}")?;
     }
-    writeln!(out, "  - every other copy of the data directory")?;
+    writeln!(
+        out,
+        "  - every other copy of the data directory; `tillhook restore` erases them again in what it restores"
+    )?;
     if !found.unreachable.is_empty() {
         writeln!(
             out,

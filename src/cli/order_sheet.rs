@@ -39,6 +39,9 @@ pub async fn show(desk: &Desk, mut stored: StoredOrder, as_json: bool, out: &mut
         return Ok(Exit::Ok);
     }
     head(desk, &stored, &events, out)?;
+    for why in desk.store.why_unconfirmed(stored.key).await? {
+        writeln!(out, "  {:<16}{}", "", print::harmless(&why))?;
+    }
     invoice_lines(&stored.order, invoice.and_then(|row| row.last_error), out)?;
     lines(&stored.order, out)?;
     history(desk, &stored, &events, out)?;

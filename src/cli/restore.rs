@@ -42,22 +42,36 @@ pub async fn run(
         fs::remove_file(directory.join("token"))?;
     }
     let Restore { file, force, resend } = wanted;
-    let restore = upkeep::Restore { file, directory, force: *force, resend: *resend, now: clock.now() };
+    let shops: Vec<_> = loaded.config.shops.values().map(|settings| settings.shop.clone()).collect();
+    let restore = upkeep::Restore { file, directory, force: *force, resend: *resend, shops: &shops, clock };
     let restored = restore.run().await.map_err(|error| Stop::new(exit_of(&error), error.to_string()))?;
     let made_at = restored.made_at.strftime("%Y-%m-%d %H:%M UTC");
     let orders = counted(restored.orders, "order", "orders");
-    let invoices = counted(restored.invoices as u64, "invoice", "invoices");
+    let invoices = counted(restored.invoices, "invoice", "invoices");
     writeln!(out, "{} is as it was on {made_at}: {orders}, {invoices}", directory.display())?;
-    tell(&restored, out, err)?;
+    tell(&restored, loaded.config.storage.keep_backups, out, err)?;
     Ok(Exit::Ok)
 }
 
-fn tell(restored: &Restored, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+fn tell(restored: &Restored, keep_backups: usize, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
     if let Some(aside) = &restored.aside {
-        writeln!(out, "what was there is in {}", aside.display())?;
+        let days = upkeep::kept_beside(keep_backups).get_days();
+        writeln!(out, "what was there is in {}, for {days} days", aside.display())?;
     }
     if !restored.with_invoices {
         writeln!(out, "the backup is of the database alone: the invoices that were there stay")?;
+    }
+    if restored.erased.people > 0 {
+        let people = counted(restored.erased.people, "customer who was", "customers who were");
+        writeln!(out, "{people} erased since the backup was made: erased again")?;
+    }
+    if restored.erased.to_repeat > 0 {
+        let erasures = counted(restored.erased.to_repeat, "erasure that was", "erasures that were");
+        writeln!(
+            err,
+            "warning: {erasures} made since must be repeated with `tillhook customers erase`: the backup holds rows that \
+             are too large to look for anybody in them"
+        )?;
     }
     for held in &restored.held {
         let why = match held.waiting {

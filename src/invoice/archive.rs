@@ -61,6 +61,11 @@ impl Archive {
         Self { root }
     }
 
+    /// The storage path.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Keeps these bytes in the folder of `at`. On return they are on disk, under their name, also after a power cut.
     /// The same bytes twice in a month are one file.
     ///

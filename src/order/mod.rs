@@ -41,4 +41,4 @@ pub use report::{Accounting, Accounts, Csv, LeftOut, NotEntered, ReportFile};
 pub use shop::{Currency, Locale, Shop};
 pub use snapshot::{Dates, InvoiceStatus, InvoiceView, Order, Source, State, Warning};
 pub use timeline::Timeline;
-pub use verification::{Verification, Verify};
+pub use verification::{Verification, Verify, url_digest};

@@ -14,6 +14,9 @@ const SHORTEST: usize = 4;
 /// The digits that telephone numbers are compared by: `+33 6 55 …` and `06 55 …` end alike.
 const PHONE_DIGITS: usize = 9;
 
+/// How many bytes of names, addresses and numbers are kept of a person; nobody has as many.
+const MOST_TRACES: usize = 1 << 20;
+
 /// The shortest first line of an address that is searched for.
 const SHORTEST_ADDRESS: usize = 8;
 
@@ -27,12 +30,22 @@ pub enum Person {
 }
 
 impl Person {
+    /// What tells the person from others: the kind of word that it is, and the word in the one spelling that all have in
+    /// common which [`Person::is`] takes for the same.
+    pub fn key(&self) -> (u8, String) {
+        match self {
+            Self::Client(id) => (b'c', id.trim().to_owned()),
+            Self::Email(email) => (b'e', folded(email)),
+        }
+    }
+
     /// Whether this is the customer.
     pub fn is(&self, customer: &Customer) -> bool {
-        match self {
-            Self::Client(id) => customer.id.as_deref().map(str::trim) == Some(id.trim()),
-            Self::Email(email) => customer.email.as_deref().is_some_and(|sent| folded(sent) == folded(email)),
-        }
+        let sent = match self {
+            Self::Client(_) => customer.id.clone().map(Self::Client),
+            Self::Email(_) => customer.email.clone().map(Self::Email),
+        };
+        sent.is_some_and(|sent| sent.key() == self.key())
     }
 }
 
@@ -45,6 +58,8 @@ pub struct Traces {
     phones: BTreeSet<String>,
     /// The words of each name, all of which must be there.
     names: BTreeSet<Vec<String>>,
+    /// How many bytes were learnt.
+    size: usize,
 }
 
 impl Traces {
@@ -60,6 +75,11 @@ impl Traces {
 
     /// Adds what an order says of the customer. The number at the till is not taken over: many may share one.
     pub fn learn(&mut self, customer: &Customer) {
+        let said = [&customer.name, &customer.email, &customer.phone];
+        self.size += said.into_iter().flatten().map(String::len).sum::<usize>();
+        if self.size > MOST_TRACES {
+            return;
+        }
         let address = customer.address.as_ref().and_then(|address| address.line1.as_deref());
         let address = address.map(folded).filter(|line| line.len() >= SHORTEST_ADDRESS);
         let email = customer.email.as_deref().map(folded).filter(|email| email.contains('@'));

@@ -86,14 +86,15 @@ impl Guard {
     /// Why it is not called.
     pub fn check_address(&self, address: IpAddr) -> Result<(), Blocked> {
         let (address, carried) = unwrap_ipv4(address);
-        if is_metadata_address(address) || carried.is_some_and(|inner| is_metadata_address(inner.into())) {
+        if is_metadata_address(address) || carried.iter().any(|inner| is_metadata_address((*inner).into())) {
             return Err(Blocked::Metadata);
         }
-        match &self.reach {
-            Reach::Anywhere => Ok(()),
-            Reach::PublicAnd(networks) if networks.iter().any(|network| network.contains(&address)) => Ok(()),
-            Reach::PublicAnd(_) => not_public(address).map_or(Ok(()), |kind| Err(Blocked::NotPublic(kind))),
-        }
+        let refused = match &self.reach {
+            Reach::Anywhere => None,
+            Reach::PublicAnd(networks) if networks.iter().any(|network| network.contains(&address)) => None,
+            Reach::PublicAnd(_) => not_public(address).or_else(|| tunnelled(address)),
+        };
+        refused.map_or(Ok(()), |kind| Err(Blocked::NotPublic(kind)))
     }
 }
 
@@ -179,29 +180,50 @@ const LOCAL_NAT64: Ipv6Net = v6(0x64, 0xff9b, 1, 48);
 const SIX_TO_FOUR: Ipv6Net = v6(0x2002, 0, 0, 16);
 const TEREDO: Ipv6Net = v6(0x2001, 0, 0, 32);
 
-/// The address that really answers, and any IPv4 address that is carried inside one that is refused anyway.
-fn unwrap_ipv4(address: IpAddr) -> (IpAddr, Option<Ipv4Addr>) {
-    let IpAddr::V6(v6) = address else { return (address, None) };
-    let [.., a, b, c, d] = v6.octets();
-    let tail = Ipv4Addr::new(a, b, c, d);
+/// The address that really answers, and the IPv4 addresses that may be carried inside it. Of these only the ones of metadata
+/// services matter: everything else that carries one is refused for what it is, or is for [`tunnelled`].
+fn unwrap_ipv4(address: IpAddr) -> (IpAddr, Vec<Ipv4Addr>) {
+    let IpAddr::V6(v6) = address else { return (address, Vec::new()) };
+    let octets = v6.octets();
+    let at = |places: [usize; 4]| Ipv4Addr::from(places.map(|place| octets[place]));
+    let tail = at([12, 13, 14, 15]);
     if let Some(mapped) = v6.to_ipv4_mapped() {
-        return (mapped.into(), None);
+        return (mapped.into(), Vec::new());
     }
     if NAT64.contains(&v6) {
-        return (tail.into(), None);
+        return (tail.into(), Vec::new());
     }
-    let octets = v6.octets();
     let carried = match v6 {
-        _ if SIX_TO_FOUR.contains(&v6) => Some(Ipv4Addr::new(octets[2], octets[3], octets[4], octets[5])),
-        _ if TEREDO.contains(&v6) => Some(Ipv4Addr::new(!a, !b, !c, !d)),
-        _ if LOCAL_NAT64.contains(&v6) || octets[..12] == [0; 12] => Some(tail),
-        _ => None,
+        _ if SIX_TO_FOUR.contains(&v6) => vec![at([2, 3, 4, 5]), tail],
+        // The server, then the client, whose bits are turned round.
+        _ if TEREDO.contains(&v6) => vec![at([4, 5, 6, 7]), Ipv4Addr::from_bits(!tail.to_bits())],
+        // A network that uses it may have made its prefix longer; an octet in the middle is left out (RFC 6052, 2.2).
+        _ if LOCAL_NAT64.contains(&v6) => {
+            vec![at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), tail]
+        }
+        // Link-local, site-local and private ones, compatible and translated ones (`::a.b.c.d`, `::ffff:0:a.b.c.d`): clouds
+        // write the address of their service into the last four (`fe80::a9fe:a9fe`, `fd00:c1::a9fe:a9fe`).
+        _ if !PUBLIC_V6.contains(&v6) || is_isatap(v6) => vec![tail],
+        _ => Vec::new(),
     };
     (address, carried)
 }
 
+/// What kind of IPv4 address a public IPv6 address leads to by a tunnel, where that is not public.
+fn tunnelled(address: IpAddr) -> Option<&'static str> {
+    let IpAddr::V6(v6) = address else { return None };
+    let [.., a, b, c, d] = v6.octets();
+    not_public(Ipv4Addr::new(a, b, c, d).into()).filter(|_| is_isatap(v6))
+}
+
+/// Whether the last half is how ISATAP writes an IPv4 address, below whatever prefix (RFC 5214, 6.1).
+fn is_isatap(address: Ipv6Addr) -> bool {
+    matches!(address.segments(), [.., 0 | 0x200, 0x5efe, _, _])
+}
+
 /// Where clouds hand out credentials: AWS, Google, Azure and most others share the first; then AWS containers and pods,
-/// Tencent, Scaleway, Alibaba, Oracle, Azure's agent, and the IPv6 addresses of AWS and Google.
+/// Tencent, Scaleway, Alibaba, Oracle, Azure's agent, and the IPv6 addresses of AWS, Google and Scaleway. Those of OpenStack
+/// and Oracle end like the first ([`unwrap_ipv4`]).
 fn is_metadata_address(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => matches!(
@@ -216,7 +238,9 @@ fn is_metadata_address(address: IpAddr) -> bool {
         ),
         IpAddr::V6(address) => matches!(
             address.segments(),
-            [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254 | 0x23] | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254]
+            [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254 | 0x23]
+                | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254]
+                | [0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x42]
         ),
     }
 }
@@ -263,6 +287,8 @@ mod tests {
     #[case::compatible("[::127.0.0.1]")]
     #[case::nat64("[64:ff9b::127.0.0.1]")]
     #[case::local_nat64("[64:ff9b:1::8.8.8.8]")]
+    #[case::translated("[::ffff:0:127.0.0.1]")]
+    #[case::isatap("[2a00:1450:4007::5efe:127.0.0.1]")]
     #[case::unspecified("0")]
     #[case::unspecified_v6("[::]")]
     fn this_machine_is_refused_in_every_spelling(#[case] host: &str) {
@@ -292,6 +318,16 @@ mod tests {
     #[case("2002:808:808::1", "6to4")]
     #[case("3fff::1", "documentation")]
     #[case("100::1", "reserved")]
+    #[case("2a00:1450:4007::5efe:10.1.2.3", "private")]
+    #[case("2a00:1450:4007:1:200:5efe:192.168.1.1", "private")]
+    #[case("2a00:1450:4007::5efe:127.0.0.1", "loopback")]
+    #[case("2002:a01:203::1", "6to4")]
+    #[case("64:ff9b::10.1.2.3", "private")]
+    #[case("64:ff9b:1:a00:1:203::", "reserved")]
+    #[case("::ffff:10.1.2.3", "private")]
+    #[case("::10.1.2.3", "reserved")]
+    #[case("::ffff:0:10.1.2.3", "reserved")]
+    #[case("2001:0:a01:203::", "reserved")]
     fn what_is_not_public_is_refused_and_named(#[case] address: IpAddr, #[case] kind: &'static str) {
         assert_eq!(Guard::public().check_address(address), Err(Blocked::NotPublic(kind)));
         assert_eq!(Guard::anywhere().check_address(address), Ok(()));
@@ -303,6 +339,8 @@ mod tests {
     #[case("100.63.255.255")]
     #[case("2a00:1450:4007::1")]
     #[case("64:ff9b::8.8.8.8")]
+    #[case("2a00:1450:4007::5efe:8.8.8.8")]
+    #[case("2a00:1450:4007::a9fe:a9fe")]
     fn the_public_internet_is_called(#[case] address: IpAddr) {
         assert_eq!(Guard::public().check_address(address), Ok(()));
     }
@@ -314,11 +352,36 @@ mod tests {
     #[case("64:ff9b::a9fe:a9fe")]
     #[case("64:ff9b:1::a9fe:a9fe")]
     #[case("2002:a9fe:a9fe::1")]
+    #[case("2002:808:808::a9fe:a9fe")]
     #[case("2001:0:808:808:0:0:5601:5601")]
+    #[case("2001:0:a9fe:a9fe::1")]
+    #[case("64:ff9b:1:a9fe:a9:fe00::")]
+    #[case("64:ff9b:1:a9:fe:a9fe::")]
+    #[case("64:ff9b:1:0:a9:fea9:fe00:0")]
+    #[case("fe80::a9fe:a9fe")]
+    #[case("fe80::1:2:a9fe:a9fe")]
+    #[case("febf::5efe:a9fe:a9fe")]
+    #[case("fec0::a9fe:a9fe")]
+    #[case("fd00:c1::a9fe:a9fe")]
+    #[case("::ffff:0:a9fe:a9fe")]
+    #[case("2a00:1450:4007::5efe:a9fe:a9fe")]
+    #[case("2a00:1450:4007:1:200:5efe:a83f:8110")]
+    #[case("::ffff:100.100.100.200")]
+    #[case("::ffff:192.0.0.192")]
+    #[case("64:ff9b::168.63.129.16")]
+    #[case("64:ff9b::192.0.0.192")]
+    #[case("2002:6464:64c8::1")]
+    #[case("169.254.170.23")]
+    #[case("169.254.0.23")]
+    #[case("169.254.42.42")]
+    #[case("192.0.0.192")]
     #[case("169.254.170.2")]
     #[case("100.100.100.200")]
     #[case("168.63.129.16")]
     #[case("fd00:ec2::254")]
+    #[case("fd00:ec2::23")]
+    #[case("fd20:ce::254")]
+    #[case("fd00:42::42")]
     fn metadata_services_are_refused_whatever_is_allowed(#[case] address: IpAddr) {
         let all = ["0.0.0.0/0", "::/0"].map(|network| network.parse().expect("a network"));
         for guard in [Guard::public(), Guard::public_and(all.to_vec()), Guard::anywhere()] {

@@ -31,6 +31,22 @@ const HELD: [(&str, &str); 3] = [
     ("reconciliation", "SELECT sink, 0 FROM sink_state WHERE EXISTS (SELECT 1 FROM reconciliation)"),
 ];
 
+/// What a file of ours does not have: it would run, or be computed, while we look.
+const FOREIGN: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type NOT IN ('table', 'index')
+    OR (type = 'table' AND sql NOT LIKE 'CREATE TABLE%'))";
+
+/// How many tables, and sinks, a file of ours may have.
+const MANY: usize = 1000;
+
+/// The longest name of a table or a sink, in bytes.
+const LONG: i64 = 200;
+
+/// How much memory SQLite may take where somebody else may have made the file, in all connections together.
+const MEMORY: &str = "PRAGMA hard_heap_limit = 67108864";
+
+/// Invoices of a page.
+const PAGE: i64 = 1000;
+
 /// A database file of ours, open for as long as it is looked at.
 pub struct Detached {
     conn: SqliteConnection,
@@ -82,6 +98,23 @@ impl Detached {
         Ok(Self { conn: options.connect().await? })
     }
 
+    /// Opens a file that somebody else may have made: SQLite takes no more than 64 MiB of memory in this process from then on,
+    /// and nothing that is defined in it is run.
+    ///
+    /// # Errors
+    /// When it is not a database; [`StoreError::Corrupt`] where it defines what tillhook does not.
+    pub async fn open_foreign(file: &Path) -> Result<Self, StoreError> {
+        let mut database = Self::open(file).await?;
+        sqlx::query(MEMORY).fetch_all(&mut database.conn).await?;
+        let foreign: bool = sqlx::query_scalar(FOREIGN).fetch_one(&mut database.conn).await?;
+        if foreign {
+            return Err(StoreError::Corrupt(
+                "it defines views, triggers or tables that tillhook does not make".to_owned(),
+            ));
+        }
+        Ok(database)
+    }
+
     /// Looks for damage; `thorough` compares every index with its table too.
     ///
     /// # Errors
@@ -99,7 +132,7 @@ impl Detached {
     pub async fn heading(&mut self) -> Result<Heading, StoreError> {
         let schema = schema::version(&mut self.conn).await?;
         let schema = schema.ok_or_else(|| StoreError::Corrupt("these are not tillhook's tables".to_owned()))?;
-        let tables: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(&mut self.conn).await?;
+        let tables = self.tables().await?;
         let mut rows = BTreeMap::new();
         for table in tables {
             let count = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
@@ -107,6 +140,38 @@ impl Detached {
             rows.insert(table, count.unsigned_abs());
         }
         Ok(Heading { schema, rows })
+    }
+
+    async fn tables(&mut self) -> Result<Vec<String>, StoreError> {
+        let long = format!("SELECT EXISTS (SELECT 1 FROM ({TABLES}) WHERE octet_length(name) > {LONG})");
+        let long: bool = sqlx::query_scalar(AssertSqlSafe(long)).fetch_one(&mut self.conn).await?;
+        let tables = format!("{TABLES} LIMIT {}", MANY + 1);
+        let tables: Vec<String> = match long {
+            true => Vec::new(),
+            false => sqlx::query_scalar(AssertSqlSafe(tables)).fetch_all(&mut self.conn).await?,
+        };
+        if long || tables.len() > MANY {
+            return Err(StoreError::Corrupt("it has more tables than tillhook makes".to_owned()));
+        }
+        Ok(tables)
+    }
+
+    /// For how many orders the file is missing that the invoice archive has to hold, as `is_there` says of each path.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn count_missing_invoices(&mut self, is_there: impl Fn(&str) -> bool) -> Result<usize, StoreError> {
+        const STORED: &str = "SELECT order_key, iif(octet_length(path) <= $2, path, '') FROM invoice
+            WHERE order_key > $1 AND octet_length(order_key) <= $2 AND status = 'stored' AND path IS NOT NULL
+              AND sha256 IS NOT NULL ORDER BY order_key LIMIT $3";
+        let (mut missing, mut after) = (0, String::new());
+        loop {
+            let page = sqlx::query_as(STORED).bind(&after).bind(LONG).bind(PAGE);
+            let page: Vec<(String, String)> = page.fetch_all(&mut self.conn).await?;
+            let Some((last, _)) = page.last() else { return Ok(missing) };
+            missing += page.iter().filter(|(_, path)| !is_there(path)).count();
+            after.clone_from(last);
+        }
     }
 
     /// The files that the invoice archive has to hold, each once.
@@ -142,11 +207,18 @@ impl Detached {
         since: Timestamp,
         because: impl Fn(&SinkName, u64) -> String,
     ) -> Result<Vec<HeldBack>, StoreError> {
-        let tables: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(&mut self.conn).await?;
+        let tables = self.tables().await?;
         let parts = HELD.iter().filter(|(table, _)| tables.iter().any(|known| known == table));
         let parts: Vec<&str> = parts.map(|(_, part)| *part).collect();
-        let held = format!("SELECT sink, sum(open) FROM ({}) GROUP BY sink ORDER BY sink", parts.join(" UNION ALL "));
+        let held = format!(
+            "SELECT iif(octet_length(sink) <= {LONG}, sink, '') AS name, sum(open) FROM ({}) GROUP BY name ORDER BY name LIMIT {}",
+            parts.join(" UNION ALL "),
+            MANY + 1
+        );
         let rows = sqlx::query(AssertSqlSafe(held)).fetch_all(&mut self.conn).await?;
+        if rows.len() > MANY {
+            return Err(StoreError::Corrupt("it has more sinks than anybody has".to_owned()));
+        }
         let mut transaction = self.conn.begin_with("BEGIN IMMEDIATE").await?;
         let mut held = Vec::new();
         for row in rows {

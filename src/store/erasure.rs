@@ -19,8 +19,15 @@ use crate::order::{Customer, Order, OrderKey, ShopId, Timeline, Traces};
 /// Rows of a page.
 pub(super) const PAGE: u32 = 500;
 
-/// The same for calls, each of which may be of some megabytes.
-const CALLS: u32 = 20;
+/// How many bytes of rows a page reads; the last one may go beyond.
+pub(super) const PAGE_BYTES: i64 = 2 << 20;
+
+/// The largest text of an order, an event or an alert that a copy may hold which somebody is to be taken out of, in bytes:
+/// larger than any call that is taken by default.
+const LARGEST_TEXT: i64 = 2 << 20;
+
+/// The same for the bytes of a call.
+const LARGEST_BODY: i64 = 8 << 20;
 
 /// What an order says of its customer, once for each event and each phase.
 #[derive(Clone, Debug)]
@@ -80,10 +87,14 @@ impl Store {
     /// What the database says.
     pub async fn customers_of_events(&self, after: i64) -> Result<Rows<CustomerLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT seq, order_key, shop, iif(json_valid(data), data -> '$.customer', '') FROM event
-             WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2",
+            "SELECT e.seq, e.order_key, e.shop, iif(json_valid(e.data), e.data -> '$.customer', '') FROM (
+                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
+                     SELECT seq, octet_length(data) AS size FROM event
+                     WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2)) p
+             CROSS JOIN event e ON e.seq = p.seq WHERE p.before < $3 ORDER BY e.seq",
         );
-        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
+        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES);
+        let rows = rows.fetch_all(self.readers()).await?;
         Rows::page(&rows, 0, customer_line, |row| Name::of("event of order", row, 1))
     }
 
@@ -93,11 +104,15 @@ impl Store {
     /// What the database says.
     pub async fn customers_of_orders(&self, after: i64) -> Result<Rows<CustomerLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT seq, key, shop, iif(json_valid(timeline), timeline -> '$.validated.customer', ''),
-                    iif(json_valid(timeline), timeline -> '$.terminated.customer', '')
-             FROM customer_order WHERE seq > $1 ORDER BY seq LIMIT $2",
+            "SELECT o.seq, o.key, o.shop, iif(json_valid(o.timeline), o.timeline -> '$.validated.customer', ''),
+                    iif(json_valid(o.timeline), o.timeline -> '$.terminated.customer', '') FROM (
+                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
+                     SELECT seq, octet_length(timeline) AS size FROM customer_order
+                     WHERE seq > $1 ORDER BY seq LIMIT $2)) p
+             CROSS JOIN customer_order o ON o.seq = p.seq WHERE p.before < $3 ORDER BY o.seq",
         );
-        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
+        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES);
+        let rows = rows.fetch_all(self.readers()).await?;
         Rows::page(&rows, 0, customer_line, |row| Name::of("order", row, 1))
     }
 
@@ -109,10 +124,15 @@ impl Store {
         let rows = sqlx::query(
             "SELECT r.seq, r.id, r.shop, r.outcome = 'quarantined' AND r.resolution IS NULL, o.key, coalesce(o.erased, 0),
                     iif(o.key IS NULL, coalesce(r.query, ''), ''), iif(o.key IS NULL, r.body, NULL)
-             FROM receipt r LEFT JOIN event e ON e.id = r.event_id LEFT JOIN customer_order o ON o.key = e.order_key
-             WHERE r.seq > $1 AND r.body IS NOT NULL ORDER BY r.seq LIMIT $2",
+             FROM (SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
+                       SELECT seq, octet_length(body) + coalesce(octet_length(query), 0) AS size FROM receipt
+                       WHERE seq > $1 AND body IS NOT NULL ORDER BY seq LIMIT $2)) p
+             CROSS JOIN receipt r ON r.seq = p.seq
+             LEFT JOIN event e ON e.id = r.event_id LEFT JOIN customer_order o ON o.key = e.order_key
+             WHERE p.before < $3 ORDER BY r.seq",
         );
-        let rows = rows.bind(after).bind(CALLS).fetch_all(self.readers()).await?;
+        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES);
+        let rows = rows.fetch_all(self.readers()).await?;
         Rows::page(&rows, 0, kept_body, |row| Name::placed("call", row, 1, 0))
     }
 
@@ -122,11 +142,26 @@ impl Store {
     /// What the database says.
     pub async fn plain_events(&self, after: i64) -> Result<Vec<(i64, String)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT seq, data FROM event WHERE seq > $1 AND order_key IS NULL
-                     AND type NOT IN ('digest.made', 'cashbox.opened', 'cashbox.closed') ORDER BY seq LIMIT $2",
+            "SELECT e.seq, e.data FROM (
+                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
+                     SELECT seq, octet_length(data) AS size FROM event WHERE seq > $1 AND order_key IS NULL
+                     AND type NOT IN ('digest.made', 'cashbox.opened', 'cashbox.closed') ORDER BY seq LIMIT $2)) p
+             CROSS JOIN event e ON e.seq = p.seq WHERE p.before < $3 ORDER BY e.seq",
         );
-        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
+        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES).fetch_all(self.readers()).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, lossy(row, 1).unwrap_or_default()))).collect()
+    }
+
+    /// Whether a row is too large to be read as a whole where memory is short. No row of ours is, unless calls of many
+    /// megabytes are taken.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn has_huge_rows(&self) -> Result<bool, StoreError> {
+        const HUGE: &str = "SELECT EXISTS (SELECT 1 FROM event WHERE octet_length(data) > $1)
+            OR EXISTS (SELECT 1 FROM customer_order WHERE octet_length(timeline) > $1)
+            OR EXISTS (SELECT 1 FROM receipt WHERE octet_length(body) > $2 OR octet_length(query) > $1)";
+        Ok(sqlx::query_scalar(HUGE).bind(LARGEST_TEXT).bind(LARGEST_BODY).fetch_one(self.readers()).await?)
     }
 
     /// What there is of the person in these orders' rows.

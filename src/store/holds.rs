@@ -89,6 +89,18 @@ impl Store {
         .await
     }
 
+    /// Why the till did not confirm calls about an order, each reason once: for people, whether or not it is held back for that.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn why_unconfirmed(&self, order: OrderKey) -> Result<Vec<String>, StoreError> {
+        const UNCONFIRMED: &str = "SELECT DISTINCT status, last_error FROM verification
+            WHERE order_key = $1 AND status NOT IN ('verified', 'absent') ORDER BY status, last_error";
+        let rows: Vec<(String, Option<String>)> =
+            sqlx::query_as(UNCONFIRMED).bind(order.to_string()).fetch_all(self.readers()).await?;
+        Ok(rows.iter().map(|(status, error)| why_held(status, error.as_deref())).collect())
+    }
+
     /// Lets the orders go of every shop but these, because no other shop requires that its till confirms a call. Returns
     /// how many orders that are. Atomic.
     ///

@@ -82,7 +82,7 @@ pub use schema::{Outdated, Schema};
 pub use silence::TillWord;
 pub use sinks::SinkState;
 pub use space::{LARGEST_SHARE, LOW, Space};
-pub use swap::Replacement;
+pub use swap::{ASIDE, Replacement};
 pub use verifications::{Asked, DueVerification, NewVerification};
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 

@@ -4,7 +4,7 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
     Store, StoreError, UnreadableRow,
-    erasure::PAGE,
+    erasure::{PAGE, PAGE_BYTES},
     from_json, parse,
     rows::{Name, lossy},
 };
@@ -26,10 +26,13 @@ impl Store {
     /// What the database says.
     pub async fn opaque_events(&self, after: i64) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
         let rows = sqlx::query(
-            "SELECT seq, order_key, data, id, shop FROM event
-             WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2",
+            "SELECT e.seq, e.order_key, e.data, e.id, e.shop FROM (
+                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
+                     SELECT seq, octet_length(data) AS size FROM event
+                     WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2)) p
+             CROSS JOIN event e ON e.seq = p.seq WHERE p.before < $3 ORDER BY e.seq",
         );
-        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
+        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES).fetch_all(self.readers()).await?;
         let read = |row: &SqliteRow| {
             let (_, _): (OrderKey, ShopId) = (parse(row.try_get(1)?)?, parse(row.try_get(4)?)?);
             from_json::<Order>(row.try_get(2)?).map(drop)
@@ -43,9 +46,12 @@ impl Store {
     /// What the database says.
     pub async fn opaque_orders(&self, after: i64) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
         let rows = sqlx::query(
-            "SELECT seq, key, timeline, order_id, internal_id, shop FROM customer_order WHERE seq > $1 ORDER BY seq LIMIT $2",
+            "SELECT o.seq, o.key, o.timeline, o.order_id, o.internal_id, o.shop FROM (
+                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
+                     SELECT seq, octet_length(timeline) AS size FROM customer_order WHERE seq > $1 ORDER BY seq LIMIT $2)) p
+             CROSS JOIN customer_order o ON o.seq = p.seq WHERE p.before < $3 ORDER BY o.seq",
         );
-        let rows = rows.bind(after).bind(PAGE).fetch_all(self.readers()).await?;
+        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES).fetch_all(self.readers()).await?;
         let read = |row: &SqliteRow| {
             let (_, _): (OrderKey, ShopId) = (parse(row.try_get(1)?)?, parse(row.try_get(5)?)?);
             from_json::<Timeline>(row.try_get(2)?).map(drop)

@@ -26,7 +26,7 @@ const DRAFT: &str = ".restore-";
 const READY: &str = "restoring-";
 
 /// Where the old data goes.
-const ASIDE: &str = "before-restore-";
+pub const ASIDE: &str = "before-restore-";
 
 /// What belongs to the database and to no other.
 const DATABASE_FILES: [&str; 4] = [connect::DATABASE, "tillhook.db-wal", "tillhook.db-shm", "tillhook.db-journal"];

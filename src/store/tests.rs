@@ -20,6 +20,7 @@ async fn what_is_asked_again_and_again_walks_over_nothing_that_it_does_not_want(
         (outbox::NEXT_DUE, "SEARCH delivery USING COVERING INDEX delivery_due (sink=? AND held=? AND due_at>?)"),
         (holds::UNTOLD, "SEARCH v USING INDEX verification_untold (shop=?)"),
         (holds::HELD_OF_OTHERS, "SCAN customer_order USING COVERING INDEX order_held"),
+        (verifications::OF_ANOTHER, "SCAN CONSTANT ROW"),
         (verifications::NEXT, "SEARCH verification USING INDEX verification_again (shop=? AND next_attempt_at>?)"),
     ] {
         let steps = plan(&store, sql).await;

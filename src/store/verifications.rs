@@ -1,11 +1,14 @@
 //! Whether the till confirms its calls: what is to be asked, and what it said. What waits for that is in `holds.rs`.
+//!
+//! **Invariant:** the URL at which a call is confirmed is the first order's that brought it, or the closing's; it is claimed
+//! in the transaction that stores the call, and for ever.
 
 use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{Changes, Rows, Store, StoreError, holds::settle, micros, parse, rows::Name, timestamp};
-use crate::order::{EventId, OrderKey, ShopId, Verification};
+use crate::order::{EventId, OrderKey, ShopId, Verification, url_digest};
 
 /// A call that is to be confirmed.
 #[derive(Clone, Debug)]
@@ -69,6 +72,9 @@ pub(super) const DUE: &str = "
 pub(super) const NEXT: &str = "SELECT min(next_attempt_at) FROM verification
     WHERE shop = $1 AND status = 'pending' AND attempts > 0 AND next_attempt_at > $2";
 
+pub(super) const OF_ANOTHER: &str = "SELECT EXISTS (SELECT 1 FROM verification_url u CROSS JOIN verification v
+    ON v.event_id = $2 WHERE u.digest = $1 AND u.subject <> coalesce(v.order_key, v.event_id))";
+
 impl Store {
     /// The calls of a shop to ask about at `now`. None is ever put off for longer than until `latest`.
     ///
@@ -103,6 +109,15 @@ impl Store {
         let next = sqlx::query_scalar(NEXT).bind(shop.as_str()).bind(micros(now));
         let next: Option<i64> = next.fetch_one(self.readers()).await?;
         next.map(timestamp).transpose()
+    }
+
+    /// Whether another order, or the closing of a till, brought the URL of this digest before the call that made `event`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn is_url_of_another(&self, event: EventId, digest: [u8; 16]) -> Result<bool, StoreError> {
+        let other = sqlx::query_scalar(OF_ANOTHER).bind(digest.as_slice()).bind(event.to_string());
+        Ok(other.fetch_one(self.readers()).await?)
     }
 
     /// Writes what asking came to, and lets the order's messages go where the till confirmed the call. Atomic.
@@ -180,6 +195,10 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: &Changes) -> Res
         begin(conn, &changes.verifications).await?;
     }
     for (event, url, at) in &changes.other_urls {
+        const SUBJECT: &str = "SELECT coalesce(order_key, event_id) FROM verification WHERE event_id = $1";
+        let subject: Option<String> =
+            sqlx::query_scalar(SUBJECT).bind(event.to_string()).fetch_optional(&mut *conn).await?;
+        claim(conn, subject.into_iter().map(|subject| (url.as_str(), subject))).await?;
         sqlx::query(
             "UPDATE verification SET url = $2, status = 'pending', next_attempt_at = $3, first_seen_at = $3, attempts = 0,
                  last_error = NULL
@@ -196,7 +215,7 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: &Changes) -> Res
     Ok(())
 }
 
-/// Two statements, however many calls share the commit.
+/// Three statements, however many calls share the commit.
 async fn begin(conn: &mut SqliteConnection, fresh: &[NewVerification]) -> Result<(), sqlx::Error> {
     let rows: Vec<_> = fresh
         .iter()
@@ -211,6 +230,23 @@ async fn begin(conn: &mut SqliteConnection, fresh: &[NewVerification]) -> Result
     .bind(json!(rows).to_string())
     .execute(&mut *conn)
     .await?;
+    let subject = |new: &NewVerification| new.order.map_or_else(|| new.event.to_string(), |order| order.to_string());
+    claim(conn, fresh.iter().filter_map(|new| Some((new.url.as_deref()?, subject(new))))).await?;
     let orders: Vec<OrderKey> = fresh.iter().filter_map(|new| new.order).collect();
     settle(conn, &json!(orders).to_string()).await.map(drop)
+}
+
+/// Writes whose these URLs are, where they are nobody's yet: of several in a commit the first has it.
+async fn claim<'a>(
+    conn: &mut SqliteConnection,
+    urls: impl Iterator<Item = (&'a str, String)>,
+) -> Result<(), sqlx::Error> {
+    const CLAIM: &str = "INSERT OR IGNORE INTO verification_url (digest, subject)
+        SELECT unhex(value ->> 0), value ->> 1 FROM json_each($1) WHERE true";
+    let hex = |digest: [u8; 16]| format!("{:032x}", u128::from_be_bytes(digest));
+    let rows: Vec<_> = urls.filter_map(|(url, subject)| Some(json!([hex(url_digest(url)?), subject]))).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(CLAIM).bind(json!(rows).to_string()).execute(conn).await.map(drop)
 }

@@ -1,13 +1,15 @@
 //! The file that a backup is: tar in gzip, the manifest first, then exactly the files that it lists.
 //!
 //! Any tool can unpack it. Reading it trusts nothing: an entry that is not the next of the list (another name, a link, a
-//! folder, another size, other bytes) ends it, so there is no path to escape by and nothing to grow without limit.
+//! folder, another size, other bytes) ends it, so there is no path to escape by and nothing to grow without limit. The list
+//! is read from the archive a second time, file by file beside the files themselves, because it may be long.
 //!
-//! **Invariant:** no file is in memory as a whole, but for the manifest.
+//! **Invariant:** no file is in memory as a whole, nor the list of them. Entries are read raw: `tar` would read the names and
+//! attributes of extended headers (GNU long names, PAX) whole, and allocate for each piece of a sparse file.
 
 use std::{
     fs::File,
-    io::{self, BufReader, BufWriter, Read, Write as _},
+    io::{self, BufReader, BufWriter, Read, Write},
     path::Path,
 };
 
@@ -16,13 +18,26 @@ use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 use tokio_util::sync::CancellationToken;
 
-use super::manifest::{Entry, FORMAT, Manifest, hex};
+use super::{
+    listing::{self, Listed},
+    manifest::{Entry, FILES, LINE, Manifest},
+};
 
 /// The manifest's name in the archive.
-const MANIFEST: &str = "manifest.json";
+pub(super) const MANIFEST: &str = "manifest.json";
 
-/// The largest manifest that is read: a million invoices.
-const MANIFEST_BYTES: u64 = 256 << 20;
+/// The largest manifest that is read: a line for each file that a backup may hold.
+const MANIFEST_BYTES: u64 = FILES * LINE;
+
+/// How many times larger than the archive its manifest may be. An invoice takes 224 bytes of it, and some 70 of the archive
+/// at the least: its digest stands in the list and before its bytes, and does not shrink.
+const MANIFEST_EXPANSION: u64 = 8;
+
+/// What a manifest may have beyond that: versions, tables, names of what is missing.
+const MANIFEST_HEADROOM: u64 = 64 << 10;
+
+/// A block of tar.
+const BLOCK: u64 = 512;
 
 /// Padding that may follow the last entry; tar rounds up to 10 KiB.
 const PADDING: u64 = 64 << 10;
@@ -58,18 +73,42 @@ pub(super) fn write(
     open: impl Fn(&Entry) -> io::Result<File>,
 ) -> io::Result<()> {
     let mut archive = tar::Builder::new(GzEncoder::new(BufWriter::new(to), Compression::default()));
-    let json = serde_json::to_vec_pretty(manifest)?;
-    archive.append(&header(manifest, MANIFEST, json.len() as u64)?, json.as_slice())?;
+    write_manifest(archive.get_mut(), manifest)?;
     for entry in &manifest.files {
         let mut bytes = Hashing::new(Stoppable { inner: open(entry)?, stop }.take(entry.bytes));
-        archive.append(&header(manifest, &entry.path, entry.bytes)?, &mut bytes)?;
+        archive.append(&header(manifest, &entry.path(), entry.bytes)?, &mut bytes)?;
         if bytes.count != entry.bytes || bytes.digest() != entry.sha256 {
-            return Err(io::Error::other(format!("{} changed while it was read", entry.path)));
+            return Err(io::Error::other(format!("{} changed while it was read", entry.path())));
         }
     }
     let mut file = archive.into_inner()?.finish()?;
     file.flush()?;
     file.get_ref().sync_all()
+}
+
+/// Writes the first entry. It is made twice, for its length stands before it and it may be long.
+fn write_manifest(archive: impl Write, manifest: &Manifest) -> io::Result<()> {
+    let mut length = Counting(0);
+    serde_json::to_writer_pretty(&mut length, manifest)?;
+    let mut archive = BufWriter::new(archive);
+    archive.write_all(header(manifest, MANIFEST, length.0)?.as_bytes())?;
+    serde_json::to_writer_pretty(&mut archive, manifest)?;
+    io::copy(&mut io::repeat(0).take(length.0.next_multiple_of(BLOCK) - length.0), &mut archive)?;
+    archive.flush()
+}
+
+/// How long something is that is written.
+struct Counting(u64);
+
+impl Write for Counting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn header(manifest: &Manifest, path: &str, bytes: u64) -> io::Result<Header> {
@@ -83,16 +122,44 @@ fn header(manifest: &Manifest, path: &str, bytes: u64) -> io::Result<Header> {
     Ok(header)
 }
 
-/// Reads the manifest alone.
+/// An archive that is read from its beginning.
+struct Opened {
+    tar: tar::Archive<GzDecoder<BufReader<File>>>,
+    bytes: u64,
+}
+
+impl Opened {
+    fn new(archive: &Path) -> Result<Self, ReadError> {
+        let file = File::open(archive).map_err(ReadError::Io)?;
+        let bytes = file.metadata().map_err(ReadError::Io)?.len();
+        Ok(Self { tar: tar::Archive::new(GzDecoder::new(BufReader::new(file))), bytes })
+    }
+
+    fn entries(&mut self) -> Result<tar::Entries<'_, impl Read + use<>>, ReadError> {
+        Ok(self.tar.entries().map_err(|error| unreadable(error, MANIFEST))?.raw(true))
+    }
+
+    /// Reads the manifest, which is the first entry, and gives each file of its list to `take`.
+    fn manifest(mut self, take: &mut dyn FnMut(&Entry) -> Result<(), ReadError>) -> Result<Listed, ReadError> {
+        let bytes = self.bytes;
+        let entry = next(&mut self.entries()?, MANIFEST)?;
+        let longest = MANIFEST_BYTES.min(MANIFEST_HEADROOM.saturating_add(bytes.saturating_mul(MANIFEST_EXPANSION)));
+        if entry.size() > longest {
+            let size = entry.size();
+            return Err(ReadError::Foreign(format!(
+                "its manifest would take {size} bytes, and that of a backup of this size takes {longest} at the most"
+            )));
+        }
+        listing::read(entry, bytes, take)
+    }
+}
+
+/// Reads the manifest alone, to its end.
 ///
 /// # Errors
 /// When this is no backup that we understand.
-pub(super) fn manifest(archive: &Path) -> Result<Manifest, ReadError> {
-    let file = File::open(archive).map_err(ReadError::Io)?;
-    let bytes = file.metadata().map_err(ReadError::Io)?.len();
-    let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
-    let mut entries = archive.entries().map_err(|error| unreadable(error, MANIFEST))?.raw(true);
-    first(&mut entries, bytes)
+pub(super) fn manifest(archive: &Path) -> Result<Listed, ReadError> {
+    Opened::new(archive)?.manifest(&mut |_| Ok(()))
 }
 
 /// Reads the whole archive and compares everything with the manifest. `take` is given the bytes of each file in turn.
@@ -102,59 +169,49 @@ pub(super) fn manifest(archive: &Path) -> Result<Manifest, ReadError> {
 pub(super) fn read(
     archive: &Path,
     mut take: impl FnMut(&Entry, &mut dyn Read) -> io::Result<()>,
-) -> Result<Manifest, ReadError> {
-    let file = File::open(archive).map_err(ReadError::Io)?;
-    let bytes = file.metadata().map_err(ReadError::Io)?.len();
-    let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
-    let mut entries = archive.entries().map_err(|error| unreadable(error, MANIFEST))?.raw(true);
-    let manifest = first(&mut entries, bytes)?;
-    for wanted in &manifest.files {
-        let entry = next(&mut entries, &wanted.path)?;
-        if entry.size() != wanted.bytes {
-            return Err(ReadError::Damaged(wanted.path.clone()));
-        }
-        let mut bytes = Hashing::new(entry);
-        let taken = take(wanted, &mut bytes);
-        // What goes wrong while the bytes are fetched is the archive's fault, and otherwise the place's where they go.
-        if let Some(error) = bytes.failed.take() {
-            return Err(unreadable(error, &wanted.path));
-        }
-        taken.map_err(ReadError::Target)?;
-        if bytes.count != wanted.bytes || bytes.digest() != wanted.sha256 {
-            return Err(ReadError::Damaged(wanted.path.clone()));
-        }
-    }
+) -> Result<Listed, ReadError> {
+    let (list, mut files) = (Opened::new(archive)?, Opened::new(archive)?);
+    let listed = all_files(list, files.entries()?, &mut take)?;
+    to_the_end(files.tar.into_inner())?;
+    Ok(listed)
+}
+
+/// Reads the list of the one beside the files of the other, until both are over.
+fn all_files<R: Read>(
+    list: Opened,
+    mut entries: tar::Entries<'_, R>,
+    take: &mut impl FnMut(&Entry, &mut dyn Read) -> io::Result<()>,
+) -> Result<Listed, ReadError> {
+    next(&mut entries, MANIFEST)?;
+    let listed = list.manifest(&mut |wanted| one_file(&mut entries, wanted, take))?;
     if entries.next().is_some() {
         return Err(ReadError::Foreign("it holds more than its list says".to_owned()));
     }
-    to_the_end(archive.into_inner())?;
-    Ok(manifest)
+    Ok(listed)
 }
 
-/// Reads the manifest, which is the first entry.
-fn first<R: Read>(entries: &mut tar::Entries<'_, R>, archive_bytes: u64) -> Result<Manifest, ReadError> {
-    let entry = next(entries, MANIFEST)?;
-    if entry.size() > MANIFEST_BYTES {
-        return Err(ReadError::Foreign("its manifest is too large".to_owned()));
+/// Gives the bytes of the next file away, which must be the wanted one.
+fn one_file<R: Read>(
+    entries: &mut tar::Entries<'_, R>,
+    wanted: &Entry,
+    take: &mut impl FnMut(&Entry, &mut dyn Read) -> io::Result<()>,
+) -> Result<(), ReadError> {
+    let path = wanted.path();
+    let entry = next(entries, &path)?;
+    if entry.size() != wanted.bytes {
+        return Err(ReadError::Damaged(path));
     }
-    let mut json = Vec::new();
-    entry.take(MANIFEST_BYTES).read_to_end(&mut json).map_err(|error| unreadable(error, MANIFEST))?;
-    let foreign = |error: serde_json::Error| {
-        ReadError::Foreign(format!("its manifest cannot be understood at line {}", error.line()))
-    };
-    /// What every later format has too.
-    #[derive(serde::Deserialize)]
-    struct Made {
-        format: u32,
-        tillhook: String,
+    let mut bytes = Hashing::new(entry);
+    let taken = take(wanted, &mut bytes);
+    // What goes wrong while the bytes are fetched is the archive's fault, and otherwise the place's where they go.
+    if let Some(error) = bytes.failed.take() {
+        return Err(unreadable(error, &path));
     }
-    let made: Made = serde_json::from_slice(&json).map_err(foreign)?;
-    if made.format > FORMAT {
-        return Err(ReadError::Newer(made.tillhook.escape_debug().to_string()));
+    taken.map_err(ReadError::Target)?;
+    if bytes.count != wanted.bytes || bytes.digest() != wanted.sha256 {
+        return Err(ReadError::Damaged(path));
     }
-    let manifest: Manifest = serde_json::from_slice(&json).map_err(foreign)?;
-    manifest.check(archive_bytes).map_err(ReadError::Foreign)?;
-    Ok(manifest)
+    Ok(())
 }
 
 /// The next entry, which must be a plain file of this name.
@@ -182,7 +239,7 @@ fn to_the_end(mut rest: impl Read) -> Result<(), ReadError> {
 }
 
 /// What the decoder and tar complain about is the archive; everything else is the disk.
-fn unreadable(error: io::Error, at: &str) -> ReadError {
+pub(super) fn unreadable(error: io::Error, at: &str) -> ReadError {
     match error.raw_os_error() {
         Some(_) => ReadError::Io(error),
         None if at == MANIFEST => ReadError::Foreign("it does not begin with a manifest".to_owned()),
@@ -203,14 +260,14 @@ impl<R: Read> Hashing<R> {
         Self { inner, digest: Sha256::new(), count: 0, failed: None }
     }
 
-    /// How many bytes there are to the end, and their SHA-256 in hexadecimal.
-    pub fn finish(mut self) -> io::Result<(u64, String)> {
+    /// How many bytes there are to the end, and their SHA-256.
+    pub fn finish(mut self) -> io::Result<(u64, [u8; 32])> {
         io::copy(&mut self, &mut io::sink())?;
         Ok((self.count, self.digest()))
     }
 
-    fn digest(self) -> String {
-        hex(self.digest.finalize())
+    fn digest(self) -> [u8; 32] {
+        self.digest.finalize().into()
     }
 }
 

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     archive::{self, Hashing, ReadError, Stoppable},
-    manifest::{Entry, FORMAT, Manifest, TOKEN},
+    erased::ERASURES,
+    manifest::{Entry, FORMAT, FORMAT_WITHOUT_ERASURES, Manifest, TOKEN, hex},
 };
 use crate::{
     invoice::Archive,
@@ -41,7 +42,7 @@ pub struct Backup {
     /// How many orders are in it.
     pub orders: u64,
     /// How many invoices are in it.
-    pub invoices: usize,
+    pub invoices: u64,
     /// The invoices that should be and are not: lost or changed on disk.
     pub missing: Vec<String>,
 }
@@ -184,7 +185,7 @@ impl Draft {
         let failed = |cause| full(&self.folder, cause);
         let orders = heading.rows.get("customer_order").copied().unwrap_or(0);
         let mut manifest = Manifest {
-            format: FORMAT,
+            format: FORMAT_WITHOUT_ERASURES,
             tillhook: env!("CARGO_PKG_VERSION").to_owned(),
             made_at: now,
             schema: heading.schema,
@@ -194,22 +195,38 @@ impl Draft {
             missing: Vec::new(),
         };
         if let Some(directory) = invoices {
+            self.list_erasures(&mut manifest, directory, stop).map_err(failed)?;
             list_files(&mut manifest, directory, files, stop).map_err(failed)?;
         }
+        manifest.files.sort_by_key(Entry::rank);
+        manifest.files.dedup();
         let draft = self.work.path().join("archive");
         let target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
         let open = |entry: &Entry| match invoices {
-            Some(directory) if entry.path != DATABASE => File::open(directory.join(&entry.path)),
-            _ => File::open(self.database()),
+            Some(directory) if !entry.is_copy() => File::open(directory.join(entry.path())),
+            _ => File::open(self.work.path().join(entry.path())),
         };
         archive::write(target, &manifest, stop, open).map_err(failed)?;
-        archive::read(&draft, |_, inner| io::copy(&mut Stoppable { inner, stop }, &mut io::sink()).map(drop))
-            .map_err(BackupError::Unverified)?;
+        let read =
+            archive::read(&draft, |_, inner| io::copy(&mut Stoppable { inner, stop }, &mut io::sink()).map(drop))
+                .map_err(BackupError::Unverified)?;
         let bytes = draft.metadata().map_err(failed)?.len();
         fs::rename(&draft, &self.to).map_err(failed)?;
         File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        let (invoices, missing) = (manifest.invoices(), manifest.missing);
-        Ok(Backup { file: self.to, bytes, orders, invoices, missing })
+        Ok(Backup { file: self.to, bytes, orders, invoices: read.invoices, missing: manifest.missing })
+    }
+
+    /// Adds who was erased until now, so that a restore elsewhere knows it. A copy is packed: another process may add a line
+    /// meanwhile. Where nobody was erased an older program can read the backup too.
+    fn list_erasures(&self, manifest: &mut Manifest, directory: &Path, stop: &CancellationToken) -> io::Result<()> {
+        let copy = self.work.path().join(ERASURES);
+        match fs::copy(directory.join(ERASURES), &copy) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            copied => copied?,
+        };
+        manifest.files.push(entry(ERASURES, &copy, stop)?);
+        manifest.format = FORMAT;
+        Ok(())
     }
 
     /// What the database says while it is copied here.
@@ -260,7 +277,11 @@ fn list_files(
 ) -> io::Result<()> {
     let token = directory.join(TOKEN);
     if token.is_file() {
-        manifest.files.extend(Some(entry(TOKEN, &token, stop)?).filter(Entry::has_its_place));
+        manifest.files.extend(entry(TOKEN, &token, stop).map(Some).or_else(|error| match error.kind() {
+            // Larger than any token.
+            io::ErrorKind::InvalidData => Ok(None),
+            _ => Err(error),
+        })?);
     }
     let archive = Archive::new(directory.to_owned());
     for InvoiceFile { path, sha256, .. } in invoices {
@@ -268,7 +289,7 @@ fn list_files(
             return Err(io::Error::other("stopped"));
         }
         let found = archive.locate(&path).ok().and_then(|file| entry(&path, &file, stop).ok());
-        match found.filter(|found| found.sha256 == sha256 && found.has_its_place()) {
+        match found.filter(|found| hex(found.sha256) == sha256) {
             Some(found) => manifest.files.push(found),
             None => manifest.missing.push(path),
         }
@@ -276,9 +297,10 @@ fn list_files(
     Ok(())
 }
 
+/// A file as it stands in the list; `InvalidData` where a backup has no place for it.
 fn entry(path: &str, file: &Path, stop: &CancellationToken) -> io::Result<Entry> {
     let (bytes, sha256) = Hashing::new(Stoppable { inner: File::open(file)?, stop }).finish()?;
-    Ok(Entry { path: path.to_owned(), bytes, sha256 })
+    Entry::new(path, bytes, &hex(sha256)).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Says where there is no room.

@@ -32,6 +32,9 @@ use crate::{
 /// How many orders a transaction erases.
 const ORDERS: usize = 50;
 
+/// How many bytes of alerts that name the person are held at a time, where memory is short.
+const ALERTS: usize = 8 << 20;
+
 /// How often to try to empty the log: the service may be busy with it, and each try waits some seconds for readers.
 const TRIES: u32 = 20;
 
@@ -58,6 +61,8 @@ pub struct Erasure {
     clock: Arc<dyn Clock>,
     person: Person,
     shop: Option<ShopId>,
+    /// How many orders, and how many calls, are found at a time.
+    most: usize,
 }
 
 /// Where the person is.
@@ -88,7 +93,13 @@ impl Found {
 impl Erasure {
     /// Erases `person` from the orders of `shop`, or of every shop.
     pub fn new(store: Store, clock: Arc<dyn Clock>, person: Person, shop: Option<ShopId>) -> Self {
-        Self { store, clock, person, shop }
+        Self { store, clock, person, shop, most: usize::MAX }
+    }
+
+    /// The same where memory is short: it finds so many orders and calls at a time, and has to be repeated until it finds none.
+    #[must_use]
+    pub fn in_pieces_of(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// Looks for them everywhere. Changes nothing.
@@ -167,7 +178,7 @@ impl Erasure {
     fn learn(&self, found: &mut Found, page: Rows<CustomerLine>) -> Option<i64> {
         let last = page.last?;
         for line in page.into_iter().filter(|line| self.concerns(&line.shop)) {
-            if line.customers.iter().any(|customer| self.person.is(customer)) {
+            if found.orders.len() < self.most && line.customers.iter().any(|customer| self.person.is(customer)) {
                 line.customers.iter().for_each(|customer| found.traces.learn(customer));
                 found.orders.insert(line.order, line.shop);
             }
@@ -190,7 +201,7 @@ impl Erasure {
             for call in page.into_iter().filter(|call| self.concerns(&call.shop)) {
                 match call.order {
                     Some(order) => found.rows.receipts += u64::from(found.orders.contains_key(&order)),
-                    None if found.traces.are_surely_in(&plain(&call.bytes)) => {
+                    None if found.calls.len() < self.most && found.traces.are_surely_in(&plain(&call.bytes)) => {
                         found.calls.push(call.seq);
                         found.rows.receipts += 1;
                         found.quarantined.extend(call.quarantined.then_some(call.id));
@@ -202,17 +213,19 @@ impl Erasure {
     }
 
     async fn find_alerts(&self, found: &mut Found) -> Result<(), StoreError> {
-        let mut after = 0;
-        loop {
+        let (mut after, mut held) = (0, 0);
+        while self.most == usize::MAX || held < ALERTS {
             let page = self.store.plain_events(after).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = *last;
             for (seq, data) in page {
                 if found.traces.are_surely_in(&plain(data.as_bytes())) {
+                    held += data.len();
                     found.events.push((seq, without(&data, &found.traces)));
                 }
             }
         }
+        Ok(())
     }
 
     /// Looks at the bytes of what cannot be read, once it is known how the person is called.

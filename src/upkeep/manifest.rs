@@ -1,20 +1,22 @@
 //! The first entry of a backup: what made it, and what else it holds.
 //!
-//! **Invariant:** a manifest that passed [`Manifest::check`] names only files that have their place in a data directory,
-//! each once, and promises no more bytes than a backup of ours can hold.
+//! How it is read is in `listing.rs`.
+//!
+//! **Invariant:** an [`Entry`] has its place in a data directory, and a size that such a file can have.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt::Write as _,
-};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
+use super::erased::{self, ERASURES};
 use crate::{invoice, store::DATABASE};
 
 /// The layout of the archive; a program reads those up to its own.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+
+/// The layout without a list of erasures, which older programs read too.
+pub(super) const FORMAT_WITHOUT_ERASURES: u32 = 1;
 
 /// The webhook's token, where no configuration file names one.
 pub(super) const TOKEN: &str = "token";
@@ -22,16 +24,16 @@ pub(super) const TOKEN: &str = "token";
 /// The largest token file that is taken.
 const TOKEN_BYTES: u64 = 4096;
 
-/// What files may take up beyond [`EXPANSION`]: a database that is almost empty is nearly all zeros.
-const HEADROOM: u64 = 64 << 20;
+/// How many files a backup may hold: an invoice for each of a thousand sales a day, for the ten years that invoices are kept.
+pub(super) const FILES: u64 = 4_000_000;
 
-/// How many times larger than the archive its files may be. Sales shrink to a tenth, not to a two-hundredth.
-const EXPANSION: u64 = 200;
+/// What a file takes up in the list, at the most: the path and the digest of an invoice are 150 bytes of 224.
+pub(super) const LINE: u64 = 256;
 
-/// What a backup is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A manifest that is written.
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Manifest {
-    /// [`FORMAT`] of the program that made it.
+    /// [`FORMAT`] of the program that made it. It stands first in every later format too, and the version after it.
     pub format: u32,
     /// The version of that program.
     pub tillhook: String,
@@ -45,73 +47,109 @@ pub(super) struct Manifest {
     pub with_invoices: bool,
     /// The files that follow, in this order and no other.
     pub files: Vec<Entry>,
-    /// Invoices that the database knows and that were not in the invoice archive, or no longer what was stored.
+    /// Invoices that the database knows and that were not in the invoice archive, or no longer what was stored. Nobody reads
+    /// it back: a restore looks by itself.
     pub missing: Vec<String>,
 }
 
 /// A file in a backup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Where it belongs, relative to the data directory.
-    pub path: String,
+    place: Place,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
     /// Its size.
     pub bytes: u64,
-    /// SHA-256 of its bytes, in hexadecimal.
+}
+
+/// Where a file belongs in a data directory, in the order of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Database,
+    Token,
+    Erasures,
+    /// `invoices/2026/11/SHA256.pdf`.
+    Invoice {
+        year: u16,
+        month: u8,
+    },
+}
+
+/// A file as it stands in the list.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Line {
+    /// Relative to the data directory.
+    pub path: String,
+    pub bytes: u64,
+    /// In hexadecimal.
     pub sha256: String,
 }
 
-impl Manifest {
-    /// Whether an archive of this size can hold what it says, or what is wrong.
-    pub fn check(&self, archive_bytes: u64) -> Result<(), String> {
-        if self.files.first().is_none_or(|first| first.path != DATABASE) {
-            return Err("its list does not begin with the database".to_owned());
-        }
-        let mut seen = HashSet::new();
-        for entry in &self.files {
-            if !entry.has_its_place() {
-                return Err(format!("its list names {:?}, which has no place in a data directory", entry.path));
-            }
-            if !seen.insert(&entry.path) {
-                return Err(format!("its list names {:?} twice", entry.path));
-            }
-        }
-        let limit = HEADROOM.saturating_add(archive_bytes.saturating_mul(EXPANSION));
-        if self.total() > limit {
-            return Err(format!("its files would take {} bytes, which no backup of this size holds", self.total()));
-        }
-        Ok(())
+impl Entry {
+    /// A file with this path, size and digest in hexadecimal; `None` where a data directory has no place for such a one.
+    pub fn new(path: &str, bytes: u64, sha256: &str) -> Option<Self> {
+        let place = match path {
+            DATABASE => Place::Database,
+            TOKEN => Place::Token,
+            ERASURES => Place::Erasures,
+            _ => invoice_at(path, sha256)?,
+        };
+        let largest = match place {
+            Place::Database => u64::MAX,
+            Place::Token => TOKEN_BYTES,
+            Place::Erasures => erased::LARGEST,
+            Place::Invoice { .. } => invoice::MAX_BYTES as u64,
+        };
+        (bytes <= largest).then_some(Self { place, sha256: unhex(sha256)?, bytes })
     }
 
-    /// The bytes of all files.
-    pub fn total(&self) -> u64 {
-        self.files.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.bytes))
+    /// Where it belongs, relative to the data directory.
+    pub fn path(&self) -> String {
+        match self.place {
+            Place::Database => DATABASE.to_owned(),
+            Place::Token => TOKEN.to_owned(),
+            Place::Erasures => ERASURES.to_owned(),
+            Place::Invoice { year, month } => format!("invoices/{year:04}/{month:02}/{}.pdf", hex(self.sha256)),
+        }
     }
 
-    /// How many invoices are in it.
-    pub fn invoices(&self) -> usize {
-        self.files.iter().filter(|entry| entry.is_invoice()).count()
+    /// Whether it is the database.
+    pub fn is_database(&self) -> bool {
+        self.place == Place::Database
+    }
+
+    /// Whether it is packed from a copy, because it may change meanwhile.
+    pub fn is_copy(&self) -> bool {
+        matches!(self.place, Place::Database | Place::Erasures)
+    }
+
+    /// Whether it is an invoice.
+    pub fn is_invoice(&self) -> bool {
+        matches!(self.place, Place::Invoice { .. })
+    }
+
+    /// What the list is ordered by.
+    pub fn rank(&self) -> impl Ord + use<> {
+        (self.place, self.sha256)
     }
 }
 
-impl Entry {
-    /// Whether it is an invoice: `invoices/2026/11/SHA256.pdf`.
-    pub fn is_invoice(&self) -> bool {
-        let parts: Vec<&str> = self.path.split('/').collect();
-        let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
-        let hexadecimal = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        matches!(parts.as_slice(), ["invoices", year, month, name]
-            if digits(year, 4) && digits(month, 2) && hexadecimal(&self.sha256)
-                && name.strip_suffix(".pdf") == Some(&self.sha256))
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Line { path: self.path(), bytes: self.bytes, sha256: hex(self.sha256) }.serialize(serializer)
     }
+}
 
-    /// Whether a data directory has a place for it, and its size is one that such a file can have.
-    pub fn has_its_place(&self) -> bool {
-        match self.path.as_str() {
-            DATABASE => true,
-            TOKEN => self.bytes <= TOKEN_BYTES,
-            _ => self.is_invoice() && self.bytes <= invoice::MAX_BYTES as u64,
-        }
-    }
+fn invoice_at(path: &str, sha256: &str) -> Option<Place> {
+    let number = |text: &str, digits| {
+        let right = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|_| right)
+    };
+    let mut parts = path.strip_prefix("invoices/")?.split('/');
+    let (year, month) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?);
+    let named = parts.next()?.strip_suffix(".pdf")? == sha256 && parts.next().is_none();
+    let month = u8::try_from(month).ok().filter(|month| (1..=12).contains(month))?;
+    named.then_some(Place::Invoice { year, month })
 }
 
 /// Bytes as hexadecimal digits.
@@ -120,4 +158,14 @@ pub(super) fn hex(bytes: impl AsRef<[u8]>) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// As many bytes as were written in small hexadecimal digits.
+pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let right = text.len() == 2 * N && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    let mut bytes = [0; N];
+    for (byte, digits) in bytes.iter_mut().zip(right.then(|| text.as_bytes().chunks(2))?) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
 }

@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::backup::{BackupError, Draft, FOLDER, stamp};
+use super::{
+    backup::{BackupError, Draft, FOLDER, stamp},
+    copies::BEFORE_SCHEMA,
+};
 use crate::store::{Access, OpenError, Outdated, Schema, Store};
 
 /// Opens the database below `directory` as [`Store::open`] does. One of an older schema is first copied to
@@ -49,7 +52,7 @@ pub(super) async fn open_as(
 }
 
 async fn keep(outdated: &mut Outdated, directory: &Path, schema: i64, now: Timestamp) -> Result<PathBuf, BackupError> {
-    let name = format!("before-schema-{schema}-{}.tar.gz", stamp(now));
+    let name = format!("{BEFORE_SCHEMA}{schema}-{}.tar.gz", stamp(now));
     // A copy of the same second is of a start that failed after it.
     let draft = Draft::begin(directory, &directory.join(FOLDER).join(name), true)?;
     outdated.snapshot(&draft.database()).await.map_err(|error| draft.of_store(error))?;

@@ -3,11 +3,16 @@
 
 mod archive;
 mod backup;
+mod copies;
+mod erase_again;
+mod erased;
 mod erasure;
+mod listing;
 mod manifest;
 mod migrate;
 mod nightly;
 mod plain;
+mod plain_json;
 mod restore;
 mod retention;
 #[cfg(test)]
@@ -15,6 +20,9 @@ mod tests;
 
 pub use archive::ReadError;
 pub use backup::{Backup, BackupError, FOLDER, default_name, make};
+pub use copies::kept_beside;
+pub use erase_again::Again;
+pub use erased::Erasures;
 pub use erasure::{EraseError, Erasure, Found};
 pub use migrate::open;
 pub use nightly::Nightly;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::{Span, Timestamp, tz::TimeZone};
 use tokio_util::sync::CancellationToken;
 
+use super::copies;
 use crate::{
     clock::Clock,
     invoice::{Archive, ArchiveError},
@@ -29,6 +30,8 @@ pub struct Keep {
     pub events: Span,
     /// Invoices.
     pub invoices: Span,
+    /// Copies from before an upgrade or a restore.
+    pub copies: Span,
 }
 
 /// What a round pruned.
@@ -53,6 +56,8 @@ enum RetentionError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    #[error("a copy from before an upgrade or a restore: {0}")]
+    Copies(std::io::Error),
 }
 
 /// What is pruned step by step.
@@ -95,7 +100,7 @@ impl Retention {
     /// Prunes everything that is old now, or until `stop`. What fails is logged, and left for the next round.
     pub async fn round(&mut self, stop: &CancellationToken) -> Pruned {
         let mut pruned = Pruned::default();
-        let ended = self.prune(&mut pruned, stop).await;
+        let ended = self.prune(&mut pruned, stop).await.and(self.remove_copies().await);
         if let Err(error) = &ended {
             tracing::warn!(error = %error, "what is older than it is to be kept could not all be removed; trying again in an hour");
         }
@@ -110,6 +115,13 @@ impl Retention {
             }
         }
         pruned
+    }
+
+    /// Each is logged by name, for nobody asked for it to go.
+    async fn remove_copies(&self) -> Result<(), RetentionError> {
+        let (directory, now, keep) = (self.archive.root().to_owned(), self.clock.now(), self.keep.copies);
+        let removed = tokio::task::spawn_blocking(move || copies::remove_old(&directory, now, keep)).await;
+        removed.unwrap_or_else(|error| Err(std::io::Error::other(error))).map(drop).map_err(RetentionError::Copies)
     }
 
     /// What fails keeps nothing else from being removed; the first error is returned.
@@ -182,7 +194,7 @@ impl Retention {
 }
 
 /// The time before which things are old; what is kept for longer than the calendar goes back is never old.
-fn before(now: Timestamp, keep: Span) -> Timestamp {
+pub(super) fn before(now: Timestamp, keep: Span) -> Timestamp {
     let now = now.to_zoned(TimeZone::UTC);
     now.checked_sub(keep).map_or(Timestamp::MIN, |then| then.timestamp())
 }

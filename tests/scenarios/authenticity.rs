@@ -216,7 +216,7 @@ async fn what_is_held_back_is_kept_and_told_to_a_person_once_until_somebody_lets
     assert_eq!(scene.told()[0]["data"]["order_id"], "2");
     assert_eq!(scene.told()[0]["data"]["verification"], "accepted", "nothing was asked");
 
-    scene.till.always(Answer::status(200).body("OK"));
+    scene.till.always(Answer::status(200).body("valid"));
     let order = scene.app.store().orders_called("1").await.expect("the database answers").swap_remove(0);
     scene.app.store().verify_again(order.key, scene.app.now()).await.expect("the database answers");
     scene.app.settle().await;
@@ -236,7 +236,7 @@ async fn a_till_that_does_not_answer_is_asked_again_for_a_day() {
     assert_eq!(scene.orders().await, [(Some("pending"), true)]);
     let asked = scene.till.requests().len();
     assert!((8..=16).contains(&asked), "{asked} times in twenty hours");
-    scene.till.always(Answer::status(200).body("1"));
+    scene.till.always(Answer::status(200).body("{\"verified\":1}"));
     scene.app.advance(Duration::from_hours(3)).await;
     assert_eq!(scene.orders().await, [(Some("verified"), false)]);
 
@@ -294,7 +294,7 @@ async fn only_the_tills_hosts_are_asked_whatever_the_url_or_a_redirect_says() {
         Answer::status(302).header("location", &elsewhere),
         Answer::status(302).header("location", "http://169.254.169.254/latest/meta-data"),
         Answer::status(302).header("location", "/elsewhere"),
-        Answer::status(200).body("OK"),
+        Answer::status(200).body("valid"),
     ]);
     for order in ["a", "b", "c"] {
         scene.announce(order, "validated").await;
@@ -376,8 +376,9 @@ async fn the_closing_of_a_till_is_asked_about_and_never_held_back() {
 #[tokio::test]
 async fn an_odd_answer_is_neither_a_yes_nor_a_no() {
     let scene = Scene::new("require").await;
-    let odd = ["", "<html>OK</html>", "The signature is valid", "[true]", "2"].map(|odd| Answer::status(200).body(odd));
-    scene.till.then(odd.into_iter().chain([Answer::status(404).body("OK"), Answer::status(204)]));
+    let odd =
+        ["", "<html>valid</html>", "The signature is valid", "[true]", "2"].map(|odd| Answer::status(200).body(odd));
+    scene.till.then(odd.into_iter().chain([Answer::status(404).body("valid"), Answer::status(204)]));
     for order in ["1", "2", "3", "4", "5", "6", "7"] {
         scene.announce(order, "validated").await;
         scene.app.settle().await;
@@ -396,6 +397,92 @@ async fn an_odd_answer_is_neither_a_yes_nor_a_no() {
     scene.app.advance(Duration::from_hours(48)).await;
     assert_eq!(scene.till.requests().len(), 8, "it is not asked until it says what we would like to hear");
     scene.finish_leaving(8 * 2).await;
+}
+
+#[tokio::test]
+async fn a_yes_of_any_page_of_the_vendors_is_no_confirmation() {
+    let scene = Scene::new("require").await;
+    let pages = ["OK", "true", "1", "{\"success\":true}", "{\"status\":\"ok\",\"data\":{\"result\":1}}"];
+    for (page, order) in pages.into_iter().zip(["1", "2", "3", "4", "5"]) {
+        scene.till.always(Answer::status(200).body(page));
+        scene.announce(order, "validated").await;
+        scene.app.settle().await;
+    }
+    assert_eq!(scene.orders().await, [(Some("unknown"), true); 5]);
+    scene.till.always(Answer::status(200).body("{\"success\":false,\"valid\":true}"));
+    scene.announce("6", "validated").await;
+    scene.app.settle().await;
+    assert_eq!(scene.orders().await[5], (Some("refused"), true), "a no in any of them still is one");
+    scene.finish_leaving(6 * 2).await;
+}
+
+#[tokio::test]
+async fn the_url_of_another_order_confirms_nothing_in_whatever_shop_and_spelling() {
+    let tills = HttpFar::start().await;
+    tills.always(Answer::status(200).body("{\"valid\":true}"));
+    let mut scene = Scene::with_shops("require", &other_shops(&tills)).await;
+    let url = format!("http://{}/verify?order=1&sig=abc", scene.till.addr());
+    // One URL an order: its second phase may bring it again, and so may a repeat.
+    for phase in ["validated", "terminated", "validated"] {
+        scene.announce_with("1", phase, Some(&url)).await;
+        scene.app.settle().await;
+    }
+    assert_eq!(scene.orders().await, [(Some("verified"), false)]);
+    let asked = scene.till.requests().len();
+    scene.app.halt().await;
+    scene.app.boot().await;
+
+    scene.announce_with("2", "validated", Some(&url)).await;
+    let respelled = format!("HTTP://{}//%76erify/?sig=%61bc&order=1#again", scene.till.addr());
+    scene.announce_with("3", "validated", Some(&respelled)).await;
+    let closing = [("type", "cashBox_close"), ("opened", "2026-11-21 08:00:00"), ("closed", "2026-11-21 13:30:00")];
+    scene.app.say(&[&closing[..], &[("Total", "12"), ("signatureVerificationURL", url.as_str())]].concat()).await;
+    let elsewhere = form(&call("4", "validated", Some(&url)));
+    assert_eq!(scene.app.call_at("asks-token-0123456789", &elsewhere).await.1["status"], "stored");
+    scene.app.settle().await;
+    let known = scene.orders().await;
+    assert_eq!(known[1..], [(Some("refused"), true), (Some("refused"), true), (Some("refused"), false)]);
+    let closings = "SELECT status FROM verification WHERE order_key IS NULL";
+    assert_eq!(scene.app.column(closings).await, ["refused"]);
+    assert_eq!(scene.till.requests().len(), asked, "nobody is asked about what is another's");
+    let why: Vec<_> = scene.app.deliveries("erp").await.into_iter().filter_map(|line| line.held_because).collect();
+    assert!(why.len() == 2 && why.iter().all(|why| why.contains("came with another order before")), "{why:#?}");
+
+    scene.app.clock.advance(A_WHILE);
+    let alert = scene.app.event("till.unverified", 1).await;
+    assert_eq!(alert["order_ids"], serde_json::json!(["2", "3"]));
+    assert!(alert["reason"].as_str().is_some_and(|why| why.contains("came with another order before")), "{alert}");
+    let order = scene.app.store().orders_called("2").await.expect("the database answers").swap_remove(0);
+    let shown = scene.app.store().why_unconfirmed(order.key).await.expect("the database answers");
+    assert!(shown.len() == 1 && shown[0].contains("came with another order before"), "{shown:?}");
+    scene.app.store().verify_again(order.key, scene.app.now()).await.expect("the database answers");
+    scene.app.settle().await;
+    assert_eq!(scene.orders().await[1], (Some("refused"), true), "asked again it is the same");
+
+    // A repeat that brings a URL of its own is asked about.
+    assert_eq!(scene.announce("2", "validated").await, "duplicate");
+    scene.app.settle().await;
+    assert_eq!(scene.orders().await[1], (Some("verified"), false));
+    scene.finish_leaving(2).await;
+}
+
+#[tokio::test]
+async fn of_two_orders_with_the_same_url_the_first_has_it_however_late_it_is_asked_about() {
+    let scene = Scene::new("require").await;
+    let url = format!("http://{}/verify?order=1", scene.till.addr());
+    scene.till.always(Answer::status(503));
+    scene.announce_with("1", "validated", Some(&url)).await;
+    scene.announce_with("2", "validated", Some(&url)).await;
+    // A repeat of it cannot take over what another brought, either.
+    scene.announce_with("3", "validated", None).await;
+    scene.announce_with("3", "validated", Some(&url)).await;
+    scene.app.settle().await;
+    scene.till.always(Answer::status(200).body("{\"valid\":true}"));
+    for _ in 0..3 {
+        scene.app.advance(Duration::from_mins(5)).await;
+    }
+    assert_eq!(scene.orders().await, [(Some("verified"), false), (Some("refused"), true), (Some("refused"), true)]);
+    scene.finish_leaving(2 * 2).await;
 }
 
 #[tokio::test]
@@ -460,7 +547,7 @@ async fn where_one_shop_of_several_requires_it_only_that_one_waits() {
 #[tokio::test]
 async fn a_till_that_hangs_keeps_no_other_shop_waiting() {
     let other = HttpFar::start().await;
-    other.always(Answer::status(200).body("OK"));
+    other.always(Answer::status(200).body("valid"));
     let scene = Scene::with_shops("require", &other_shops(&other)).await;
     scene.till.be_silent(true);
     for order in 1..=40 {
@@ -505,7 +592,7 @@ async fn a_call_that_came_while_the_clock_was_ahead_is_asked_about_all_the_same(
     scene.app.settle().await;
     assert_eq!(scene.orders().await, [(Some("pending"), false)]);
     scene.app.clock.set(now);
-    scene.till.always(Answer::status(200).body("OK"));
+    scene.till.always(Answer::status(200).body("valid"));
     scene.announce("2", "validated").await;
     scene.until("verified").await;
     scene.finish().await;

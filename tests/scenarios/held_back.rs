@@ -241,7 +241,7 @@ fn program(till: &HttpFar, far: &HttpFar) -> Program {
 }
 
 async fn announce_to(webhook: &str, till: &HttpFar, order: &str) {
-    let url = format!("http://{}/verify", till.addr());
+    let url = format!("http://{}/verify?order={order}", till.addr());
     let call = [("type", "validated"), ("orderInternalID", order), ("price", "1"), ("signatureVerificationURL", &url)];
     tillhook::till::post(&form(&call), webhook).await.expect("an answer");
 }
@@ -255,7 +255,7 @@ async fn a_question_that_was_on_its_way_when_the_program_was_killed_is_asked_aga
     till.asked(1).await;
     program.kill();
     assert!(program.ok("orders list").contains("held back, verification pending"));
-    till.always(Answer::status(200).body("OK"));
+    till.always(Answer::status(200).body("valid"));
     till.be_silent(false);
     program.serve().await;
     far.asked(1).await;

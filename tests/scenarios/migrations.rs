@@ -48,6 +48,7 @@ const SAMPLES: &[(i64, &str)] = &[
 (6, "UPDATE verification SET accepted = 0;"),
 (7, "UPDATE reconciliation SET troubled_since = 1, told_at = 1;"),
 (8, "INSERT INTO listed_payment VALUES ('dupont', '8841207', 1);"),
+(9, "INSERT INTO verification_url VALUES (x'00112233445566778899aabbccddeeff', 'ord_1');"),
 ];
 
 #[tokio::test]

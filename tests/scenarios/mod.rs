@@ -30,6 +30,8 @@ mod private_addresses;
 mod reconciliation;
 mod restart;
 mod restore;
+mod restore_erased;
+mod restore_limits;
 mod retention;
 mod secrets_in_errors;
 mod secrets_in_logs;

@@ -7,7 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     far::http::{Answer, HttpFar},
-    harness::{App, Setup, program::eventually},
+    harness::{
+        App, Setup,
+        program::{Program, eventually},
+    },
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -243,6 +246,38 @@ async fn pruning_goes_in_small_steps_and_a_call_is_answered_in_between() {
     app.finish().await;
 }
 
+#[tokio::test]
+async fn copies_from_before_an_upgrade_or_a_restore_go_after_a_month_and_the_log_names_each() {
+    let mut program = Program::new("http://127.0.0.1:9", "fetch_invoices = false", "");
+    let backups = program.data().join("backups");
+    fs::create_dir_all(&backups).expect("a folder");
+    let old =
+        [program.data().join("before-restore-20200101-000000"), backups.join("before-schema-2-20200101-000000.tar.gz")];
+    let young = [
+        program.data().join(format!("before-restore-{}", recently())),
+        backups.join("tillhook-20200101-000000.tar.gz"),
+    ];
+    for folder in [&old[0], &young[0]] {
+        fs::create_dir_all(folder.join("invoices/2020/01")).expect("a folder");
+        fs::write(folder.join("tillhook.db"), "Zoe Durand").expect("a file");
+    }
+    for file in [&old[1], &young[1]] {
+        fs::write(file, "a copy").expect("a file");
+    }
+    program.serve().await;
+    for copy in &old {
+        program.says(&format!("copy.path={}", copy.display())).await;
+    }
+    program.kill();
+    assert!(old.iter().all(|copy| !copy.exists()) && young.iter().all(|copy| copy.exists()));
+}
+
+/// A week ago, as it stands in names.
+fn recently() -> String {
+    let now = tillhook::clock::Clock::now(&tillhook::clock::SystemClock);
+    (now - 7 * DAY).strftime("%Y%m%d-%H%M%S").to_string()
+}
+
 /// What `SHORT` says, for [`round`].
 const SHORT_KEEP: &str = "10d 20d 40d 30d";
 
@@ -253,7 +288,8 @@ async fn round(app: &App, keep: &str) {
         upkeep::{Keep, Retention},
     };
     let spans: Vec<jiff::Span> = keep.split(' ').map(|span| span.parse().expect("a span")).collect();
-    let keep = Keep { raw: spans[0], attempts: spans[1], events: spans[2], invoices: spans[3] };
+    let copies = tillhook::upkeep::kept_beside(7);
+    let keep = Keep { raw: spans[0], attempts: spans[1], events: spans[2], invoices: spans[3], copies };
     let clock = std::sync::Arc::new(app.clock.clone());
     let mut retention = Retention::new(app.store().clone(), Archive::new(app.data()), keep, clock);
     retention.round(&CancellationToken::new()).await;

@@ -216,6 +216,8 @@ async fn an_order_that_the_till_does_not_confirm_is_asked_about_again_or_let_go(
     assert!(sheet.contains("verification    a call brought no URL"), "{sheet}");
     let shown: serde_json::Value = serde_json::from_str(&office.ok("orders show 42 --json").await).unwrap();
     assert_eq!(shown["order"]["verification"], "pending");
+    let sheet = office.ok("orders show 42").await;
+    assert!(sheet.contains("the till is still to confirm that it made the call"), "{sheet}");
     let id = office.deliveries("erp").await[0].id;
     let sheet = office.ok(&format!("deliveries show {id}")).await;
     assert!(sheet.contains("held back   the call brought no `signatureVerificationURL`"), "{sheet}");

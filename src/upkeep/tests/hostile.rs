@@ -64,6 +64,23 @@ impl Forge {
         pieces
     }
 
+    /// The pieces with another database, which the manifest describes but for its rows.
+    async fn with_database(&self, sql: &str) -> Vec<Piece> {
+        use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
+        let file = self.house.place("forged.db");
+        fs::write(&file, &self.pieces[1].bytes).unwrap();
+        let mut conn = SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+        let database = fs::read(&file).unwrap();
+        let mut pieces = self.with_manifest(|manifest| {
+            manifest["files"][0]["bytes"] = json!(database.len());
+            manifest["files"][0]["sha256"] = json!(hex_sha256(&database));
+        });
+        pieces[1].bytes = database;
+        pieces
+    }
+
     fn write(&self, pieces: &[Piece]) -> PathBuf {
         let file = self.house.place("forged.tar.gz");
         let mut archive = tar::Builder::new(GzEncoder::new(File::create(&file).unwrap(), Compression::fast()));
@@ -175,6 +192,53 @@ async fn a_file_that_would_grow_without_limit_is_refused_before_it_is_unpacked()
 }
 
 #[tokio::test]
+async fn a_list_that_is_larger_than_any_of_ours_is_refused_before_it_is_read() {
+    let forge = Forge::new().await;
+    let long = forge.with_manifest(|manifest| {
+        manifest["missing"] = vec!["invoices/2026/11/lost.pdf"; 20_000].into();
+    });
+    forge.refuses(&long, "its manifest would take").await;
+    for (place, value) in [
+        ("tillhook", json!("1".repeat(5000))),
+        ("rows", json!({ "a".repeat(5000): 1 })),
+        ("unknown", (0..9).fold(json!(1), |inner, _| json!([inner]))),
+    ] {
+        let odd = forge.with_manifest(|manifest| manifest[place] = value);
+        forge.refuses(&odd, "it is longer or deeper than any list of ours").await;
+    }
+    let tables = forge.with_manifest(|manifest| {
+        manifest["rows"] =
+            (0..1001).map(|table| (format!("t{table}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
+    });
+    forge.refuses(&tables, "its manifest cannot be understood").await;
+    let private = forge.with_manifest(|manifest| {
+        manifest["unknown"] = json!({ "$serde_json::private::RawValue": "[".repeat(4000) });
+    });
+    restore(&forge.write(&private), &forge.house.place("private"), false).await.expect("an unknown key is ignored");
+    let first = forge.with_manifest(|manifest| {
+        let list = manifest["files"].as_array_mut().unwrap();
+        list.swap(1, 2);
+    });
+    forge.refuses(&first, "in the wrong place").await;
+    let none = forge.with_manifest(|manifest| manifest["files"] = json!([]));
+    forge.refuses(&none, "its list does not begin with the database").await;
+}
+
+#[tokio::test]
+async fn a_database_that_would_run_something_is_refused_and_so_is_one_of_countless_tables() {
+    let forge = Forge::new().await;
+    for (sql, because) in [
+        ("CREATE TRIGGER t AFTER INSERT ON sink_state BEGIN SELECT 1; END", "triggers"),
+        ("CREATE VIEW v AS SELECT 1", "views"),
+        ("CREATE VIRTUAL TABLE v USING fts5 (a)", "tables that tillhook does not make"),
+    ] {
+        forge.refuses(&forge.with_database(sql).await, because).await;
+    }
+    let tables: String = (0..1100).map(|table| format!("CREATE TABLE t{table} (a);")).collect();
+    forge.refuses(&forge.with_database(&tables).await, "more tables than tillhook makes").await;
+}
+
+#[tokio::test]
 async fn every_changed_or_missing_byte_is_noticed() {
     let forge = Forge::new().await;
     for place in 1..forge.pieces.len() {
@@ -209,7 +273,7 @@ async fn a_newer_or_foreign_backup_is_refused_with_the_version_that_made_it() {
     });
     forge.refuses(&newer, "was made by tillhook 9.9.9, whose database is newer (schema 99)").await;
     let format = forge.with_manifest(|manifest| {
-        manifest["format"] = json!(2);
+        manifest["format"] = json!(3);
         manifest["tillhook"] = json!("9.9.9");
         manifest["files"] = json!("another shape");
     });

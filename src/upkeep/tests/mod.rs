@@ -7,6 +7,7 @@ mod nights;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Backup, BackupError, Restore, RestoreError, Restored, make};
 use crate::{
+    clock::{Clock, ManualClock},
     invoice::{Archive, StoredInvoice},
     order::SinkName,
     store::{Access, Store},
@@ -79,7 +81,8 @@ async fn know(store: &Store, invoice: &StoredInvoice) {
 }
 
 pub(super) async fn restore(file: &Path, directory: &Path, force: bool) -> Result<Restored, RestoreError> {
-    Restore { file, directory, force, resend: false, now: now() }.run().await
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(now()));
+    Restore { file, directory, force, resend: false, shops: &[], clock: &clock }.run().await
 }
 
 #[tokio::test]
