@@ -482,6 +482,7 @@ async fn of_two_orders_with_the_same_url_the_first_has_it_however_late_it_is_ask
         scene.app.advance(Duration::from_mins(5)).await;
     }
     assert_eq!(scene.orders().await, [(Some("verified"), false), (Some("refused"), true), (Some("refused"), true)]);
+    scene.app.event("till.unverified", 1).await;
     scene.finish_leaving(2 * 2).await;
 }
 

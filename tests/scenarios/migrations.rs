@@ -49,6 +49,8 @@ const SAMPLES: &[(i64, &str)] = &[
 (7, "UPDATE reconciliation SET troubled_since = 1, told_at = 1;"),
 (8, "INSERT INTO listed_payment VALUES ('dupont', '8841207', 1);"),
 (9, "INSERT INTO verification_url VALUES (x'00112233445566778899aabbccddeeff', 'ord_1');"),
+(10, "INSERT INTO customer_order (key, shop, test, order_id, state, timeline, last_event, received_at, updated_at)
+         VALUES ('ord_2', 'dupont', 0, '20261121043', 'invoiced', '{}', 'evt_1', 1, 2);"),
 ];
 
 #[tokio::test]

@@ -147,7 +147,7 @@ async fn a_list_of_erasures_that_cannot_be_read_stops_the_restore_and_says_so() 
 async fn a_backup_of_an_older_schema_is_brought_up_to_date_so_that_erasures_can_be_made_in_it() {
     let mut program = program();
     sold(&mut program, "1001").await;
-    undo_the_last_migration(&program.data()).await;
+    undo_the_last_migrations(&program.data()).await;
     let orders = program.ok("orders list");
     let backups = || fs::read_dir(program.data().join("backups")).expect("the copies");
     let copies = || {
@@ -164,10 +164,11 @@ async fn a_backup_of_an_older_schema_is_brought_up_to_date_so_that_erasures_can_
 }
 
 /// Makes the database what a version without the last migration would have made.
-async fn undo_the_last_migration(data: &Path) {
+async fn undo_the_last_migrations(data: &Path) {
     use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
     let mut conn = SqliteConnectOptions::new().filename(data.join("tillhook.db")).connect().await.expect("a database");
-    let undo = "DROP TABLE verification_url; DELETE FROM _sqlx_migrations WHERE version = 9;";
+    let undo = "DROP INDEX order_without_internal_id; DROP TABLE verification_url;
+        DELETE FROM _sqlx_migrations WHERE version >= 9;";
     sqlx::raw_sql(undo).execute(&mut conn).await.expect("it is undone");
     conn.close().await.expect("an end");
 }
