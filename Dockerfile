@@ -28,8 +28,6 @@ LABEL org.opencontainers.image.title="tillhook" \
       org.opencontainers.image.description="Receives the webhooks of a kash.click till and passes every sale on by e-mail, Slack and HTTP." \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /out/ /
-# Large pieces of memory are given back at once (docs/reliability.md).
-ENV MALLOC_MMAP_THRESHOLD_=131072
 USER 65532:65532
 VOLUME /data
 EXPOSE 8080

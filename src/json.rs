@@ -11,10 +11,10 @@
 //!
 //! **Invariant:** no other file makes a `Value` out of text (`tests/house.rs`), and no error quotes what was read.
 
-use std::{cell::Cell, fmt, marker::PhantomData};
+use std::{cell::Cell, fmt, io, marker::PhantomData};
 
 use serde::{
-    Deserializer,
+    Deserializer, Serialize,
     de::{DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value};
@@ -209,6 +209,33 @@ pub fn map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Val
     match (Reader { budget: &budget, level: 0 }).deserialize(deserializer)? {
         Value::Object(map) => Ok(map),
         _ => Err(D::Error::custom("an object was expected")),
+    }
+}
+
+/// Writes something as JSON of at most so many bytes; `None` where it has more, which are then not written.
+pub fn written_within(value: &impl Serialize, most: usize) -> Option<String> {
+    let mut text = Bounded { text: Vec::new(), most };
+    serde_json::to_writer(&mut text, value).ok()?;
+    String::from_utf8(text.text).ok()
+}
+
+/// Takes no more than so many bytes.
+struct Bounded {
+    text: Vec<u8>,
+    most: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > self.most - self.text.len() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -447,6 +474,12 @@ mod tests {
         let text = Value::from(format!("\\\"{}", "[{".repeat(1_000))).to_string();
         assert_eq!(levels(&text), 0);
         assert!(kept::<String>(&text).is_ok() && kept::<Value>("{} {}").is_err());
+    }
+
+    #[test]
+    fn what_would_be_too_long_is_not_written() {
+        assert_eq!(written_within(&json!(["é", 1]), 8).as_deref(), Some("[\"é\",1]"));
+        assert_eq!(written_within(&json!(["é", 1]), 7), None);
     }
 
     #[test]

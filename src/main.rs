@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::Parser as _;
 use rustix::fs::Mode;
 use tillhook::{
-    app::telemetry,
+    app::{allocator, telemetry},
     cli::{self, Cli},
 };
 
@@ -22,6 +22,9 @@ const OTHERS: Mode = Mode::RWXG.union(Mode::RWXO);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     rustix::process::umask(OTHERS);
+    if cli.is_service() {
+        allocator::settle();
+    }
     telemetry::start(cli.log_filter());
     telemetry::install_cryptography();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use crate::{
     clock::Clock,
     config::{Config, ShopConfig},
-    deliver::{HostsOf, Lane, Outbox},
+    deliver::{HostsOf, Lane, LargeMessages, Outbox},
     digest,
     invoice::Archive,
     order::{ShopId, SinkName},
@@ -35,10 +35,10 @@ pub struct UnusableSink {
     pub cause: BuildError,
 }
 
-/// How many times the size of the largest call an order may take up: two phases of that size, and their differences. A call
+/// How many halves of the largest call's size an order may take up: two phases of that size, and what JSON adds. A call
 /// of nothing but control characters, each of which takes six bytes in JSON, is more; and so are calls without end that
 /// each add other fields to the same order.
-const LARGEST_ORDER: usize = 3;
+const LARGEST_ORDER: usize = 5;
 
 /// What recording has to know.
 pub fn policy(config: &Config) -> Policy {
@@ -51,7 +51,8 @@ pub fn policy(config: &Config) -> Policy {
     Policy {
         shops: config.shops.iter().map(|(id, one)| (id.clone(), shop(one))).collect(),
         rules: config.sinks.values().map(|sink| sink.rule.clone()).collect(),
-        largest_order: LARGEST_ORDER.saturating_mul(usize::try_from(config.server.body_limit).unwrap_or(usize::MAX)),
+        largest_order: LARGEST_ORDER
+            .saturating_mul(usize::try_from(config.server.body_limit).unwrap_or(usize::MAX) / 2),
     }
 }
 
@@ -105,6 +106,7 @@ pub fn outbox(config: &Config, store: Store, clock: Arc<dyn Clock>, recorder: Re
         archive: Archive::new(config.storage.path.clone()),
         public_url: config.server.public_url.clone(),
         names: NameBook::default(),
+        large: LargeMessages::default(),
     }
 }
 

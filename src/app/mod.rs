@@ -1,5 +1,6 @@
 //! Where everything is put together: the only module that knows all others.
 
+pub mod allocator;
 pub mod assemble;
 pub mod demo;
 mod door;

@@ -25,6 +25,11 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// Whether it goes on until somebody ends it, and takes whatever comes.
+    pub fn is_service(&self) -> bool {
+        matches!(self.command, Command::Serve | Command::Demo(_))
+    }
+
     /// What is logged where `TILLHOOK_LOG` does not say: the service tells what happens, a command has its own answer.
     pub fn log_filter(&self) -> &'static str {
         if matches!(self.command, Command::Serve) { telemetry::SERVICE } else { telemetry::QUIET }

@@ -142,7 +142,6 @@ fn about(desk: &Desk, event: StoredEvent) -> Candidate {
         attempts: 0,
         retries: 0,
         first_attempt_at: None,
-        is_large: false,
     }
 }
 

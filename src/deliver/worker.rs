@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -11,7 +14,7 @@ use super::{
     health::{Ended, Health},
     limit, prepare,
 };
-use crate::store::{Candidate, Started, StoreError, Unreadable};
+use crate::store::{Candidate, Found, Started, StoreError, Unreadable};
 
 /// How often to look although nothing was heard: the command line is another process.
 pub const POLL: Duration = Duration::from_secs(2);
@@ -90,7 +93,9 @@ impl Worker {
         }
         let limit = if self.lane.sink.min_interval().is_some() { 1 } else { room };
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let found = self.outbox.store.candidates(&self.lane.name, now, limit).await?;
+        // While a large message is under way small ones go past those that wait.
+        let large = self.large.available_permits() > 0;
+        let found = self.outbox.store.candidates(&self.lane.name, now, limit, large).await?;
         // Set back while we read, the clock makes what came since look due before its time.
         let is_now = self.outbox.clock.now();
         if is_now < now {
@@ -99,17 +104,21 @@ impl Worker {
         if found.is_empty() {
             return self.outbox.store.next_due(&self.lane.name, now).await;
         }
-        let mut candidates = Vec::with_capacity(found.len());
-        for row in found {
-            match row {
-                Ok(candidate) => candidates.push(candidate),
-                Err(row) => self.give_up(row, now).await?,
+        let (mut candidates, mut large) = (Vec::with_capacity(found.len()), None);
+        for found in found {
+            match found {
+                Found::Candidate(candidate) => candidates.push(*candidate),
+                Found::Large(seq) => large = large.or(Some(seq)),
+                Found::Unreadable(row) => self.give_up(row, now).await?,
             }
         }
-        let candidates = limit::keep(&self.outbox, &self.lane, candidates, now).await?;
-        let all_found_room = self.start(candidates, now).await?;
+        if !candidates.is_empty() {
+            self.start(candidates, None, now).await?;
+        } else if let Some(seq) = large {
+            self.start_large(seq, limit, now).await?;
+        }
         // There may be more, or what was read had changed meanwhile: look again at once, unless there is no room.
-        let room_left = all_found_room && self.under_way.len() < self.lane.concurrency;
+        let room_left = self.under_way.len() < self.lane.concurrency;
         Ok(if room_left { Some(self.not_before.unwrap_or(now)) } else { None })
     }
 
@@ -125,45 +134,63 @@ impl Worker {
         Ok(())
     }
 
-    /// Starts these attempts; returns whether there was room for all. A large one waits for the one under way.
-    async fn start(&mut self, candidates: Vec<Candidate>, now: Timestamp) -> Result<bool, StoreError> {
+    /// Starts the attempt of a large message, whose texts are read by themselves.
+    async fn start_large(&mut self, seq: i64, limit: u32, now: Timestamp) -> Result<(), StoreError> {
+        let Ok(permit) = self.large.clone().try_acquire_owned() else { return Ok(()) };
+        let messages = self.outbox.large.clone();
+        let _turn = messages.turn().await;
+        match self.outbox.store.large_candidate(&self.lane.name, now, limit, seq).await? {
+            Some(Found::Candidate(candidate)) => self.start(vec![*candidate], Some(permit), now).await?,
+            Some(Found::Unreadable(row)) => self.give_up(row, now).await?,
+            Some(Found::Large(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Starts these attempts. The permit is that of a large message, which is then alone.
+    async fn start(
+        &mut self,
+        candidates: Vec<Candidate>,
+        permit: Option<OwnedSemaphorePermit>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let candidates = limit::keep(&self.outbox, &self.lane, candidates, now).await?;
         let context = prepare::Context {
             recorder: &self.outbox.recorder,
             public_url: self.outbox.public_url.as_ref(),
             names: &self.outbox.names,
             now,
         };
-        let (mut prepared, mut all_found_room) = (Vec::with_capacity(candidates.len()), true);
+        let (mut prepared, permit) = (Vec::with_capacity(candidates.len()), Arc::new(permit));
         for mut candidate in candidates {
-            let permit = candidate.is_large.then(|| self.large.clone().try_acquire_owned());
-            let Ok(permit) = permit.transpose() else {
-                all_found_room = false;
-                continue;
-            };
             match prepare::prepare(&self.lane, &candidate, &context) {
                 Ok(made) => {
                     candidate.forget_texts();
-                    prepared.push((candidate, made, permit));
+                    prepared.push((candidate, made));
                 }
                 Err(error) => self.give_up(unreadable(&self.lane, &candidate, &error), now).await?,
             }
         }
-        let batch: Vec<Started> = prepared.iter().map(|(_, made, _)| made.started.clone()).collect();
+        if prepared.is_empty() {
+            // A commit wakes every worker, this one too.
+            return Ok(());
+        }
+        let batch: Vec<Started> = prepared.iter().map(|(_, made)| made.started.clone()).collect();
         let sending = self.outbox.store.start(batch).await?;
-        for (candidate, made, permit) in prepared {
+        for (candidate, made) in prepared {
             let Ok(payload) = made.started.how else { continue };
             if !sending.contains(&candidate.id) {
                 continue;
             }
             // Counted from here: the commit may have taken a while, and the far side counts what it gets.
             self.not_before = self.lane.sink.min_interval().map(|pace| self.outbox.clock.now() + pace);
-            let (outbox, lane) = (self.outbox.clone(), self.lane.clone());
+            let (outbox, lane, permit) = (self.outbox.clone(), self.lane.clone(), permit.clone());
             self.under_way.spawn(async move {
                 attempt::attempt(outbox, lane, candidate, payload, made.failure).await;
                 drop(permit);
             });
         }
-        Ok(all_found_room)
+        Ok(())
     }
 
     fn look_at(&self, done: Result<(), tokio::task::JoinError>) {

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Currency, Customer, DeliveryMethod, Item, Moment, Money, Timeline, VatLine, Verification};
+use super::{Currency, Customer, DeliveryMethod, Item, Moment, Money, OrderContent, Timeline, VatLine, Verification};
 use crate::json;
 
 /// How far an order is. It never goes back.
@@ -166,7 +166,11 @@ pub(super) const ROUNDING_PER_LINE: Decimal = Decimal::from_parts(5, 0, 0, false
 impl Order {
     /// The order that a timeline tells, as it stands when `received` an announcement arrived.
     pub fn new(timeline: &Timeline, currency: Currency, received: Moment) -> Self {
-        let content = timeline.merged();
+        Self::of(timeline.merged(), timeline.state(), currency, received)
+    }
+
+    /// The same of both phases as one.
+    pub fn of(content: OrderContent, state: State, currency: Currency, received: Moment) -> Self {
         let total_net = match (content.total, content.total_vat) {
             (Some(total), Some(vat)) => total.checked_sub(vat),
             _ => None,
@@ -174,7 +178,7 @@ impl Order {
         let mut order = Self {
             order_id: content.order_id,
             internal_id: content.internal_id,
-            state: timeline.state(),
+            state,
             is_refund: content.is_refund,
             dates: Dates {
                 created: content.dates.created,

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{OrderContent, Phase, State};
+use crate::json;
 
 /// What was said of an order, by phase.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,11 @@ impl Timeline {
     /// The JSON of both phases, as it is kept.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The same where it has at most so many bytes.
+    pub fn to_text_within(&self, most: usize) -> Option<String> {
+        json::written_within(self, most)
     }
 
     /// What a phase said.

@@ -34,7 +34,8 @@ pub(super) struct Announced {
 /// What an announcement of an order says, in short and, should the order be new, in full.
 struct Said {
     content: Fingerprint,
-    first: Heard,
+    /// `None` where its texts would be too large.
+    first: Option<Heard>,
 }
 
 impl Announced {
@@ -50,7 +51,8 @@ impl Announced {
 
     fn say(&self) -> Option<Said> {
         let (Ok(Notification::Order(notice)), Some(shop)) = (&self.decoded, self.shop()) else { return None };
-        let first = Heard::first(notice, shop, self.received_at(), self.now, self.call.origin.source());
+        let (source, largest) = (self.call.origin.source(), self.policy.largest_order);
+        let first = Heard::first(notice, shop, self.received_at(), self.now, source, largest);
         Some(Said { content: notice.content.fingerprint(), first })
     }
 
@@ -181,12 +183,13 @@ impl Announced {
             return Ok((Outcome::Duplicate, Some(event)));
         }
         let heard = match known {
-            Some(order) => Heard::next(order, notice, policy, self.received_at(), self.call.origin.source()),
+            Some(order) => {
+                let (source, largest) = (self.call.origin.source(), self.policy.largest_order);
+                Heard::next(order, notice, policy, self.received_at(), source, largest)
+            }
             None => said.first.clone(),
         };
-        if heard.timeline.len() > self.policy.largest_order {
-            return Err(self.too_large(notice));
-        }
+        let heard = heard.ok_or_else(|| self.too_large(notice))?;
         let key = heard.order.key;
         let event = self.event(policy, heard.kind, Some(key), notice.test, heard.data);
         view.announce(key, notice.phase, said.content, event.id);

@@ -29,14 +29,15 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    /// What a call means for an order that nobody heard of before.
+    /// What a call means for an order that nobody heard of before; `None` where its texts would be too large.
     pub fn first(
         notice: &OrderNotice,
         policy: &ShopPolicy,
         received_at: Timestamp,
         now: Timestamp,
         source: Option<Source>,
-    ) -> Self {
+        largest: usize,
+    ) -> Option<Self> {
         let order = KnownOrder {
             key: OrderKey::new(now),
             shop: policy.shop.id.clone(),
@@ -48,38 +49,44 @@ impl Heard {
             told: Vec::new(),
             erased: false,
         };
-        Self { was_known: false, ..Self::next(order, notice, policy, received_at, source) }
+        Some(Self { was_known: false, ..Self::next(order, notice, policy, received_at, source, largest)? })
     }
 
-    /// What a call means for an order as it stood before.
+    /// What a call means for an order as it stood before; `None` where its texts would be too large.
     pub fn next(
         mut order: KnownOrder,
         notice: &OrderNotice,
         policy: &ShopPolicy,
         received_at: Timestamp,
         source: Option<Source>,
-    ) -> Self {
+        largest: usize,
+    ) -> Option<Self> {
         let kind = match notice.phase {
             phase if order.timeline.knows(phase) => EventType::OrderUpdated,
             Phase::Validated => EventType::OrderValidated,
             Phase::Terminated => EventType::OrderTerminated,
         };
+        let content = content_for(&order, notice);
         let before = (order.timeline.state(), order.timeline.merged());
-        order.timeline.hear(notice.phase, content_for(&order, notice));
-        let changed = before != (order.timeline.state(), order.timeline.merged());
+        Arc::make_mut(&mut order.timeline).hear(notice.phase, content);
+        let now = (order.timeline.state(), order.timeline.merged());
+        let changed = before != now;
+        // Large orders are taken as well: no more of their copies is kept than is needed.
+        drop(before);
+        let timeline = order.timeline.to_text_within(largest)?;
         order.internal_id = order.internal_id.or_else(|| notice.content.internal_id.clone());
         order.order_id = order.order_id.or_else(|| notice.content.order_id.clone());
         let received = Moment::new(whole_second(received_at), &policy.shop.timezone);
-        let snapshot = Order { source, ..Order::new(&order.timeline, policy.shop.currency, received) };
-        Self {
+        let snapshot = Order { source, ..Order::of(now.1, now.0, policy.shop.currency, received) };
+        Some(Self {
             kind,
             was_known: true,
             standing: Standing { complete: order.timeline.is_complete(), changed },
             booked_on: snapshot.dates.booked().civil().date(),
             data: EventData::Order(Box::new(snapshot)).to_text().into(),
-            timeline: order.timeline.to_text().into(),
+            timeline: timeline.into(),
             order,
-        }
+        })
     }
 }
 

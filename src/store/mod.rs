@@ -71,7 +71,7 @@ pub use listing::{
 pub use missing::{Heard, MissingOrder, NumberWatch, NumberedEvent};
 pub use names::NameList;
 pub use opaque::Opaque;
-pub use outbox::{Candidate, Started, Unreadable};
+pub use outbox::{Candidate, Found, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
 pub use reading::{FeedItem, StoredAttempt, StoredDelivery, StoredEvent, StoredOrder};
 pub use reconciliation::{FoundOrder, ListedNumbers, NotCompared, Reconciliation};

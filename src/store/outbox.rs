@@ -49,8 +49,17 @@ pub struct Candidate {
     pub retries: u32,
     /// When it was first attempted.
     pub first_attempt_at: Option<Timestamp>,
-    /// Whether what it tells is so large that one at a time is enough.
-    pub is_large: bool,
+}
+
+/// What is due.
+#[derive(Debug)]
+pub enum Found {
+    /// It can be attempted.
+    Candidate(Box<Candidate>),
+    /// So much belongs to it that it is read by itself ([`Store::large_candidate`]). Its place.
+    Large(i64),
+    /// It is to be given up ([`Store::bury`]): it would be found again and again.
+    Unreadable(Unreadable),
 }
 
 impl Candidate {
@@ -62,9 +71,9 @@ impl Candidate {
     }
 }
 
-/// From how many bytes on an event is large: as much, and one more, is looked at at a time. The largest order that is taken
-/// is a thousand times a usual one, and a message takes up several times as much while it is made and sent.
-pub(super) const LARGE: i64 = 256 * 1024;
+/// From how many bytes of texts on a delivery is large. The largest order that is taken is a thousand times a usual one, and
+/// its message takes up several times as much while it is made.
+const LARGE: i64 = 256 * 1024;
 
 /// A delivery whose row, or whose event, cannot be read.
 #[derive(Clone, Debug)]
@@ -105,14 +114,16 @@ pub struct Started {
     pub at: Timestamp,
 }
 
-/// What is due, longest first, with the size of what it tells.
+/// What is due, longest first, with the size of what it tells; up to a size ($5).
 macro_rules! due {
     () => {
-        "SELECT d.seq, d.due_at, coalesce(octet_length(e.data), 0) AS size
+        "SELECT d.seq, d.due_at, coalesce(octet_length(e.data), 0) + coalesce(octet_length(latest.data), 0) AS size
          FROM delivery d LEFT JOIN event e ON e.id = d.event_id
+         LEFT JOIN customer_order o ON o.key = d.order_key LEFT JOIN event latest ON latest.id = o.last_event
          WHERE d.sink = $1 AND d.open = 1 AND d.held = 0 AND d.due_at <= $2 AND d.status <> 'sending'
            AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = d.lane AND p.open = 1
                            AND (p.seq < d.seq OR p.status = 'sending'))
+           AND coalesce(octet_length(e.data), 0) + coalesce(octet_length(latest.data), 0) <= $5
          ORDER BY d.due_at, d.seq LIMIT $3"
     };
 }
@@ -120,21 +131,34 @@ macro_rules! due {
 #[cfg(test)]
 pub(super) const DUE: &str = due!();
 
-const CANDIDATES: &str = concat!(
-    "SELECT d.id, d.version, d.order_key, d.purpose, d.payload, d.attempts, d.retries, d.first_attempt_at,
-           e.seq, e.id, e.type, e.shop, e.shop_name, e.order_key, e.at, e.test, e.data,
-           latest.data, i.status, i.sha256, i.bytes, i.filename, i.path, i.capability, i.last_error,
-           t.status, t.reference, t.payload,
-           CASE WHEN d.order_key IS NULL THEN (SELECT v.status FROM verification v WHERE v.event_id = d.event_id)
-                ELSE o.verification END, d.seq, due.size
-    FROM (SELECT seq, due_at, sum(size) OVER (ORDER BY due_at, seq) - size AS before, size FROM (",
-    due!(),
-    ")) due
-    CROSS JOIN delivery d ON d.seq = due.seq LEFT JOIN event e ON e.id = d.event_id
-    LEFT JOIN customer_order o ON o.key = d.order_key LEFT JOIN event latest ON latest.id = o.last_event
-    LEFT JOIN invoice i ON i.order_key = d.order_key LEFT JOIN delivery t ON t.id = d.thread_of
-    WHERE due.before < $4 ORDER BY due.due_at, due.seq"
-);
+/// With all that their messages are made of, of rows `due` (`seq`, `due_at`, `size`, `before`). Of a large one the texts are
+/// left out, unless it is the one that is asked for.
+macro_rules! candidates {
+    ($due:expr, $which:literal) => {
+        concat!(
+            "SELECT d.id, d.version, d.order_key, d.purpose, iif(size <= $4, d.payload, NULL), d.attempts, d.retries,
+                    d.first_attempt_at, e.seq, e.id, e.type, e.shop, e.shop_name, e.order_key, e.at, e.test,
+                    iif(size <= $4, e.data, NULL), iif(size <= $4, latest.data, NULL),
+                    i.status, i.sha256, i.bytes, i.filename, i.path, i.capability, i.last_error,
+                    t.status, t.reference, iif(size <= $4, t.payload, NULL),
+                    CASE WHEN d.order_key IS NULL
+                         THEN (SELECT v.status FROM verification v WHERE v.event_id = d.event_id)
+                         ELSE o.verification END, d.seq, size
+             FROM (SELECT seq, due_at, size, sum(size) OVER (ORDER BY due_at, seq) - size AS before FROM (",
+            $due,
+            ")) due
+             CROSS JOIN delivery d ON d.seq = due.seq LEFT JOIN event e ON e.id = d.event_id
+             LEFT JOIN customer_order o ON o.key = d.order_key LEFT JOIN event latest ON latest.id = o.last_event
+             LEFT JOIN invoice i ON i.order_key = d.order_key LEFT JOIN delivery t ON t.id = d.thread_of ",
+            $which,
+            " ORDER BY due.due_at, due.seq"
+        )
+    };
+}
+
+const CANDIDATES: &str = candidates!(due!(), "WHERE due.before < $4");
+
+const LARGE_CANDIDATE: &str = candidates!(due!(), "WHERE d.seq = $6");
 
 pub(super) const NEXT_DUE: &str =
     "SELECT min(due_at) FROM delivery WHERE sink = $1 AND open = 1 AND held = 0 AND due_at > $2";
@@ -142,8 +166,8 @@ pub(super) const NEXT_DUE: &str =
 impl Store {
     /// The deliveries of a sink that may be attempted at `now`, at most one a lane, longest due first. Nothing of a lane
     /// may while something of it is being sent, also where a person had an earlier delivery sent again; nothing about an
-    /// order is made while the till is still to confirm it and the shop requires that. Of large ones there are fewer. One that
-    /// cannot be read is to be given up ([`Store::bury`]): it would be found again and again.
+    /// order is made while the till is still to confirm it and the shop requires that. Large ones are left out, for others to
+    /// go before them, unless they are wanted.
     ///
     /// # Errors
     /// What the database says.
@@ -152,17 +176,33 @@ impl Store {
         sink: &SinkName,
         now: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Result<Candidate, Unreadable>>, StoreError> {
-        let rows = sqlx::query(CANDIDATES).bind(sink.as_str()).bind(micros(now)).bind(limit).bind(LARGE);
-        let found = |row: &SqliteRow| match candidate(row) {
-            Ok(candidate) => Ok(Ok(candidate)),
-            Err(error @ StoreError::Corrupt(_)) => {
-                let (id, sink, reason) = (id_of(row, 0).unwrap_or_default(), sink.clone(), error.to_string());
-                Ok(Err(Unreadable { seq: row.try_get(29)?, id, sink, reason }))
-            }
-            Err(error) => Err(error),
-        };
-        rows.fetch_all(self.readers()).await?.iter().map(found).collect()
+        large: bool,
+    ) -> Result<Vec<Found>, StoreError> {
+        let most = if large { i64::MAX } else { LARGE };
+        let rows = sqlx::query(CANDIDATES).bind(sink.as_str()).bind(micros(now)).bind(limit).bind(LARGE).bind(most);
+        rows.fetch_all(self.readers()).await?.iter().map(|row| found(row, sink, LARGE)).collect()
+    }
+
+    /// One that [`Store::candidates`] found to be large, if it may still be attempted.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn large_candidate(
+        &self,
+        sink: &SinkName,
+        now: Timestamp,
+        limit: u32,
+        seq: i64,
+    ) -> Result<Option<Found>, StoreError> {
+        let rows = sqlx::query(LARGE_CANDIDATE)
+            .bind(sink.as_str())
+            .bind(micros(now))
+            .bind(limit)
+            .bind(i64::MAX)
+            .bind(i64::MAX)
+            .bind(seq);
+        let row = rows.fetch_optional(self.readers()).await?;
+        row.map(|row| found(&row, sink, i64::MAX)).transpose()
     }
 
     /// When the next delivery of a sink is due that is not due at `now`; one that is held back is never due.
@@ -225,6 +265,22 @@ impl Store {
     }
 }
 
+/// What a row of [`CANDIDATES`] says, of which the texts are there up to this size.
+fn found(row: &SqliteRow, sink: &SinkName, size: i64) -> Result<Found, StoreError> {
+    let seq = row.try_get(29)?;
+    if row.try_get::<i64, _>(30)? > size {
+        return Ok(Found::Large(seq));
+    }
+    match candidate(row) {
+        Ok(candidate) => Ok(Found::Candidate(Box::new(candidate))),
+        Err(error @ StoreError::Corrupt(_)) => {
+            let (id, sink, reason) = (id_of(row, 0).unwrap_or_default(), sink.clone(), error.to_string());
+            Ok(Found::Unreadable(Unreadable { seq, id, sink, reason }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
     let payload = |json: Option<String>| json.as_deref().map(from_json).transpose();
     let order_key: Option<String> = row.try_get(2)?;
@@ -257,7 +313,6 @@ fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
         attempts: row.try_get(5)?,
         retries: row.try_get(6)?,
         first_attempt_at: row.try_get::<Option<i64>, _>(7)?.map(timestamp).transpose()?,
-        is_large: row.try_get::<i64, _>(30)? > LARGE,
     })
 }
 

@@ -1,6 +1,9 @@
 //! What the database knows of the orders that a group of calls is about, and what the group adds to it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -45,7 +48,7 @@ pub struct KnownOrder {
     /// `orderID`, once known.
     pub order_id: Option<String>,
     /// Both phases.
-    pub timeline: Timeline,
+    pub timeline: Arc<Timeline>,
     /// When it was first heard of.
     pub received_at: Timestamp,
     /// Sinks that were told of it by deliveries that are pruned since.
@@ -480,7 +483,7 @@ fn known_order(row: &SqliteRow) -> Result<(KnownOrder, bool), StoreError> {
         test: row.try_get(2)?,
         internal_id: row.try_get(3)?,
         order_id: row.try_get(4)?,
-        timeline: from_json(row.try_get(5)?)?,
+        timeline: Arc::new(from_json(row.try_get(5)?)?),
         received_at: timestamp(row.try_get(6)?)?,
         told: row.try_get::<Option<&str>, _>(7)?.map(from_json).transpose()?.unwrap_or_default(),
         erased: row.try_get::<i64, _>(8)? > 0,

@@ -18,9 +18,6 @@ use crate::harness::{form, program::Program};
 /// How many calls are made at a time. They are stored one after the other, which takes a while in a debug build.
 const AT_ONCE: usize = 64;
 
-/// As the image and the unit set it: large pieces of memory are given back at once, instead of being kept in pieces.
-const MMAP_THRESHOLD: &str = "131072";
-
 /// The largest body that is taken (`server.body_limit`).
 pub const LIMIT: usize = 2 * 1024 * 1024;
 
@@ -29,9 +26,7 @@ pub const MOST: u64 = 150 << 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_calls_of_two_megabytes_at_once_are_stored_and_delivered_in_little_memory() {
-    let mut bench = Bench::prepare("").await;
-    bench.program = bench.program.with("MALLOC_MMAP_THRESHOLD_", MMAP_THRESHOLD);
-    bench.serve().await;
+    let bench = Bench::start("").await;
     let to = bench.address();
     let mut orders = 0;
     for _ in 0..scale(1, 2) {

@@ -25,7 +25,7 @@ use crate::{
     decode::{self, Input},
     order::{DeliveryId, ShopId},
     record::{Call, Origin, Raw},
-    store::{Access, AttemptRow, DeliveryFilter, DeliveryLine, Finished, Started, Store, Verdict},
+    store::{Access, AttemptRow, DeliveryFilter, DeliveryLine, Finished, Found, Started, Store, Verdict},
 };
 
 /// A desk at 14:05 in Paris, with two shops and three sinks.
@@ -131,7 +131,8 @@ impl Office {
     /// An attempt at the delivery that is due next to `sink` ends like this.
     pub async fn attempt(&self, sink: &str, verdict: Verdict) -> DeliveryId {
         let (sink, now) = (sink.parse().unwrap(), self.desk.now());
-        let candidate = self.desk.store.candidates(&sink, now, 1).await.unwrap().remove(0).unwrap();
+        let found = self.desk.store.candidates(&sink, now, 1, true).await.unwrap().remove(0);
+        let Found::Candidate(candidate) = found else { panic!("{found:?}") };
         let started =
             Started { id: candidate.id, version: candidate.version, how: Ok(None), without_invoice: false, at: now };
         assert_eq!(self.desk.store.start(vec![started]).await.unwrap(), [candidate.id]);
