@@ -50,7 +50,7 @@ fn only_the_store_knows_sql() {
     }
 }
 
-/// A `Value` that the library reads by itself follows keys that mean something to it (see `src/json.rs`).
+/// A `Value` that the library reads by itself follows keys that mean something to it (see `src/json/`).
 #[test]
 fn only_one_module_makes_values_out_of_text() {
     for file in rust_files(Path::new(SOURCE)).into_iter().filter(|file| module_of(file) != "json") {

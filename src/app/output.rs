@@ -72,6 +72,8 @@ impl Output {
         let mut state = self.0.state();
         if state.dropped > 0 || state.bytes + line.len() > ROOM {
             state.dropped += 1;
+            // A line that has no room even in an empty queue leaves nothing behind but the note of it.
+            self.0.changed.notify_all();
             return;
         }
         state.push(line);
@@ -80,7 +82,7 @@ impl Output {
 
     /// Waits until everything is written, but no longer than this; returns whether it is.
     pub fn flush_within(&self, longest: Duration) -> bool {
-        let waits = |state: &mut State| !state.lines.is_empty() || state.is_writing;
+        let waits = |state: &mut State| state.has_something() || state.is_writing;
         let waited = self.0.changed.wait_timeout_while(self.0.state(), longest, waits);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         !waits(&mut state)
@@ -109,21 +111,26 @@ impl Shared {
         let mut state = self.state();
         state.is_writing = false;
         self.changed.notify_all();
-        let waited = self.changed.wait_while(state, |state| state.lines.is_empty());
+        let waited = self.changed.wait_while(state, |state| !state.has_something());
         state = waited.unwrap_or_else(PoisonError::into_inner);
-        let line = state.lines.pop_front().unwrap_or_default();
-        state.bytes -= line.len();
-        state.is_writing = true;
+        let line = state.lines.pop_front();
+        state.bytes -= line.as_ref().map_or(0, Vec::len);
         // Nothing was taken since the first of them was dropped, so the note stands in their place.
         if state.dropped > 0 && state.bytes <= ROOM_AGAIN {
             let note = (self.note)(std::mem::take(&mut state.dropped));
             state.push(note.into());
         }
-        line
+        state.is_writing = true;
+        line.unwrap_or_default()
     }
 }
 
 impl State {
+    /// Whether there is a line to write, or to say that some were dropped.
+    fn has_something(&self) -> bool {
+        !self.lines.is_empty() || self.dropped > 0
+    }
+
     fn push(&mut self, line: Vec<u8>) {
         self.bytes += line.len();
         self.lines.push_back(line);
@@ -186,6 +193,16 @@ mod tests {
         let lost = read.find_map(|(kept, line)| Some((kept, line.strip_prefix("lost ")?.parse::<usize>().ok()?)));
         let (kept, lost) = lost.expect("the count comes");
         assert_eq!(kept + lost, lines);
+    }
+
+    #[test]
+    fn a_line_that_never_has_room_is_counted_and_silences_nothing() {
+        let (reader, output) = piped();
+        output.line(vec![b'x'; ROOM + 1]);
+        assert!(output.flush_within(PATIENCE));
+        output.line("next\n");
+        let read: Vec<_> = reader.lines().take(2).map(|line| line.expect("a line")).collect();
+        assert_eq!(read, ["lost 1", "next"]);
     }
 
     #[test]
