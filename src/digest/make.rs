@@ -80,7 +80,7 @@ impl Maker<'_> {
 
     /// The orders of a period, and those that cannot be read and are, or may be, of it.
     async fn booked(&self, period: Period) -> Result<Rows<Booked>, StoreError> {
-        let mut booked = self.store.booked(&self.shop.id, period.first, period.last).await?;
+        let mut booked = self.store.booked_in_short(&self.shop.id, period.first, period.last).await?;
         booked.unreadable.extend(self.store.misdated(&self.shop.id).await?);
         Ok(booked)
     }
@@ -237,7 +237,7 @@ impl Maker<'_> {
         let closed = heard.filter(|one| one.kind == EventType::CashBoxClosed);
         let closed: Vec<Heard> = closed.filter(|one| last.is_some() || period.contains(one.day(zone))).collect();
         let Some(days) = closings::days(&closed, zone) else { return Ok(Vec::new()) };
-        let booked = self.store.booked(&self.shop.id, earlier(days.first, 1), days.last).await?;
+        let booked = self.store.booked_in_short(&self.shop.id, earlier(days.first, 1), days.last).await?;
         let mut closings = closings::closings(&closed, &booked);
         // What an order would add that cannot be read is not known.
         if !booked.unreadable.is_empty() {

@@ -8,7 +8,7 @@ use super::{
     rows::{Name, texts},
     view::invoice_status,
 };
-use crate::order::{BookedPdf, Booking, InvoiceStatus, Order, OrderKey, Period, ShopId};
+use crate::order::{BookedPdf, Booking, Customer, DeliveryMethod, InvoiceStatus, Order, OrderKey, Period, ShopId};
 
 /// An order in the books, with what names its customer.
 #[derive(Clone, Debug)]
@@ -43,6 +43,20 @@ const BOOKED: &str = "
       AND (e.id IS NOT NULL OR o.told IS NULL)
     ORDER BY o.booked_on, o.seq";
 
+/// Those of [`BOOKED`], each with the size of its text.
+const BOOKED_SIZES: &str = "
+    SELECT o.seq, coalesce(octet_length(e.data), 0) FROM customer_order o LEFT JOIN event e ON e.id = o.last_event
+    WHERE o.shop = $1 AND o.booked_on BETWEEN $2 AND $3 AND o.test = 0 AND o.booked_on IS NOT NULL
+      AND (e.id IS NOT NULL OR o.told IS NULL)
+    ORDER BY o.booked_on, o.seq";
+
+/// How many orders, and how many bytes of them, are read at a time.
+const PAGE: usize = 500;
+const PAGE_BYTES: i64 = 4 * 1024 * 1024;
+
+/// How many characters of a name or a number a summary has.
+const LONGEST_NAME: usize = 200;
+
 /// Found in the index of days.
 pub(super) const MISDATED: &str = "
     SELECT order_id, internal_id, key, shop FROM customer_order
@@ -64,20 +78,57 @@ impl Store {
         self.books(&rows.fetch_all(self.readers()).await?)
     }
 
-    /// A shop's orders with these keys, by day and in order of arrival.
+    /// The same as a summary needs them: without lines and what we do not understand, and with names of a usual length. All
+    /// of them are held at a time, and an order may be a thousand times a usual one.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn booked_in_short(&self, shop: &ShopId, first: Date, last: Date) -> Result<Rows<Booked>, StoreError> {
+        let sizes = sqlx::query_as(BOOKED_SIZES).bind(shop.as_str()).bind(first.to_string()).bind(last.to_string());
+        self.in_short(shop, &sizes.fetch_all(self.readers()).await?).await
+    }
+
+    /// A shop's orders with these keys, by day and in order of arrival, as a summary needs them.
     ///
     /// # Errors
     /// What the database says.
     pub async fn booked_orders(&self, shop: &ShopId, orders: &[OrderKey]) -> Result<Rows<Booked>, StoreError> {
+        let sizes = sqlx::query_as(
+            "SELECT o.seq, coalesce(octet_length(e.data), 0) FROM json_each($2) k CROSS JOIN customer_order o ON o.key = k.value
+             LEFT JOIN event e ON e.id = o.last_event WHERE o.shop = $1 ORDER BY o.booked_on, o.seq",
+        );
+        let sizes = sizes.bind(shop.as_str()).bind(serde_json::json!(orders).to_string());
+        self.in_short(shop, &sizes.fetch_all(self.readers()).await?).await
+    }
+
+    /// Reads orders, each with the size of its text, a few large ones at a time.
+    async fn in_short(&self, shop: &ShopId, sizes: &[(i64, i64)]) -> Result<Rows<Booked>, StoreError> {
+        let (mut all, mut rest) = (Rows::default(), sizes);
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().take_while(|(_, size)| {
+                bytes += size;
+                bytes <= PAGE_BYTES
+            });
+            let (page, others) = rest.split_at(fits.count().clamp(1, PAGE.min(rest.len())));
+            rest = others;
+            let places: Vec<i64> = page.iter().map(|(place, _)| *place).collect();
+            all.append(self.page_of_books(shop, &places).await?);
+        }
+        Ok(self.log(all))
+    }
+
+    async fn page_of_books(&self, shop: &ShopId, places: &[i64]) -> Result<Rows<Booked>, StoreError> {
         let rows = sqlx::query(
             "SELECT o.key, o.shop, e.data, i.status, i.sha256, i.bytes, i.filename, i.path, o.order_id, o.internal_id
-             FROM json_each($2) k CROSS JOIN customer_order o ON o.key = k.value
+             FROM json_each($2) k CROSS JOIN customer_order o ON o.seq = k.value
              LEFT JOIN event e ON e.id = o.last_event LEFT JOIN invoice i ON i.order_key = o.key
              WHERE o.shop = $1 AND o.test = 0 AND o.booked_on IS NOT NULL
                AND (e.id IS NOT NULL OR o.told IS NULL) ORDER BY o.booked_on, o.seq",
         );
-        let rows = rows.bind(shop.as_str()).bind(serde_json::json!(orders).to_string());
-        self.books(&rows.fetch_all(self.readers()).await?)
+        let rows = rows.bind(shop.as_str()).bind(serde_json::json!(places).to_string());
+        let short = |row: &SqliteRow| booked(row, in_short);
+        Rows::read(&rows.fetch_all(self.readers()).await?, short, name)
     }
 
     /// Which of these days, both included, a shop has orders on, ascending. A long time is read day by day with it.
@@ -108,7 +159,7 @@ impl Store {
 
     /// Orders in the books, and the log of those that cannot be read.
     fn books(&self, rows: &[SqliteRow]) -> Result<Rows<Booked>, StoreError> {
-        Ok(self.log(Rows::read(rows, booked, |row| Name::of_order("order", row, [8, 9, 0], 1))?))
+        Ok(self.log(Rows::read(rows, |row| booked(row, |order| order), name)?))
     }
 
     /// The accounting numbers of a shop's orders of these days.
@@ -155,9 +206,37 @@ impl Store {
     }
 }
 
-fn booked(row: &SqliteRow) -> Result<Booked, StoreError> {
+fn name(row: &SqliteRow) -> Name {
+    Name::of_order("order", row, [8, 9, 0], 1)
+}
+
+/// An order without what no summary needs.
+fn in_short(order: Order) -> Order {
+    let short = |text: Option<String>| text.map(|text| text.chars().take(LONGEST_NAME).collect::<String>());
+    let customer = order.customer.map(|customer| Customer {
+        id: short(customer.id),
+        name: short(customer.name),
+        is_company: customer.is_company,
+        ..Customer::default()
+    });
+    let method =
+        order.delivery_method.map(|method| DeliveryMethod::from_code(&short(Some(method.code)).unwrap_or_default()));
+    Order {
+        order_id: short(order.order_id),
+        internal_id: short(order.internal_id),
+        cash_box_id: short(order.cash_box_id),
+        delivery_method: method,
+        customer,
+        items: None,
+        extra: Default::default(),
+        ..order
+    }
+}
+
+/// A row of the books; `part` takes the part of the order that is kept.
+fn booked(row: &SqliteRow, part: impl Fn(Order) -> Order) -> Result<Booked, StoreError> {
     let key: OrderKey = parse(row.try_get(0)?)?;
-    let order: Order = from_json(row.try_get(2)?)?;
+    let order: Order = part(from_json(row.try_get(2)?)?);
     // The order is in the books whatever becomes of its PDF.
     let (status, pdf) = invoice_of(row).unwrap_or((InvoiceStatus::Missing, None));
     let booked = BookedPdf {

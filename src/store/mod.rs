@@ -2,7 +2,7 @@
 //!
 //! One writer commits in groups (`writer.rs`), read-only connections answer everything else. What is written together
 //! and survives together is said by each function. Files here follow the tables: calls and orders (`intake.rs`,
-//! `view.rs`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks and their limits, invoices, whether the till confirms its calls
+//! `view/`, `changes.rs`), the outbox (`outbox.rs`, `attempts.rs`, `review.rs`), sinks and their limits, invoices, whether the till confirms its calls
 //! and what waits for that (`verifications.rs`, `holds.rs`), the books and the summaries of them (`books.rs`, `digests.rs`),
 //! what people list (`listing.rs`), mean (`finding.rs`) or read in place of numbers (`names.rs`), and what goes
 //! (`retention.rs`, `erasure.rs`). A row that cannot be read stops no other (`rows.rs`). `schema.rs`, `detached.rs` and `swap.rs` are about whole files: migrations, copies, and

@@ -87,6 +87,12 @@ impl<T> Rows<T> {
         Ok(Self { last, ..Self::read(found, read, name)? })
     }
 
+    /// Adds the rows of another page.
+    pub(super) fn append(&mut self, page: Self) {
+        self.rows.extend(page.rows);
+        self.unreadable.extend(page.unreadable);
+    }
+
     /// The readable ones, and those that are left out.
     pub fn into_parts(self) -> (Vec<T>, Vec<UnreadableRow>) {
         (self.rows, self.unreadable)

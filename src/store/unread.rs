@@ -30,7 +30,7 @@ pub(super) struct UnreadOrder {
 }
 
 impl UnreadOrder {
-    /// One whose row cannot be read; its columns are those of `view.rs`.
+    /// One whose row cannot be read; its columns are those of `view/load.rs`.
     pub fn from_row(row: &SqliteRow, reason: String) -> Self {
         Self {
             key: lossy(row, 0).unwrap_or_default(),
