@@ -15,7 +15,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{StoreError, connect, micros, parse, rows::lossy, schema, sinks::REMOVED};
+use super::{Schema, StoreError, connect, micros, parse, rows::lossy, schema, sinks::REMOVED};
 use crate::order::SinkName;
 
 /// The database's own tables are counted, SQLite's and the list of migrations are not.
@@ -34,6 +34,9 @@ const HELD: [(&str, &str); 3] = [
 /// What a file of ours does not have: it would run, or be computed, while we look.
 const FOREIGN: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type NOT IN ('table', 'index')
     OR (type = 'table' AND sql NOT LIKE 'CREATE TABLE%'))";
+
+/// More than all our tables and indexes together, in number or in bytes.
+const MUCH: &str = "SELECT count(*) > 1000 OR coalesce(sum(octet_length(sql)), 0) > 1048576 FROM sqlite_schema";
 
 /// How many tables, and sinks, a file of ours may have.
 const MANY: usize = 1000;
@@ -106,13 +109,28 @@ impl Detached {
     pub async fn open_foreign(file: &Path) -> Result<Self, StoreError> {
         let mut database = Self::open(file).await?;
         sqlx::query(MEMORY).fetch_all(&mut database.conn).await?;
-        let foreign: bool = sqlx::query_scalar(FOREIGN).fetch_one(&mut database.conn).await?;
-        if foreign {
+        if database.is_foreign().await? {
             return Err(StoreError::Corrupt(
-                "it defines views, triggers or tables that tillhook does not make".to_owned(),
+                "it defines views, triggers, indexes or tables that tillhook does not make".to_owned(),
             ));
         }
         Ok(database)
+    }
+
+    /// Whether it defines what the steps that it has taken do not: whatever that is would be run by us, now or later. Of a
+    /// newer program only the kinds are known, and it is refused for being that.
+    async fn is_foreign(&mut self) -> Result<bool, StoreError> {
+        let much: bool = sqlx::query_scalar(MUCH).fetch_one(&mut self.conn).await?;
+        if much || sqlx::query_scalar(FOREIGN).fetch_one(&mut self.conn).await? {
+            return Ok(true);
+        }
+        match schema::version(&mut self.conn).await? {
+            Some(version) if version <= Schema::ours().version() => {
+                let ours = schema::definitions_of(version).await?;
+                Ok(!schema::definitions(&mut self.conn).await?.is_subset(&ours))
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Looks for damage; `thorough` compares every index with its table too.

@@ -5,6 +5,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
     fs::File,
     path::{Path, PathBuf},
 };
@@ -67,6 +68,31 @@ impl Schema {
         let steps = Migrator::with_migrations(self.steps.to_vec());
         steps.run(conn).await.map_err(|error| connect::refused(directory, error))
     }
+}
+
+/// What a database defines: kind, name, table and statement of each table and index that SQLite does not make by itself.
+pub(super) type Definitions = BTreeSet<(String, String, String, String)>;
+
+const DEFINITIONS: &str = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL";
+
+/// What the steps up to this one define.
+///
+/// # Errors
+/// What the database says.
+pub(super) async fn definitions_of(version: i64) -> Result<Definitions, StoreError> {
+    let mut conn = SqliteConnection::connect("sqlite::memory:").await?;
+    let steps = MIGRATIONS.migrations.iter().filter(|step| step.version <= version).cloned().collect();
+    let made = Migrator::with_migrations(steps).run(&mut conn).await;
+    made.map_err(|error| StoreError::Database(error.to_string()))?;
+    definitions(&mut conn).await
+}
+
+/// What a database defines. It may be anybody's: the caller has looked how much that is.
+///
+/// # Errors
+/// What the database says.
+pub(super) async fn definitions(conn: &mut SqliteConnection) -> Result<Definitions, StoreError> {
+    Ok(sqlx::query_as(DEFINITIONS).fetch_all(conn).await?.into_iter().collect())
 }
 
 /// The number of the last step that was taken; `None` where none was.
