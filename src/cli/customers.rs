@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     order::{Person, ShopId},
-    store::{StoreError, is_served},
+    store::{StoreError, UnreadableRow, is_served},
     upkeep::{EraseError, Erasure, Erasures, Found},
 };
 
@@ -70,8 +70,8 @@ pub async fn run(command: &Customers, desk: &Desk, out: &mut dyn Write) -> anyho
     let shop = wanted.shop.as_deref().map(|name| find::shop(&desk.config, name)).transpose()?;
     let erasure = Erasure::new(desk.store.clone(), desk.clock.clone(), person(&wanted.who)?, shop);
     let found = erasure.find().await?;
-    if found.is_empty() {
-        return finish_or_not_found(&erasure, wanted, desk, out).await;
+    if found.is_empty() && found.unreachable.is_empty() {
+        return finish_or_not_found(&erasure, wanted, &found, desk, out).await;
     }
     one_shop(wanted, &found)?;
     table(&found, out)?;
@@ -80,6 +80,9 @@ pub async fn run(command: &Customers, desk: &Desk, out: &mut dyn Write) -> anyho
         afterwards(wanted, &found, desk, out)?;
         writeln!(out, "\nnothing was changed (--dry-run)")?;
         return Ok(Exit::Ok);
+    }
+    if found.is_empty() {
+        return only_unreadable(wanted, &found, desk, out);
     }
     not_in_the_way(wanted, desk)?;
     // Before anything goes, and once it has: a backup that is made meanwhile may hold half of it.
@@ -122,13 +125,23 @@ fn note(wanted: &Erase, found: &Found, desk: &Desk) -> anyhow::Result<()> {
     })
 }
 
+/// What names them cannot be read, and stays. It is written down all the same: an older backup may hold what can be.
+fn only_unreadable(wanted: &Erase, found: &Found, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    note(wanted, found, desk)?;
+    afterwards(wanted, found, desk, out)?;
+    let fix = "see \"A row that cannot be read\" in docs/en/backup.md";
+    Err(Stop::with_fix(Exit::Failed, "nothing was erased: no row that names them can be read", fix))
+}
+
 /// Nobody is found any more where an earlier run was cut off after its rows: what it left is done now.
 async fn finish_or_not_found(
     erasure: &Erasure,
     wanted: &Erase,
+    found: &Found,
     desk: &Desk,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
+    unreadable(&found.unknown, "calls cannot be read, so whether they name anybody is not known", out)?;
     if wanted.dry_run || !desk.store.erasure_is_unfinished().await? {
         let fix = "look the customer up at the till: a number is a shop's own, an address may have changed";
         return Err(Stop::with_fix(Exit::NotFound, "nobody like that is stored here", fix));
@@ -215,18 +228,19 @@ fn afterwards(wanted: &Erase, found: &Found, desk: &Desk, out: &mut dyn Write) -
         out,
         "  - every other copy of the data directory; `tillhook restore` erases them again in what it restores"
     )?;
-    if !found.unreachable.is_empty() {
-        writeln!(
-            out,
-            "  - these rows, which name them or may, and cannot be read: see \"A row that cannot be read\" in docs/en/backup.md"
-        )?;
-        for row in &found.unreachable {
-            writeln!(out, "      {}", print::harmless(&row.to_string()))?;
-        }
-    }
+    unreadable(&found.unreachable, "rows, which name them, cannot be read", out)?;
+    unreadable(&found.unknown, "calls, which may name them, cannot be read", out)?;
     if found.rows.sending > 0 {
         writeln!(out, "\n{} of the messages were being sent just now, as they were.", found.rows.sending)?;
     }
+    Ok(())
+}
+
+fn unreadable(rows: &[UnreadableRow], what: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    if !rows.is_empty() {
+        writeln!(out, "  - these {what}: see \"A row that cannot be read\" in docs/en/backup.md")?;
+    }
+    rows.iter().try_for_each(|row| writeln!(out, "      {}", print::harmless(&row.to_string())))?;
     Ok(())
 }
 

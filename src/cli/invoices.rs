@@ -131,10 +131,12 @@ async fn fetch(order: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<
 async fn verify(desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let archive = desk.outbox().archive;
     let (mut sound, mut broken) = (0, 0);
-    let mut after = 0;
+    let mut after = None;
     loop {
-        let page = desk.store.stored_invoices(after, PAGE).await?;
-        let Some(last) = page.last else { break };
+        let (page, last) = desk.store.stored_invoices(after, PAGE).await?;
+        if last.is_none() {
+            break;
+        }
         after = last;
         // Nobody can say that these are what was fetched.
         broken += page.unreadable.len() as u64;

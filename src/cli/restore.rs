@@ -4,7 +4,10 @@ use std::{fs, io::Write, path::PathBuf, sync::Arc};
 
 use clap::Args;
 
-use super::{Exit, Stop, print::counted};
+use super::{
+    Exit, Stop,
+    print::{counted, harmless},
+};
 use crate::{
     clock::Clock,
     config::Loaded,
@@ -28,7 +31,7 @@ pub struct Restore {
 /// Restores, and says what is to be known before the service starts again.
 ///
 /// # Errors
-/// When nothing was restored: the data that is there stays.
+/// When nothing was restored: the data that is there stays. Also where it was, and erasures have to be repeated in it.
 pub async fn run(
     wanted: &Restore,
     loaded: &Loaded,
@@ -50,7 +53,7 @@ pub async fn run(
     let invoices = counted(restored.invoices, "invoice", "invoices");
     writeln!(out, "{} is as it was on {made_at}: {orders}, {invoices}", directory.display())?;
     tell(&restored, loaded.config.storage.keep_backups, out, err)?;
-    Ok(Exit::Ok)
+    erased_again(restored.erased.to_repeat)
 }
 
 fn tell(restored: &Restored, keep_backups: usize, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
@@ -65,13 +68,14 @@ fn tell(restored: &Restored, keep_backups: usize, out: &mut dyn Write, err: &mut
         let people = counted(restored.erased.people, "customer who was", "customers who were");
         writeln!(out, "{people} erased since the backup was made: erased again")?;
     }
-    if restored.erased.to_repeat > 0 {
-        let erasures = counted(restored.erased.to_repeat, "erasure that was", "erasures that were");
+    if restored.erased.unreachable > 0 {
+        let rows = counted(restored.erased.unreachable, "row cannot", "rows cannot");
         writeln!(
             err,
-            "warning: {erasures} made since must be repeated with `tillhook customers erase`: the backup holds rows that \
-             are too large to look for anybody in them"
+            "warning: {rows} be read, and name customers who were erased since, or may: see \"A row that cannot be read\" in \
+             docs/en/backup.md"
         )?;
+        restored.erased.named.iter().try_for_each(|row| writeln!(err, "  {}", harmless(&row.to_string())))?;
     }
     for held in &restored.held {
         let why = match held.waiting {
@@ -95,6 +99,23 @@ fn tell(restored: &Restored, keep_backups: usize, out: &mut dyn Write, err: &mut
         writeln!(err, "warning: {missing} not in the data directory; see `tillhook invoices verify`")?;
     }
     Ok(())
+}
+
+/// Whether everybody who was erased since is. The last word, because the service may not start before it is done.
+fn erased_again(to_repeat: u64) -> anyhow::Result<Exit> {
+    if to_repeat == 0 {
+        return Ok(Exit::Ok);
+    }
+    let erasures = counted(to_repeat, "erasure that was", "erasures that were");
+    let what = format!(
+        "the backup is restored, but {erasures} made since must be repeated: it holds rows that are too large to look for \
+         anybody in them, or too many"
+    );
+    Err(Stop::with_fix(
+        Exit::Failed,
+        what,
+        "run `tillhook customers erase` again for everybody who was erased since, then start the service",
+    ))
 }
 
 fn exit_of(error: &RestoreError) -> Exit {

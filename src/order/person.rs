@@ -95,6 +95,11 @@ impl Traces {
         }
     }
 
+    /// How many bytes of names, addresses and numbers were learnt.
+    pub fn size(&self) -> usize {
+        self.size.min(MOST_TRACES)
+    }
+
     /// Whether a text of the person's own orders names them.
     pub fn are_in(&self, text: &str) -> bool {
         self.find(text, |_| true, |_| true)

@@ -1,7 +1,7 @@
-//! Taking a person out of what is stored: who is in which order, and which rows lose what.
+//! Taking a person out of what is stored: which rows lose what.
 //!
-//! Reading goes by pages and writing in commits of its own, so that the till is not held up. Nothing here decides who is
-//! meant; that is `upkeep/erasure.rs`.
+//! It goes in commits of its own, so that the till is not held up. Nothing here decides who is meant; that is
+//! `upkeep/erasure.rs`, which finds them by `customers.rs` and `opaque.rs`.
 //!
 //! **Invariant:** an order whose customer is erased has no receipt with a body, and never gets one again
 //! (`record/announce.rs`).
@@ -10,56 +10,8 @@ use std::sync::Arc;
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{
-    Rows, Store, StoreError, from_json, parse,
-    rows::{Name, id_of, lossy},
-};
-use crate::order::{Customer, Order, OrderKey, ShopId, Timeline, Traces};
-
-/// Rows of a page.
-pub(super) const PAGE: u32 = 500;
-
-/// How many bytes of rows a page reads; the last one may go beyond.
-pub(super) const PAGE_BYTES: i64 = 2 << 20;
-
-/// The largest text of an order, an event or an alert that a copy may hold which somebody is to be taken out of, in bytes:
-/// larger than any call that is taken by default.
-const LARGEST_TEXT: i64 = 2 << 20;
-
-/// The same for the bytes of a call.
-const LARGEST_BODY: i64 = 8 << 20;
-
-/// What an order says of its customer, once for each event and each phase.
-#[derive(Clone, Debug)]
-pub struct CustomerLine {
-    /// Ask for what is after this.
-    pub seq: i64,
-    /// The order.
-    pub order: OrderKey,
-    /// Its shop.
-    pub shop: ShopId,
-    /// What it says.
-    pub customers: Vec<Customer>,
-}
-
-/// A call whose bytes are still here.
-#[derive(Clone, Debug)]
-pub struct KeptBody {
-    /// Ask for what is after this.
-    pub seq: i64,
-    /// Its id, as it stands there.
-    pub id: String,
-    /// The shop.
-    pub shop: ShopId,
-    /// Whether it waits in quarantine.
-    pub quarantined: bool,
-    /// The order that it is about; the bytes are not read then.
-    pub order: Option<OrderKey>,
-    /// Whether that order's customer is erased.
-    pub erased: bool,
-    /// Query and body, of a call that is about no order we know.
-    pub bytes: Vec<u8>,
-}
+use super::{Store, StoreError, from_json, rows::lossy};
+use crate::order::{Order, OrderKey, ShopId, Timeline, Traces};
 
 /// How many rows hold something of a person, by table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,89 +33,6 @@ pub struct ErasedRows {
 }
 
 impl Store {
-    /// What the next events about orders say of customers.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn customers_of_events(&self, after: i64) -> Result<Rows<CustomerLine>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT e.seq, e.order_key, e.shop, iif(json_valid(e.data), e.data -> '$.customer', '') FROM (
-                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
-                     SELECT seq, octet_length(data) AS size FROM event
-                     WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2)) p
-             CROSS JOIN event e ON e.seq = p.seq WHERE p.before < $3 ORDER BY e.seq",
-        );
-        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES);
-        let rows = rows.fetch_all(self.readers()).await?;
-        Rows::page(&rows, 0, customer_line, |row| Name::of("event of order", row, 1))
-    }
-
-    /// What both phases of the next orders say of customers.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn customers_of_orders(&self, after: i64) -> Result<Rows<CustomerLine>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT o.seq, o.key, o.shop, iif(json_valid(o.timeline), o.timeline -> '$.validated.customer', ''),
-                    iif(json_valid(o.timeline), o.timeline -> '$.terminated.customer', '') FROM (
-                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
-                     SELECT seq, octet_length(timeline) AS size FROM customer_order
-                     WHERE seq > $1 ORDER BY seq LIMIT $2)) p
-             CROSS JOIN customer_order o ON o.seq = p.seq WHERE p.before < $3 ORDER BY o.seq",
-        );
-        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES);
-        let rows = rows.fetch_all(self.readers()).await?;
-        Rows::page(&rows, 0, customer_line, |row| Name::of("order", row, 1))
-    }
-
-    /// The next calls whose bytes are still here.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn kept_bodies(&self, after: i64) -> Result<Rows<KeptBody>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT r.seq, r.id, r.shop, r.outcome = 'quarantined' AND r.resolution IS NULL, o.key, coalesce(o.erased, 0),
-                    iif(o.key IS NULL, coalesce(r.query, ''), ''), iif(o.key IS NULL, r.body, NULL)
-             FROM (SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
-                       SELECT seq, octet_length(body) + coalesce(octet_length(query), 0) AS size FROM receipt
-                       WHERE seq > $1 AND body IS NOT NULL ORDER BY seq LIMIT $2)) p
-             CROSS JOIN receipt r ON r.seq = p.seq
-             LEFT JOIN event e ON e.id = r.event_id LEFT JOIN customer_order o ON o.key = e.order_key
-             WHERE p.before < $3 ORDER BY r.seq",
-        );
-        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES);
-        let rows = rows.fetch_all(self.readers()).await?;
-        Rows::page(&rows, 0, kept_body, |row| Name::placed("call", row, 1, 0))
-    }
-
-    /// The next alerts and other events about no order, with what they say. Summaries and the closings of tills name nobody.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn plain_events(&self, after: i64) -> Result<Vec<(i64, String)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT e.seq, e.data FROM (
-                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
-                     SELECT seq, octet_length(data) AS size FROM event WHERE seq > $1 AND order_key IS NULL
-                     AND type NOT IN ('digest.made', 'cashbox.opened', 'cashbox.closed') ORDER BY seq LIMIT $2)) p
-             CROSS JOIN event e ON e.seq = p.seq WHERE p.before < $3 ORDER BY e.seq",
-        );
-        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES).fetch_all(self.readers()).await?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, lossy(row, 1).unwrap_or_default()))).collect()
-    }
-
-    /// Whether a row is too large to be read as a whole where memory is short. No row of ours is, unless calls of many
-    /// megabytes are taken.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn has_huge_rows(&self) -> Result<bool, StoreError> {
-        const HUGE: &str = "SELECT EXISTS (SELECT 1 FROM event WHERE octet_length(data) > $1)
-            OR EXISTS (SELECT 1 FROM customer_order WHERE octet_length(timeline) > $1)
-            OR EXISTS (SELECT 1 FROM receipt WHERE octet_length(body) > $2 OR octet_length(query) > $1)";
-        Ok(sqlx::query_scalar(HUGE).bind(LARGEST_TEXT).bind(LARGEST_BODY).fetch_one(self.readers()).await?)
-    }
-
     /// What there is of the person in these orders' rows.
     ///
     /// # Errors
@@ -355,7 +224,7 @@ async fn erase_order(
     let timeline = sqlx::query("SELECT timeline FROM customer_order WHERE key = $1").bind(&key);
     // Its events name the customer also where they lead to no order any more.
     let timeline = match timeline.fetch_optional(&mut *conn).await? {
-        Some(row) => readable(row.try_get(0).map_err(StoreError::from).and_then(from_json::<Timeline>))?,
+        Some(row) => StoreError::readable(row.try_get(0).map_err(StoreError::from).and_then(from_json::<Timeline>))?,
         None => None,
     };
     let timeline = timeline.map(|mut timeline| {
@@ -367,13 +236,16 @@ async fn erase_order(
         .bind(timeline)
         .execute(&mut *conn)
         .await?;
-    let events = sqlx::query("SELECT seq, data FROM event WHERE order_key = $1").bind(&key);
-    for row in events.fetch_all(&mut *conn).await? {
-        let told = row.try_get(1).map_err(StoreError::from).and_then(from_json::<Order>);
-        let Some(mut told) = readable(told)? else { continue };
+    let events = sqlx::query_scalar("SELECT seq FROM event WHERE order_key = $1").bind(&key);
+    let events: Vec<i64> = events.fetch_all(&mut *conn).await?;
+    // One at a time: each may be as large as an order.
+    for seq in events {
+        let row = sqlx::query("SELECT data FROM event WHERE seq = $1").bind(seq).fetch_one(&mut *conn).await?;
+        let told = row.try_get(0).map_err(StoreError::from).and_then(from_json::<Order>);
+        let Some(mut told) = StoreError::readable(told)? else { continue };
         told.forget_customer(traces);
         sqlx::query("UPDATE event SET data = $2 WHERE seq = $1")
-            .bind(row.try_get::<i64, _>(0)?)
+            .bind(seq)
             .bind(serde_json::to_string(&told).unwrap_or_default())
             .execute(&mut *conn)
             .await?;
@@ -395,38 +267,4 @@ async fn erase_order(
         .execute(&mut *conn)
         .await?;
     Ok(())
-}
-
-/// What can be read; an error of the database stays one.
-fn readable<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-    match read {
-        Err(StoreError::Corrupt(_)) => Ok(None),
-        read => read.map(Some),
-    }
-}
-
-/// A row whose fourth column, and every one after it, is a customer as JSON, or nothing.
-fn customer_line(row: &SqliteRow) -> Result<CustomerLine, StoreError> {
-    let mut customers = Vec::new();
-    for column in 3..row.len() {
-        if let Some(customer) = row.try_get::<Option<String>, _>(column)? {
-            customers.extend(from_json::<Option<Customer>>(&customer)?);
-        }
-    }
-    Ok(CustomerLine { seq: row.try_get(0)?, order: parse(row.try_get(1)?)?, shop: parse(row.try_get(2)?)?, customers })
-}
-
-fn kept_body(row: &SqliteRow) -> Result<KeptBody, StoreError> {
-    let order: Option<String> = row.try_get(4)?;
-    let query = lossy(row, 6).unwrap_or_default();
-    let body: Option<Vec<u8>> = row.try_get(7)?;
-    Ok(KeptBody {
-        seq: row.try_get(0)?,
-        id: id_of(row, 1).unwrap_or_default(),
-        shop: parse(row.try_get(2)?)?,
-        quarantined: row.try_get(3)?,
-        order: order.as_deref().map(parse).transpose()?,
-        erased: row.try_get::<i64, _>(5)? > 0,
-        bytes: [query.into_bytes(), vec![b'\n'], body.unwrap_or_default()].concat(),
-    })
 }

@@ -5,7 +5,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Changes, Store, StoreError, UnreadableRow, micros, parse,
-    rows::{Name, nearest},
+    rows::{Name, bytes, nearest},
     timestamp,
     view::invoice_status,
 };
@@ -78,6 +78,14 @@ pub struct InvoiceRow {
     pub last_error: Option<String>,
 }
 
+/// Where a row is that cannot be read. Its key is what stands there, which need not be a text; its number may be another's
+/// once the file was rewritten, which an erasure does in a process of its own.
+#[derive(Clone)]
+struct Place {
+    rowid: i64,
+    key: Option<Vec<u8>>,
+}
+
 impl Store {
     /// The links to follow at `now`, oldest first. One that cannot be read is given up: it would be found again and again,
     /// before all others.
@@ -109,11 +117,11 @@ impl Store {
         for row in &rows {
             match due(row) {
                 Ok(due) => readable.push(due),
-                Err(StoreError::Corrupt(reason)) => {
+                Err(error) => {
                     let name = Name::of_order("invoice of order", row, [0, 0, 0], 1);
-                    unreadable.push((row.try_get(5)?, name.because(reason)));
+                    let place = Place { rowid: row.try_get(5)?, key: bytes(row, 0) };
+                    unreadable.push((place, name.because(error.corrupt_only()?)));
                 }
-                Err(other) => return Err(other),
             }
         }
         if !unreadable.is_empty() {
@@ -122,19 +130,19 @@ impl Store {
         Ok(readable)
     }
 
-    /// Follows the links in these rows no more.
-    async fn give_up_invoices(&self, rows: Vec<(i64, UnreadableRow)>) -> Result<(), StoreError> {
+    /// Follows the links in these rows no more. One that is in another place by now is found again.
+    async fn give_up_invoices(&self, rows: Vec<(Place, UnreadableRow)>) -> Result<(), StoreError> {
         rows.iter().for_each(|(_, row)| self.log_row(row));
-        let rows: Vec<(i64, String)> = rows.into_iter().map(|(place, row)| (place, row.reason)).collect();
+        let rows: Vec<(Place, String)> = rows.into_iter().map(|(place, row)| (place, row.reason)).collect();
         self.write(move |conn| {
             let rows = rows.clone();
             Box::pin(async move {
                 for (place, reason) in rows {
                     // A message waits until `invoice_until` at the most, and then goes without.
                     let give_up = "UPDATE invoice SET status = 'missing', next_attempt_at = NULL, last_error = $2
-                                   WHERE rowid = $1 AND status = 'pending'";
+                                   WHERE rowid = $1 AND CAST(order_key AS BLOB) IS $3 AND status = 'pending'";
                     let reason = format!("what is stored of it cannot be read: {reason}");
-                    sqlx::query(give_up).bind(place).bind(reason).execute(&mut *conn).await?;
+                    sqlx::query(give_up).bind(place.rowid).bind(reason).bind(place.key).execute(&mut *conn).await?;
                 }
                 Ok::<_, sqlx::Error>(())
             })
@@ -303,4 +311,61 @@ async fn release_waiting(conn: &mut SqliteConnection, order: OrderKey, at: Times
     .execute(conn)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Access;
+
+    /// A store with four invoices in the archive and one that is to be fetched, and what their places are.
+    async fn invoices(directory: &std::path::Path) -> Store {
+        let store = Store::open(directory, Access::Service).await.unwrap();
+        let rows = "INSERT INTO invoice (rowid, order_key, shop, status, first_seen_at, wait_until, url, path) VALUES
+            (1, 'c', 'dupont', 'stored', 1, 1, NULL, 'c'), (2, 'a', 'dupont', 'stored', 1, 1, NULL, 'a'),
+            (3, CAST(x'62ff' AS TEXT), 'dupont', 'stored', 1, 1, NULL, 'b'), (4, 'd', 'dupont', 'stored', 1, 1, NULL, 'd'),
+            (5, 'e', 'dupont', 'pending', 1, 1, 'https://till.example/e', NULL)";
+        change(&store, rows).await;
+        store
+    }
+
+    async fn change(store: &Store, sql: &'static str) {
+        store.write(move |conn| Box::pin(async move { sqlx::query(sql).execute(conn).await.map(drop) })).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_other_link_is_given_up_where_the_file_was_rewritten_meanwhile() {
+        let home = tempfile::tempdir().unwrap();
+        let store = invoices(home.path()).await;
+        let unreadable = || Name::plain("invoice", "x").because("cut off".to_owned());
+        for (key, waiting) in [("x", true), ("e", false)] {
+            let place = Place { rowid: 5, key: Some(key.into()) };
+            store.give_up_invoices(vec![(place, unreadable())]).await.unwrap();
+            let waits: bool = sqlx::query_scalar("SELECT status = 'pending' FROM invoice WHERE rowid = 5")
+                .fetch_one(store.readers())
+                .await
+                .unwrap();
+            assert_eq!(waits, waiting, "{key}");
+        }
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn every_invoice_is_read_once_where_the_file_is_rewritten_in_between() {
+        let home = tempfile::tempdir().unwrap();
+        let store = invoices(home.path()).await;
+        let (mut after, mut seen) = (None, Vec::new());
+        loop {
+            let (page, last) = store.stored_invoices(after, 1).await.unwrap();
+            if last.is_none() {
+                break;
+            }
+            after = last;
+            seen.extend(page.iter().filter_map(|line| line.path.clone()));
+            assert!(page.unreadable.is_empty());
+            change(&store, "UPDATE invoice SET rowid = -rowid").await;
+        }
+        assert_eq!(seen, ["a", "b", "c", "d"]);
+        store.close().await;
+    }
 }

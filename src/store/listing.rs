@@ -5,7 +5,11 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
-use super::{Rows, Store, StoreError, from_json, parse, rows::Name, timestamp};
+use super::{
+    Rows, Store, StoreError, from_json, parse,
+    rows::{Name, bytes},
+    timestamp,
+};
 use crate::order::{DeliveryId, EventId, Order, OrderKey, SinkName, Verification};
 
 /// Which orders to list.
@@ -232,19 +236,27 @@ impl Store {
         Rows::read(&rows, invoice_line, unread_invoice)
     }
 
-    /// The invoices in the archive, a page at a time: those whose place is after `after`.
+    /// The invoices in the archive, a page at a time: those whose key is after `after`, which need not be a text. Returns also
+    /// the last one's. Their places in the file may be others' once it was rewritten.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn stored_invoices(&self, after: i64, limit: u32) -> Result<Rows<InvoiceLine>, StoreError> {
+    pub async fn stored_invoices(
+        &self,
+        after: Option<Vec<u8>>,
+        limit: u32,
+    ) -> Result<(Rows<InvoiceLine>, Option<Vec<u8>>), StoreError> {
         let rows = sqlx::query(
             "SELECT i.shop, o.order_id, o.internal_id, i.status, i.sha256, i.bytes, i.filename, i.path, i.last_error,
-                    i.order_key, i.rowid
+                    i.order_key
              FROM invoice i LEFT JOIN customer_order o ON o.key = i.order_key
-             WHERE i.status = 'stored' AND i.rowid > $1 ORDER BY i.rowid LIMIT $2",
+             WHERE i.status = 'stored' AND i.order_key >= CAST(coalesce($1, x'') AS TEXT)
+               AND i.order_key IS NOT CAST($1 AS TEXT)
+             ORDER BY i.order_key LIMIT $2",
         );
         let rows = rows.bind(after).bind(limit).fetch_all(self.readers()).await?;
-        Rows::page(&rows, 10, invoice_line, unread_invoice)
+        let last = rows.last().and_then(|row| bytes(row, 9));
+        Ok((Rows::read(&rows, invoice_line, unread_invoice)?, last))
     }
 
     /// Every sink that ever ran here.

@@ -14,6 +14,7 @@ mod attempts;
 mod books;
 mod changes;
 mod connect;
+mod customers;
 mod detached;
 mod digests;
 mod erasure;
@@ -27,6 +28,7 @@ mod missing;
 mod names;
 mod opaque;
 mod outbox;
+mod pages;
 mod quarantine;
 mod reading;
 mod reconciliation;
@@ -57,9 +59,10 @@ pub use attempts::{AttemptRow, Finished, Verdict};
 pub use books::{Booked, BookedFile};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw, SavedOrder};
 pub use connect::{Access, DATABASE, OpenError, is_served};
+pub use customers::{CustomerLine, KeptBody};
 pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
 pub use digests::{ChangedOrder, DigestLine, DigestPlan, MadeDigest, NOTHING_TO_TELL, NewDigest};
-pub use erasure::{CustomerLine, ErasedRows, KeptBody};
+pub use erasure::ErasedRows;
 pub use finding::Called;
 pub use holds::{Accepted, Holding};
 pub use intake::{Intake, Keys, Numbered};
@@ -132,6 +135,27 @@ pub enum StoreError {
 /// byte of an extended code is the plain one.
 const SQLITE_FULL: u32 = 13;
 const SQLITE_BUSY: u32 = 5;
+
+impl StoreError {
+    /// Why a value cannot be read, where that is all that is wrong.
+    ///
+    /// # Errors
+    /// Any other error: that of the database stays one.
+    pub fn corrupt_only(self) -> Result<String, Self> {
+        match self {
+            Self::Corrupt(reason) => Ok(reason),
+            other => Err(other),
+        }
+    }
+
+    /// What was read, where it can be.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn readable<T>(read: Result<T, Self>) -> Result<Option<T>, Self> {
+        read.map(Some).or_else(|error| error.corrupt_only().map(|_| None))
+    }
+}
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {

@@ -3,9 +3,9 @@
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
-    Store, StoreError, UnreadableRow,
-    erasure::{PAGE, PAGE_BYTES},
-    from_json, parse,
+    Store, StoreError, UnreadableRow, from_json,
+    pages::page,
+    parse,
     rows::{Name, lossy},
 };
 use crate::order::{Order, OrderKey, ShopId, Timeline};
@@ -25,14 +25,9 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn opaque_events(&self, after: i64) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
-        let rows = sqlx::query(
-            "SELECT e.seq, e.order_key, e.data, e.id, e.shop FROM (
-                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
-                     SELECT seq, octet_length(data) AS size FROM event
-                     WHERE seq > $1 AND order_key IS NOT NULL ORDER BY seq LIMIT $2)) p
-             CROSS JOIN event e ON e.seq = p.seq WHERE p.before < $3 ORDER BY e.seq",
-        );
-        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES).fetch_all(self.readers()).await?;
+        const NEXT: &str =
+            page!("t.seq, t.order_key, t.data, t.id, t.shop", "event", "octet_length(data)", "order_key IS NOT NULL");
+        let rows = self.page(NEXT, after).await?;
         let read = |row: &SqliteRow| {
             let (_, _): (OrderKey, ShopId) = (parse(row.try_get(1)?)?, parse(row.try_get(4)?)?);
             from_json::<Order>(row.try_get(2)?).map(drop)
@@ -45,13 +40,13 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn opaque_orders(&self, after: i64) -> Result<(Option<i64>, Vec<Opaque>), StoreError> {
-        let rows = sqlx::query(
-            "SELECT o.seq, o.key, o.timeline, o.order_id, o.internal_id, o.shop FROM (
-                 SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM (
-                     SELECT seq, octet_length(timeline) AS size FROM customer_order WHERE seq > $1 ORDER BY seq LIMIT $2)) p
-             CROSS JOIN customer_order o ON o.seq = p.seq WHERE p.before < $3 ORDER BY o.seq",
+        const NEXT: &str = page!(
+            "t.seq, t.key, t.timeline, t.order_id, t.internal_id, t.shop",
+            "customer_order",
+            "octet_length(timeline)",
+            "true"
         );
-        let rows = rows.bind(after).bind(PAGE).bind(PAGE_BYTES).fetch_all(self.readers()).await?;
+        let rows = self.page(NEXT, after).await?;
         let read = |row: &SqliteRow| {
             let (_, _): (OrderKey, ShopId) = (parse(row.try_get(1)?)?, parse(row.try_get(5)?)?);
             from_json::<Timeline>(row.try_get(2)?).map(drop)
@@ -69,13 +64,9 @@ fn opaque(
     let last = rows.last().map(|row| row.try_get(0)).transpose()?;
     let mut found = Vec::new();
     for row in rows {
-        match read(row) {
-            Ok(()) => {}
-            Err(StoreError::Corrupt(reason)) => {
-                let text = lossy(row, 2).unwrap_or_default().into_bytes();
-                found.push(Opaque { row: name(row).because(reason), text });
-            }
-            Err(other) => return Err(other),
+        if let Err(error) = read(row) {
+            let row_name = name(row).because(error.corrupt_only()?);
+            found.push(Opaque { row: row_name, text: lossy(row, 2).unwrap_or_default().into_bytes() });
         }
     }
     Ok((last, found))

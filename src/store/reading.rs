@@ -220,11 +220,11 @@ impl Store {
         let (attempts, mut unreadable) = self.attempts(id).await?.into_parts();
         let json = row.try_get::<Option<&str>, _>(4).map_err(StoreError::from);
         let payload = match json.and_then(|json| json.map(from_json).transpose()) {
-            Err(StoreError::Corrupt(reason)) => {
-                unreadable.push(Name::of("message of delivery", &row, 0).because(reason));
+            Err(error) => {
+                unreadable.push(Name::of("message of delivery", &row, 0).because(error.corrupt_only()?));
                 None
             }
-            payload => payload?,
+            Ok(payload) => payload,
         };
         Ok(Some(StoredDelivery {
             id: parse(row.try_get(0)?)?,

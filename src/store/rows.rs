@@ -69,8 +69,7 @@ impl<T> Rows<T> {
         for row in found {
             match read(row) {
                 Ok(readable) => rows.rows.push(readable),
-                Err(StoreError::Corrupt(reason)) => rows.unreadable.push(name(row).because(reason)),
-                Err(other) => return Err(other),
+                Err(error) => rows.unreadable.push(name(row).because(error.corrupt_only()?)),
             }
         }
         Ok(rows)
@@ -191,7 +190,7 @@ pub(super) fn lossy<I: ColumnIndex<SqliteRow>>(row: &SqliteRow, column: I) -> Op
 }
 
 /// The bytes of a column of text, which need not be UTF-8.
-fn bytes<I: ColumnIndex<SqliteRow>>(row: &SqliteRow, column: I) -> Option<Vec<u8>> {
+pub(super) fn bytes<I: ColumnIndex<SqliteRow>>(row: &SqliteRow, column: I) -> Option<Vec<u8>> {
     row.try_get_unchecked::<Option<Vec<u8>>, _>(column).ok().flatten()
 }
 
@@ -253,13 +252,10 @@ impl Store {
         what: &'static str,
         name: &str,
     ) -> Result<Option<T>, StoreError> {
-        match read {
-            Err(StoreError::Corrupt(reason)) => {
-                self.log_row(&Name::plain(what, name).because(reason));
-                Ok(None)
-            }
-            read => read,
-        }
+        read.or_else(|error| {
+            self.log_row(&Name::plain(what, name).because(error.corrupt_only()?));
+            Ok(None)
+        })
     }
 }
 

@@ -30,30 +30,46 @@ pub fn kept_beside(nightly_backups: usize) -> Span {
     nights.max(KEPT_AT_LEAST).days()
 }
 
-/// Deletes the copies below a data directory that are older than they are kept. Returns which; each is on its way before the
-/// next is tried.
+/// Deletes the copies below a data directory that are older than they are kept. Returns which.
 ///
 /// # Errors
-/// When a folder cannot be read or a copy cannot be deleted.
+/// The first reason for which a folder cannot be read or a copy cannot be deleted. All others are gone then.
 pub(super) fn remove_old(directory: &Path, now: Timestamp, keep: Span) -> io::Result<Vec<PathBuf>> {
-    let is_old = |at: Timestamp| at < super::retention::before(now, keep);
-    let mut old = named(directory, |name, kind| kind.is_dir().then(|| made_at(name.strip_prefix(ASIDE)?))?)?;
-    old.extend(named(&directory.join(FOLDER), |name, kind| {
+    let aside = named(directory, |name, kind| kind.is_dir().then(|| made_at(name.strip_prefix(ASIDE)?))?);
+    let before_schema = named(&directory.join(FOLDER), |name, kind| {
         let (schema, stamp) = name.strip_prefix(BEFORE_SCHEMA)?.strip_suffix(END)?.split_once('-')?;
         let ours = kind.is_file() && schema.bytes().all(|byte| byte.is_ascii_digit());
         made_at(stamp).filter(|_| ours)
-    })?);
-    let mut removed = Vec::new();
-    for (path, _) in old.into_iter().filter(|(_, at)| is_old(*at)) {
-        if path.is_dir() {
-            fs::remove_dir_all(&path)?
-        } else {
-            fs::remove_file(&path)?
+    });
+    let is_old = |at: Timestamp| at < super::retention::before(now, keep);
+    remove_each([aside, before_schema], is_old, |path| match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    })
+}
+
+/// Deletes those that are old, whatever happens with others.
+fn remove_each(
+    found: [io::Result<Vec<(PathBuf, Timestamp)>>; 2],
+    is_old: impl Fn(Timestamp) -> bool,
+    remove: impl Fn(&Path) -> io::Result<()>,
+) -> io::Result<Vec<PathBuf>> {
+    let (mut removed, mut failed) = (Vec::new(), None);
+    for copies in found {
+        let copies = copies.unwrap_or_else(|error| {
+            failed.get_or_insert(error);
+            Vec::new()
+        });
+        for (path, _) in copies.into_iter().filter(|(_, at)| is_old(*at)) {
+            if let Err(error) = remove(&path) {
+                failed.get_or_insert(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+                continue;
+            }
+            tracing::info!(copy.path = %path.display(), "removed a copy that was made before an upgrade or a restore: it is as old as backups get");
+            removed.push(path);
         }
-        tracing::info!(copy.path = %path.display(), "removed a copy that was made before an upgrade or a restore: it is as old as backups get");
-        removed.push(path);
     }
-    Ok(removed)
+    failed.map_or(Ok(removed), Err)
 }
 
 /// What is in a folder, where it is there, with a time by its name.
@@ -123,5 +139,31 @@ mod tests {
         assert_eq!(there(), 0);
         assert_eq!(fs::read_dir(&backups).unwrap().count(), theirs.len());
         assert!(home.path().join("before-restore-mine").is_dir() && home.path().join("invoices").is_dir());
+    }
+
+    #[test]
+    fn a_copy_that_cannot_be_deleted_keeps_no_other() {
+        let at = |path: &str| (PathBuf::from(path), Timestamp::UNIX_EPOCH);
+        let tried = std::cell::RefCell::new(Vec::new());
+        let remove = |path: &Path| {
+            tried.borrow_mut().push(path.display().to_string());
+            match path.to_str() {
+                Some("b" | "c") => Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem)),
+                _ => Ok(()),
+            }
+        };
+        let said = remove_each([Ok(vec![at("a"), at("b")]), Ok(vec![at("c"), at("d")])], |_| true, remove);
+        assert_eq!(*tried.borrow(), ["a", "b", "c", "d"]);
+        assert!(said.unwrap_err().to_string().starts_with("b: "), "the first that failed is told of");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_keeps_no_copy_elsewhere() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("backups"), "no folder").unwrap();
+        let copy = home.path().join("before-restore-20261001-130500");
+        fs::create_dir(&copy).unwrap();
+        assert!(remove_old(home.path(), "2026-12-31T00:00:00Z".parse().unwrap(), kept_beside(1)).is_err());
+        assert!(!copy.exists());
     }
 }

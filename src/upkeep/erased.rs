@@ -26,8 +26,11 @@ use crate::order::{Person, ShopId};
 /// The file in the data directory, and in a backup.
 pub(super) const ERASURES: &str = "erasures.jsonl";
 
-/// The largest list that is read: some fifty thousand erasures.
-pub(super) const LARGEST: u64 = 16 << 20;
+/// The largest list that is read: some seventy thousand erasures.
+const LARGEST: u64 = 16 << 20;
+
+/// The largest that a backup may bring: half of that.
+pub(super) const LARGEST_BROUGHT: u64 = LARGEST / 2;
 
 /// The longest line; ours have two hundred bytes.
 const LONGEST_LINE: u64 = 1024;
@@ -71,16 +74,29 @@ impl Erasures {
     /// # Errors
     /// When it cannot be read, or is larger than any of ours.
     pub fn of(directory: &Path) -> io::Result<Self> {
+        Self::up_to(LARGEST, directory)
+    }
+
+    /// The list of a backup, which may come from anybody: a smaller one, so that there is room for more in the list that it is
+    /// added to.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn brought(draft: &Path) -> io::Result<Self> {
+        Self::up_to(LARGEST_BROUGHT, draft)
+    }
+
+    fn up_to(largest: u64, directory: &Path) -> io::Result<Self> {
         match File::open(directory.join(ERASURES)) {
-            Ok(file) => Self::read(file),
+            Ok(file) => Self::read(file, largest),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error),
         }
     }
 
-    fn read(file: File) -> io::Result<Self> {
+    fn read(file: File, largest: u64) -> io::Result<Self> {
         let mut erasures = Self::default();
-        let mut file = BufReader::new(file.take(LARGEST + 1));
+        let mut file = BufReader::new(file.take(largest + 1));
         let (mut line, mut total) = (Vec::new(), 0);
         loop {
             line.clear();
@@ -89,9 +105,11 @@ impl Erasures {
             if length == 0 {
                 return Ok(erasures);
             }
-            erasures.made.extend(serde_json::from_slice(&line).ok().and_then(Erased::of));
-            erasures.salts = erasures.made.iter().map(|erased| erased.salt).collect();
-            if total > LARGEST || erasures.salts.len() > SALTS {
+            if let Some(erased) = serde_json::from_slice(&line).ok().and_then(Erased::of) {
+                erasures.salts.insert(erased.salt);
+                erasures.made.insert(erased);
+            }
+            if total > largest || erasures.salts.len() > SALTS {
                 return Err(too_large());
             }
         }
@@ -254,5 +272,27 @@ mod tests {
         }
         std::fs::write(&file, "x".repeat((LARGEST + 1) as usize)).unwrap();
         assert!(Erasures::of(home.path()).is_err());
+    }
+
+    #[test]
+    fn a_long_list_is_read_in_a_time_that_grows_with_its_length() {
+        let home = tempfile::tempdir().unwrap();
+        let erased = |n: u64| Erased {
+            salt: [(n % SALTS as u64) as u8; 16],
+            digest: [n.to_be_bytes(), [0; 8], [0; 8], [0; 8]].concat().try_into().unwrap(),
+            shop: None,
+            at: at("2026-11-21T10:00:00Z"),
+        };
+        add(home.path(), (0..40_000).map(erased).collect::<Vec<_>>().iter()).unwrap();
+        // As many as this took minutes where each line meant looking at all before it; and there is no clock here to say so.
+        let list = Erasures::brought(home.path()).unwrap();
+        assert_eq!((list.len(), list.salts.len()), (40_000, SALTS));
+    }
+
+    #[test]
+    fn a_backup_brings_no_list_that_would_fill_the_one_that_is_kept() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join(ERASURES), "\n".repeat(LARGEST_BROUGHT as usize + 1)).unwrap();
+        assert!(Erasures::of(home.path()).is_ok() && Erasures::brought(home.path()).is_err());
     }
 }

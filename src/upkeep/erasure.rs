@@ -21,12 +21,15 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 
-use super::plain::plain;
+use super::{
+    plain::plain,
+    unreadable::{Wanted, look_into_unreadable},
+};
 use crate::{
     clock::Clock,
     invoice, json,
     order::{Currency, Locale, OrderKey, Person, Shop, ShopId, Traces},
-    store::{CustomerLine, ErasedRows, Opaque, Rows, Store, StoreError, UnreadableRow},
+    store::{CustomerLine, ErasedRows, Rows, Store, StoreError, UnreadableRow},
 };
 
 /// How many orders a transaction erases.
@@ -76,17 +79,21 @@ pub struct Found {
     pub rows: ErasedRows,
     /// Rows that cannot be read and name them: they stay as they are.
     pub unreachable: Vec<UnreadableRow>,
-    traces: Traces,
+    /// Calls that cannot be read: whether these name them is not known.
+    pub unknown: Vec<UnreadableRow>,
+    pub(super) traces: Traces,
     /// Calls about no order of ours that name them.
     calls: Vec<i64>,
     /// Events about no order that name them, as they are to be.
     events: Vec<(i64, String)>,
+    /// Whether there is no more than this that can be erased.
+    pub(super) whole: bool,
 }
 
 impl Found {
-    /// Whether nothing names them.
+    /// Whether nothing that can be read names them, so that there is nothing to erase.
     pub fn is_empty(&self) -> bool {
-        self.orders.is_empty() && self.calls.is_empty() && self.events.is_empty() && self.unreachable.is_empty()
+        self.orders.is_empty() && self.calls.is_empty() && self.events.is_empty()
     }
 }
 
@@ -96,7 +103,8 @@ impl Erasure {
         Self { store, clock, person, shop, most: usize::MAX }
     }
 
-    /// The same where memory is short: it finds so many orders and calls at a time, and has to be repeated until it finds none.
+    /// The same where memory is short: it finds so many orders and calls at a time, and has to be repeated until it has found
+    /// the whole.
     #[must_use]
     pub fn in_pieces_of(self, most: usize) -> Self {
         Self { most, ..self }
@@ -107,6 +115,17 @@ impl Erasure {
     /// # Errors
     /// What the database says.
     pub async fn find(&self) -> Result<Found, StoreError> {
+        let mut found = self.find_readable().await?;
+        let wanted = Wanted { person: &self.person, shop: self.shop.as_ref(), traces: &found.traces };
+        let mut unreachable = Vec::new();
+        look_into_unreadable(&self.store, &[wanted], &mut |row| unreachable.push(row)).await?;
+        found.unreachable = unreachable;
+        self.count(&mut found).await?;
+        Ok(found)
+    }
+
+    /// The same of what can be read, uncounted: what can be erased.
+    pub(super) async fn find_readable(&self) -> Result<Found, StoreError> {
         let mut found = Found { traces: Traces::of(&self.person), ..Found::default() };
         let mut after = 0;
         while let Some(last) = self.learn(&mut found, self.store.customers_of_events(after).await?) {
@@ -117,9 +136,8 @@ impl Erasure {
             after = last;
         }
         self.find_calls(&mut found).await?;
-        self.find_alerts(&mut found).await?;
-        self.find_opaque(&mut found).await?;
-        self.count(&mut found).await?;
+        let all_alerts = self.find_alerts(&mut found).await?;
+        found.whole = all_alerts && found.orders.len() < self.most && found.calls.len() < self.most;
         Ok(found)
     }
 
@@ -196,8 +214,9 @@ impl Erasure {
             let page = self.store.kept_bodies(after).await?;
             let Some(last) = page.last else { return Ok(()) };
             after = last;
-            // Whether one that cannot be read names them is not known.
-            found.unreachable.extend(page.unreadable.iter().cloned());
+            if self.most == usize::MAX {
+                found.unknown.extend(page.unreadable.iter().cloned());
+            }
             for call in page.into_iter().filter(|call| self.concerns(&call.shop)) {
                 match call.order {
                     Some(order) => found.rows.receipts += u64::from(found.orders.contains_key(&order)),
@@ -212,11 +231,12 @@ impl Erasure {
         }
     }
 
-    async fn find_alerts(&self, found: &mut Found) -> Result<(), StoreError> {
+    /// Returns whether that was all.
+    async fn find_alerts(&self, found: &mut Found) -> Result<bool, StoreError> {
         let (mut after, mut held) = (0, 0);
         while self.most == usize::MAX || held < ALERTS {
             let page = self.store.plain_events(after).await?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
+            let Some((last, _)) = page.last() else { return Ok(true) };
             after = *last;
             for (seq, data) in page {
                 if found.traces.are_surely_in(&plain(data.as_bytes())) {
@@ -225,42 +245,7 @@ impl Erasure {
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Looks at the bytes of what cannot be read, once it is known how the person is called.
-    async fn find_opaque(&self, found: &mut Found) -> Result<(), StoreError> {
-        let mut after = 0;
-        while let (Some(last), rows) = self.store.opaque_events(after).await? {
-            after = last;
-            self.look_into(found, rows);
-        }
-        after = 0;
-        while let (Some(last), rows) = self.store.opaque_orders(after).await? {
-            after = last;
-            self.look_into(found, rows);
-        }
-        Ok(())
-    }
-
-    fn look_into(&self, found: &mut Found, rows: Vec<Opaque>) {
-        let concerns = |row: &UnreadableRow| match (&self.shop, &row.shop) {
-            (Some(wanted), Some(shop)) => wanted.as_str() == shop,
-            _ => true,
-        };
-        let names = |one: &Opaque| {
-            concerns(&one.row) && (found.traces.are_surely_in(&plain(&one.text)) || self.is_in(&one.text))
-        };
-        found.unreachable.extend(rows.into_iter().filter(names).map(|one| one.row));
-    }
-
-    /// Whether the person's number or address stands in what was JSON of ours.
-    fn is_in(&self, text: &[u8]) -> bool {
-        let value = match &self.person {
-            Person::Client(id) => format!("\"customer\":{{\"id\":{}", Value::from(id.as_str())),
-            Person::Email(email) => email.to_lowercase(),
-        };
-        String::from_utf8_lossy(text).to_lowercase().contains(&value.to_lowercase())
+        Ok(false)
     }
 
     async fn count(&self, found: &mut Found) -> Result<(), StoreError> {
@@ -281,10 +266,7 @@ impl Erasure {
 
     /// The name that the invoice would have had without the customer.
     async fn counter_name(&self, order: OrderKey, shop: Shop, traces: &Traces) -> Result<Option<String>, StoreError> {
-        let stored = match self.store.order(order).await {
-            Err(StoreError::Corrupt(_)) => None,
-            stored => stored?,
-        };
+        let stored = StoreError::readable(self.store.order(order).await)?.flatten();
         // Where its name cannot be made: the one that it has names them.
         let Some(mut stored) = stored else { return Ok(Some(format!("{order}.pdf"))) };
         stored.order.forget_customer(traces);

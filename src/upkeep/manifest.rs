@@ -97,7 +97,7 @@ impl Entry {
         let largest = match place {
             Place::Database => u64::MAX,
             Place::Token => TOKEN_BYTES,
-            Place::Erasures => erased::LARGEST,
+            Place::Erasures => erased::LARGEST_BROUGHT,
             Place::Invoice { .. } => invoice::MAX_BYTES as u64,
         };
         (bytes <= largest).then_some(Self { place, sha256: unhex(sha256)?, bytes })

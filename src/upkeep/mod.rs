@@ -17,6 +17,7 @@ mod restore;
 mod retention;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 pub use archive::ReadError;
 pub use backup::{Backup, BackupError, FOLDER, default_name, make};

@@ -242,7 +242,7 @@ impl Restore<'_> {
     /// the backup knows of erasures is added to the directory's list first, so that no later restore misses it.
     async fn erase_again(&self, draft: &Path, made_at: Timestamp) -> Result<Again, RestoreError> {
         let unusable = |cause| RestoreError::Erasures { path: self.directory.to_owned(), cause };
-        let brought = Erasures::of(draft)
+        let brought = Erasures::brought(draft)
             .map_err(|error| self.unusable(ReadError::Foreign(format!("its list of erasures: {error}"))))?;
         if !brought.is_empty() {
             brought.add_to(self.directory).map_err(unusable)?;

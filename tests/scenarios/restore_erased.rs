@@ -7,6 +7,7 @@ use tillhook::{order::Person, till, upkeep::Erasures};
 use crate::harness::{
     form,
     program::{Program, eventually},
+    spoil,
 };
 
 /// What is in everything that names the person, in capitals and small letters.
@@ -171,4 +172,67 @@ async fn undo_the_last_migrations(data: &Path) {
         DELETE FROM _sqlx_migrations WHERE version >= 9;";
     sqlx::raw_sql(undo).execute(&mut conn).await.expect("it is undone");
     conn.close().await.expect("an end");
+}
+
+/// What a restore may use of memory, in KiB, its threads' stacks counted in.
+const MEMORY: u32 = 150 * 1024;
+
+/// A sale to somebody, with whatever else the till says.
+async fn sell(url: &str, order: &str, client: &str, name: &str, more: &[(&str, &str)]) {
+    let sale = [("orderID", order), ("orderInternalID", order), ("price", "43.80")];
+    let customer = [("clientID", client), ("customer[nom]", name), ("customer[prenom]", "Ada")];
+    let answer = till::post(&form(&[more, &sale, &customer].concat()), url).await.expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_brings_back_nobody_else_and_is_named() {
+    let mut program = program();
+    let url = program.serve().await;
+    let people = [("1001", "100", "Hopper"), ("1002", "512", "Zxqdurand"), ("1003", "777", "Zxqmartin")];
+    for (order, client, name) in people.into_iter().chain([("1004", "900", "Lovelace")]) {
+        sell(&url, order, client, name, &[("type", "validated")]).await;
+    }
+    eventually("it is delivered", async || !program.ok("deliveries list").contains("due")).await;
+    program.kill();
+    // A call of somebody else, and the event of the first of them, whose customer can still be read.
+    let deep = format!("{}1{}", "[".repeat(300), "]".repeat(300));
+    let call = "UPDATE receipt SET shop = 'NO SHOP' WHERE seq = (SELECT max(seq) FROM receipt)";
+    let event = "UPDATE event SET data = replace(data, '\"extra\":{}}', '\"extra\":{\"x\":' || $1 || '}}') \
+                 WHERE data LIKE '%Hopper%' AND order_key IS NOT NULL";
+    assert_eq!(spoil(&program.data(), call, &[]).await, 1);
+    assert_eq!(spoil(&program.data(), event, &[&deep]).await, 1);
+    program.ok("backup before.tar.gz");
+    for (_, client, _) in people {
+        program.ok(&format!("customers erase --client {client}"));
+    }
+    assert_eq!(files_that_name_her(&program.data()), [""; 0]);
+    let said = program.ok("restore before.tar.gz --force");
+    assert!(said.contains("3 customers who were erased since the backup was made: erased again"), "{said}");
+    assert!(
+        said.contains("2 rows cannot be read") && said.contains("  event evt_") && said.contains("  call "),
+        "{said}"
+    );
+    assert!(!said.contains("must be repeated"), "{said}");
+    assert_eq!(files_that_name_her(&program.data()), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_of_two_large_calls_is_looked_into_in_little_memory() {
+    let mut program = program();
+    let url = program.serve().await;
+    let note = "a note ".repeat(170_000);
+    for phase in ["validated", "terminated"] {
+        sell(&url, "1001", "512", "Zxqdurand", &[("type", phase), ("note", &note)]).await;
+    }
+    eventually("it is delivered", async || !program.ok("deliveries list").contains("due")).await;
+    program.kill();
+    program.ok("backup before.tar.gz");
+    program.ok("customers erase --client 512");
+    let limit = format!("ulimit -d {MEMORY} && exec \"$@\"");
+    let within = ["/bin/sh", "-c", &limit, "sh"].map(str::to_owned);
+    let output = program.output_within(&within, "restore before.tar.gz --force").await;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && said.contains("erased again"), "{said}");
+    assert_eq!(files_that_name_her(&program.data()), [""; 0]);
 }

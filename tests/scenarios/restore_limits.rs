@@ -187,13 +187,26 @@ async fn a_database_that_names_countless_invoices_is_looked_through_in_little_me
 
 #[tokio::test]
 async fn a_database_with_a_row_too_large_to_look_into_says_that_erasures_must_be_repeated() {
-    let forge = Forge::new().await;
-    let event = "INSERT INTO event (id, type, shop, order_key, at, test, data)
-        VALUES ('evt_1', 'till.unknown', 'dupont', NULL, 1, 0, json_object('a', hex(zeroblob(10000000))))";
-    forge.write(&forge.database(event).await, &[("event", 1)]);
-    fs::create_dir(forge.program.data()).expect("a folder");
-    let later = "2999-01-01T00:00:00Z".parse().expect("a time");
-    Erasures::note(&forge.program.data(), &Person::Client("512".to_owned()), None, later).expect("it is noted");
-    let (exit, said) = forge.restore().await;
-    assert!(exit == Some(0) && said.contains("1 erasure that was made since must be repeated"), "{said}");
+    const PARTS: &str = "'[' || replace(hex(zeroblob(1500000)), '00', '[],') || '0]'";
+    for (order, data, exit) in [
+        ("NULL", "json_object('a', hex(zeroblob(10000000)))", 1),
+        ("'ord_1'", "json_object('a', hex(zeroblob(10000000)))", 1),
+        ("'ord_1'", PARTS, 1),
+        // No larger than an order may be.
+        ("'ord_1'", "json_object('a', hex(zeroblob(3500000)))", 0),
+    ] {
+        let forge = Forge::new().await;
+        let event = format!(
+            "INSERT INTO event (id, type, shop, order_key, at, test, data)
+             VALUES ('evt_1', 'till.unknown', 'dupont', {order}, 1, 0, {data})"
+        );
+        forge.write(&forge.database(&event).await, &[("event", 1)]);
+        fs::create_dir(forge.program.data()).expect("a folder");
+        let later = "2999-01-01T00:00:00Z".parse().expect("a time");
+        Erasures::note(&forge.program.data(), &Person::Client("512".to_owned()), None, later).expect("it is noted");
+        let (ended, said) = forge.restore().await;
+        assert_eq!(ended, Some(exit), "{order} {data}: {said}");
+        assert_eq!(said.contains("1 erasure that was made since must be repeated"), exit == 1, "{said}");
+        assert!(forge.program.data().join("tillhook.db").exists(), "it is restored all the same");
+    }
 }

@@ -214,6 +214,39 @@ async fn somebody_else_is_erased_and_what_may_name_them_and_cannot_be_read_is_li
 }
 
 #[tokio::test]
+async fn a_call_that_cannot_be_read_makes_nobody_a_customer() {
+    let app = App::set_up(Setup { sinks: SINKS, ..Setup::default() }).await;
+    app.announce_and_settle(&app.till.sell(), Phase::Validated).await;
+    assert_eq!(app.spoil("UPDATE receipt SET shop = 'NO SHOP'", &[]).await, 1);
+    for words in ["customers erase --client no-such-person", "customers erase --client no-such-person --dry-run"] {
+        let (exit, said) = app.types(words).await;
+        assert_eq!(exit, Some(3), "{said}");
+        assert!(said.contains("nobody like that is stored here") && !said.contains("Erased."), "{said}");
+        assert!(said.contains("calls cannot be read, so whether they name anybody is not known"), "{said}");
+        assert!(!app.data().join("erasures.jsonl").exists(), "nothing was erased");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn somebody_whom_only_unreadable_rows_name_is_not_said_to_be_erased() {
+    let app = App::set_up(Setup { sinks: SINKS, ..Setup::default() }).await;
+    let order = TillOrder { customer: Some(somebody("2", "Zxqdurand")), ..app.till.sell() };
+    app.announce_and_settle(&order, Phase::Validated).await;
+    for cut in [
+        "UPDATE event SET data = substr(data, 1, length(data) - 1) WHERE order_key IS NOT NULL",
+        "UPDATE customer_order SET timeline = substr(timeline, 1, length(timeline) - 1)",
+    ] {
+        assert_eq!(app.spoil(cut, &[]).await, 1);
+    }
+    let (exit, said) = app.types("customers erase --client 2").await;
+    assert_eq!(exit, Some(1), "{said}");
+    assert!(said.contains("nothing was erased") && said.contains("event evt_") && !said.contains("Erased."), "{said}");
+    assert!(app.data().join("erasures.jsonl").exists(), "an older backup may hold what can be read");
+    app.finish_leaving(1).await;
+}
+
+#[tokio::test]
 async fn a_summary_is_made_on_request_beside_what_cannot_be_read() {
     let scene = scene().await;
     // It refuses days that are to come, and the system's clock may be behind the test's.
