@@ -185,7 +185,7 @@ pub(super) fn lossy<I: ColumnIndex<SqliteRow>>(row: &SqliteRow, column: I) -> Op
 }
 
 /// The bytes of a column of text, which need not be UTF-8.
-fn bytes<I: ColumnIndex<SqliteRow>>(row: &SqliteRow, column: I) -> Option<Vec<u8>> {
+pub(super) fn bytes<I: ColumnIndex<SqliteRow>>(row: &SqliteRow, column: I) -> Option<Vec<u8>> {
     row.try_get_unchecked::<Option<Vec<u8>>, _>(column).ok().flatten()
 }
 

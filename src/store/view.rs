@@ -16,7 +16,7 @@ use super::{
     unread::{Unread, UnreadOrder},
 };
 use crate::{
-    order::{DeliveryId, EventId, Fingerprint, InvoiceStatus, OrderKey, Phase, ShopId, SinkName, Timeline},
+    order::{DeliveryId, EventId, Fingerprint, InvoiceStatus, OrderKey, Phase, ShopId, SinkName, Timeline, hex},
     sink::Purpose,
 };
 
@@ -432,7 +432,6 @@ impl View {
     }
 
     async fn load_notices(&mut self, conn: &mut SqliteConnection, keys: &[Keys]) -> Result<(), StoreError> {
-        let hex = |digest: &[u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let wanted = keys.iter().filter_map(|keys| keys.notice.as_ref());
         let wanted: Vec<_> = wanted.map(|(shop, kind, digest)| json!([shop, kind, hex(digest)])).collect();
         if wanted.is_empty() {
