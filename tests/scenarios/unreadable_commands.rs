@@ -194,7 +194,7 @@ async fn an_export_names_the_orders_that_it_lacks_and_fails() {
     let number = scene.whole.order_id.as_str();
     for form in ["csv", "jsonl"] {
         let said = scene.types(1, &format!("export {DAYS} --as {form}")).await;
-        assert!(said.lines().any(|line| line.contains(number) && line.contains("43")), "{said}");
+        assert!(said.lines().any(|line| line.contains(number)), "{said}");
         scene.names_all(&said, &[]);
         assert!(said.contains(&format!("{} orders cannot be read", scene.lost.len())), "{said}");
     }
