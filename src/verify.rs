@@ -211,8 +211,8 @@ async fn tell(outbox: &Outbox, shop: &ShopId, now: Timestamp) -> Result<(), Stor
         json!({ "order_ids": named, "count": numbers.len(), "since": first.since, "reason": reasons.join("; ") });
     let orders = numbers.len();
     tracing::warn!(shop.id = %shop, orders, "orders are held back: the till has not confirmed them; see `tillhook orders list`");
-    let events: Vec<_> = held.iter().map(|one| one.event).collect();
+    let calls: Vec<_> = held.iter().map(|one| one.call.clone()).collect();
     let (recorder, of_shop) = (outbox.recorder.clone(), shop.clone());
     let words = move || recorder.alert_of_shop(EventType::TillUnverified, &of_shop, &facts, now);
-    outbox.store.tell_holds(&events, now, words).await
+    outbox.store.tell_holds(&calls, now, words).await
 }

@@ -22,8 +22,8 @@ pub const SERVICE: &str = "info";
 /// For commands whose answer is on the screen already.
 pub const QUIET: &str = "error";
 
-/// How long the end of the process waits for the last lines to be read.
-const LAST_LINES_WITHIN: Duration = Duration::from_millis(500);
+/// How long the end of the process waits for the last lines to be read, on either output.
+pub(super) const LAST_LINES_WITHIN: Duration = Duration::from_millis(500);
 
 /// Standard error, for the log and for what the program says beside it.
 static STDERR: LazyLock<Output> = LazyLock::new(|| Output::of(io::stderr(), lost));

@@ -16,9 +16,9 @@ use crate::{
     clock::Clock,
     config::Config,
     deliver::Outbox,
-    order::{OrderKey, day_of},
+    order::{DeliveryId, OrderKey, day_of},
     record::Recorder,
-    store::{Access, InvoiceRow, OpenError, Rows, Store, StoreError, UnreadableRow},
+    store::{Access, InvoiceRow, OpenError, Rows, Store, StoreError, StoredDelivery, UnreadableRow},
     upkeep,
 };
 
@@ -83,6 +83,25 @@ impl Desk {
                 Ok(None)
             }
             invoice => invoice,
+        }
+    }
+
+    /// A delivery with its attempts, as far as they can be read; what cannot be is named at the end of the command.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn delivery(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, StoreError> {
+        match self.store.delivery(id).await {
+            Err(StoreError::Corrupt(reason)) => {
+                let (what, name) = ("delivery", id.to_string());
+                self.leave_out([UnreadableRow { what, name, shop: None, reason }]);
+                Ok(None)
+            }
+            delivery => {
+                let delivery = delivery?;
+                self.leave_out(delivery.iter().flat_map(|delivery| delivery.unreadable.clone()));
+                Ok(delivery)
+            }
         }
     }
 

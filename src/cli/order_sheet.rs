@@ -220,8 +220,7 @@ async fn told(
     }
     for (line, row) in deliveries.iter().zip(table.lines()) {
         writeln!(out, "  {row}")?;
-        let delivery = desk.store.delivery(line.id).await?;
-        desk.leave_out(delivery.iter().flat_map(|delivery| delivery.unreadable.clone()));
+        let delivery = desk.delivery(line.id).await?;
         for attempt in delivery.iter().flat_map(|delivery| &delivery.attempts) {
             writeln!(out, "    {}", attempted(desk, attempt, Some(stored.shop.as_str())))?;
         }

@@ -176,7 +176,6 @@ async fn read_again(desk: &Desk, body: QuarantinedBody) -> anyhow::Result<Result
     let raw = body.raw;
     let input = Input { content_type: raw.content_type.as_deref(), query: raw.query.as_deref(), body: &raw.body };
     let decoded = decode::decode(&input, &policy.shop).map_err(|unreadable| unreadable.reason);
-    let reason = decoded.as_ref().err().cloned();
     let call = Call {
         shop: body.shop,
         raw,
@@ -186,10 +185,7 @@ async fn read_again(desk: &Desk, body: QuarantinedBody) -> anyhow::Result<Result
     Ok(match accepted.outcome {
         Outcome::Stored => Ok("is understood now, and on its way to the sinks".to_owned()),
         Outcome::Duplicate => Ok("is understood now, and says nothing new".to_owned()),
-        // It is understood, so it is not its own fault.
-        Outcome::Quarantined => {
-            Err(reason.unwrap_or_else(|| "what is stored of the same order still cannot be read".to_owned()))
-        }
+        Outcome::Quarantined => Err(accepted.reason.unwrap_or_else(|| "it cannot be read".to_owned())),
     })
 }
 

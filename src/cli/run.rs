@@ -79,9 +79,10 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::AtDesk(command) => {
             let desk = Desk::open(loaded(&source, &environment)?.config, clock).await?;
             let ended = at_desk(&command, &desk, out).await;
-            desk.tell_left_out(&mut io::stderr())?;
+            // What is said beside the answer changes nothing of how the command ended.
+            let told = desk.tell_left_out(&mut notes());
             desk.close().await;
-            ended
+            ended.and_then(|exit| Ok(told.map(|()| exit)?))
         }
     }
 }

@@ -101,7 +101,8 @@ fn from_json(bytes: &[u8], input: &Input<'_>, budget: &Budget) -> Result<Map<Str
     if fault.is_too_much() {
         return Err(too_much(fault));
     }
-    match from_form(bytes, input, &Budget::new(CALL)) {
+    // What could not be read has taken nothing from the budget.
+    match from_form(bytes, input, budget) {
         // A form whose first key begins like JSON.
         Ok(form) if form.contains_key("type") => Ok(form),
         _ => Err(Unreadable::because(match fault {

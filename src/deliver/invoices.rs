@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     invoice,
-    order::{OrderKey, ShopId, day_of},
+    order::{OrderKey, ShopId, day_of, hex},
     record::Arrival,
     sink::TillHost,
     store::{DueInvoice, FetchFailure, StoreError, StoredFile},
@@ -127,11 +127,5 @@ pub async fn file(outbox: &Outbox, order: OrderKey, bytes: Bytes) -> Result<Stor
     let kept = outbox.archive.store(bytes, date).await.map_err(|error| error.to_string())?;
     let mut capability = [0; 16];
     getrandom::fill(&mut capability).map_err(|error| error.to_string())?;
-    Ok(StoredFile {
-        sha256: kept.sha256,
-        bytes: kept.bytes,
-        filename,
-        path: kept.path,
-        capability: capability.iter().map(|byte| format!("{byte:02x}")).collect(),
-    })
+    Ok(StoredFile { sha256: kept.sha256, bytes: kept.bytes, filename, path: kept.path, capability: hex(capability) })
 }

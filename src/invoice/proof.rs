@@ -16,6 +16,7 @@ use rustix::{
 use sha2::{Digest as _, Sha256};
 
 use super::ArchiveError;
+use crate::order::hex;
 
 /// How much of a file is read at a time.
 const PIECE: usize = 64 * 1024;
@@ -54,14 +55,10 @@ pub(super) fn prove(mut file: File, sha256: &str) -> io::Result<Option<OpenInvoi
         bytes += length as u64;
     }
     file.rewind()?;
-    Ok((hex(&hasher.finalize()) == sha256).then_some(OpenInvoice { file, bytes }))
+    Ok((hex(hasher.finalize()) == sha256).then_some(OpenInvoice { file, bytes }))
 }
 
 /// SHA-256 in hexadecimal: a PDF's name in the archive.
 pub fn hex_sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(bytes))
 }

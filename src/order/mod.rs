@@ -3,12 +3,13 @@
 //! Every other module speaks in these words. The till's own (French, undocumented, loosely typed) field names stop in
 //! `decode/` and `till/`; nothing here knows how an order arrived, where it is stored or who will be told.
 //!
-//! **Invariant:** this module imports nothing of ours, and has no `f64`: amounts are decimals from the till's text to ours.
+//! **Invariant:** this module imports nothing of ours but `json.rs`, and has no `f64`: amounts are decimals from the till's text to ours.
 
 mod booking;
 mod calendar;
 mod digest;
 mod event;
+mod hex;
 mod id;
 mod moment;
 mod money;
@@ -28,6 +29,7 @@ pub use digest::{
     NumberedWarning, RateSum, Sums, Why,
 };
 pub use event::{Event, EventData, EventType, Pattern, PatternError, ShopRef};
+pub use hex::hex;
 pub use id::{DeliveryId, EventId, IdError, NameError, OrderKey, ReceiptId, ShopId, SinkName};
 pub use moment::Moment;
 pub use money::{Money, Number};

@@ -107,8 +107,8 @@ impl Intake for Announced {
                 (outcome, event, Some(unread.reason))
             }
         };
-        self.leave_receipt(view, outcome, event, reason);
-        Acceptance { outcome, receipt: self.receipt }
+        self.leave_receipt(view, outcome, event, reason.clone());
+        Acceptance { outcome, receipt: self.receipt, reason }
     }
 }
 
@@ -215,9 +215,9 @@ impl Announced {
     }
 
     fn too_large(&self, notice: &OrderNotice) -> Unread {
-        let mebibytes = self.policy.largest_order >> 20;
+        let most = bytesize::ByteSize(self.policy.largest_order as u64).display().iec();
         let reason = format!(
-            "with this call, what was said of the order would take up more than {mebibytes} MiB: look for what fills it, \
+            "with this call, what was said of the order would take up more than {most}: look for what fills it, \
              `tillhook quarantine show` has the call"
         );
         Unread { kind: Some(notice.phase.as_str().to_owned()), reason }

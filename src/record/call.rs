@@ -55,12 +55,14 @@ impl Outcome {
 }
 
 /// The answer to a call; everything it speaks of is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
     /// What became of it.
     pub outcome: Outcome,
     /// The receipt.
     pub receipt: ReceiptId,
+    /// Why it is in quarantine, in the words of [`Unread::reason`]; `None` where it is not.
+    pub reason: Option<String>,
 }
 
 /// Why a call means nothing to us.

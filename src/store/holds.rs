@@ -10,14 +10,28 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Changes, Rows, Store, StoreError, changes, micros, parse, rows::Name, timestamp};
-use crate::order::{EventId, OrderKey, ShopId, Verification};
+use super::{
+    Changes, Store, StoreError, changes, micros,
+    rows::{bytes, lossy, nearest},
+};
+use crate::order::{OrderKey, ShopId, Verification, hex};
+
+/// Which row of `verification` it is: the id of the event that the call made, as it is stored, readable or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallId(pub(super) Vec<u8>);
+
+impl CallId {
+    /// The one in this column.
+    pub(super) fn of(row: &SqliteRow, column: usize) -> Self {
+        Self(bytes(row, column).unwrap_or_default())
+    }
+}
 
 /// A call that holds an order back, and of which nobody was told.
 #[derive(Clone, Debug)]
 pub struct Holding {
-    /// The event that it made.
-    pub event: EventId,
+    /// Which it is.
+    pub call: CallId,
     /// The order's number.
     pub number: String,
     /// When the call came.
@@ -37,6 +51,9 @@ pub enum Accepted {
     Nothing,
 }
 
+/// What went wrong with a call of which not even the question can be read.
+pub(super) const UNREADABLE: &str = "what is stored of it cannot be read";
+
 /// An order's messages wait: why, in words for people. `status` is the word of the row, `error` what went wrong last.
 pub(super) fn why_held(status: &str, error: Option<&str>) -> String {
     let why = match Verification::from_word(status) {
@@ -46,12 +63,20 @@ pub(super) fn why_held(status: &str, error: Option<&str>) -> String {
             "another call about the order is confirmed, this one is not"
         }
         Some(Verification::Refused) => "the till does not confirm that it made the call",
+        Some(Verification::Unknown) if error.is_some_and(|error| error.starts_with(UNREADABLE)) => {
+            "the till cannot be asked whether it made the call"
+        }
         Some(Verification::Unknown) => {
             "the till answered neither with yes nor with no when asked whether it made the call"
         }
         Some(Verification::Unreachable) => "the till did not answer for a day when asked whether it made the call",
     };
     error.map_or_else(|| why.to_owned(), |error| format!("{why} ({error})"))
+}
+
+/// The same of a row: its status stands in this column, what went wrong in the next one.
+fn why(row: &SqliteRow, status: usize) -> String {
+    why_held(&lossy(row, status).unwrap_or_default(), lossy(row, status + 1).as_deref())
 }
 
 pub(super) const HELD_OF_OTHERS: &str = "SELECT json_group_array(key) FROM customer_order
@@ -96,9 +121,8 @@ impl Store {
     pub async fn why_unconfirmed(&self, order: OrderKey) -> Result<Vec<String>, StoreError> {
         const UNCONFIRMED: &str = "SELECT DISTINCT status, last_error FROM verification
             WHERE order_key = $1 AND status NOT IN ('verified', 'absent') ORDER BY status, last_error";
-        let rows: Vec<(String, Option<String>)> =
-            sqlx::query_as(UNCONFIRMED).bind(order.to_string()).fetch_all(self.readers()).await?;
-        Ok(rows.iter().map(|(status, error)| why_held(status, error.as_deref())).collect())
+        let rows = sqlx::query(UNCONFIRMED).bind(order.to_string()).fetch_all(self.readers()).await?;
+        Ok(rows.iter().map(|row| why(row, 0)).collect())
     }
 
     /// Lets the orders go of every shop but these, because no other shop requires that its till confirms a call. Returns
@@ -142,17 +166,16 @@ impl Store {
     ) -> Result<Vec<Holding>, StoreError> {
         let rows = sqlx::query(UNTOLD).bind(shop.as_str()).bind(micros(now - held_for)).bind(micros(now - quiet_for));
         let rows = rows.bind(limit).bind(micros(now));
+        // Every row is read as far as it can be: one that was left out would be found again and again, before all others.
         let holding = |row: &SqliteRow| {
             Ok(Holding {
-                event: parse(row.try_get(0)?)?,
-                number: row.try_get(1)?,
-                since: timestamp(row.try_get(2)?)?,
-                reason: why_held(row.try_get(3)?, row.try_get(4)?),
+                call: CallId::of(row, 0),
+                number: lossy(row, 1).unwrap_or_default(),
+                since: nearest(row.try_get(2)?),
+                reason: why(row, 3),
             })
         };
-        let found = rows.fetch_all(self.readers()).await?;
-        let (holding, _) = self.log(Rows::read(&found, holding, |row| Name::of("verification", row, 0))?).into_parts();
-        Ok(holding)
+        rows.fetch_all(self.readers()).await?.iter().map(holding).collect()
     }
 
     /// Remembers that somebody is told of these calls, and tells it. Atomic.
@@ -161,18 +184,21 @@ impl Store {
     /// When it is not on disk.
     pub async fn tell_holds(
         &self,
-        events: &[EventId],
+        calls: &[CallId],
         now: Timestamp,
         alert: impl Fn() -> Changes + Send + Sync + 'static,
     ) -> Result<(), StoreError> {
-        let (events, alert) = (json!(events).to_string(), Arc::new(alert));
+        let calls: Vec<String> = calls.iter().map(|call| hex(&call.0)).collect();
+        let work = Arc::new((json!(calls).to_string(), alert));
         self.write(move |conn| {
-            let (events, alert) = (events.clone(), alert.clone());
+            let work = work.clone();
             Box::pin(async move {
+                let (calls, alert) = &*work;
                 let told = sqlx::query(
-                    "UPDATE verification SET told_at = $2 WHERE event_id IN (SELECT value FROM json_each($1))",
+                    "UPDATE verification SET told_at = $2
+                     WHERE event_id IN (SELECT CAST(unhex(value) AS TEXT) FROM json_each($1))",
                 );
-                told.bind(events).bind(micros(now)).execute(&mut *conn).await?;
+                told.bind(calls).bind(micros(now)).execute(&mut *conn).await?;
                 changes::apply(conn, alert()).await
             })
         })

@@ -7,7 +7,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
 use super::{
     Rows, Store, StoreError, from_json, parse,
-    rows::{Name, bytes},
+    rows::{Name, bytes, lossy},
     timestamp,
 };
 use crate::order::{DeliveryId, EventId, Order, OrderKey, SinkName, Verification};
@@ -355,8 +355,8 @@ fn delivery_line(row: &SqliteRow) -> Result<DeliveryLine, StoreError> {
     let due_at = timestamp(row.try_get("due_at")?)?;
     let behind: Option<&str> = row.try_get("behind")?;
     let held: bool = row.try_get("held")?;
-    let why_held: Option<&str> = row.try_get("why_held")?;
-    let why_held: Option<(String, Option<String>)> = why_held.filter(|_| held).map(from_json).transpose()?;
+    let why_held = lossy(row, "why_held").filter(|_| held);
+    let why_held: Option<(String, Option<String>)> = why_held.as_deref().map(from_json).transpose()?;
     Ok(DeliveryLine {
         id: parse(row.try_get("id")?)?,
         sink: parse(row.try_get("sink")?)?,
@@ -368,8 +368,8 @@ fn delivery_line(row: &SqliteRow) -> Result<DeliveryLine, StoreError> {
         status: row.try_get("shown")?,
         attempts: row.try_get("attempts")?,
         next_attempt_at: (open && !held && behind.is_none()).then_some(due_at),
-        last_error: row.try_get("last_error")?,
-        skipped_because: row.try_get("skipped_because")?,
+        last_error: lossy(row, "last_error"),
+        skipped_because: lossy(row, "skipped_because"),
         delivered_at: row.try_get::<Option<i64>, _>("delivered_at")?.map(timestamp).transpose()?,
         held_because: why_held.map(|(status, error)| super::holds::why_held(&status, error.as_deref())),
         behind: behind.map(parse).transpose()?,

@@ -64,7 +64,7 @@ pub use detached::{Detached, Heading, HeldBack, InvoiceFile};
 pub use digests::{ChangedOrder, DigestLine, DigestPlan, MadeDigest, NOTHING_TO_TELL, NewDigest};
 pub use erasure::ErasedRows;
 pub use finding::Called;
-pub use holds::{Accepted, Holding};
+pub use holds::{Accepted, CallId, Holding};
 pub use intake::{Intake, Keys, Numbered};
 pub use invoices::{DueInvoice, FetchFailure, GivenUp, InvoiceRow, StoredFile};
 pub use limits::LIMIT;

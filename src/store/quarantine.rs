@@ -3,7 +3,11 @@
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
 
-use super::{QuarantineLine, Raw, Rows, Store, StoreError, micros, parse, rows::Name, timestamp};
+use super::{
+    QuarantineLine, Raw, Rows, Store, StoreError, micros, parse,
+    rows::{Name, lossy},
+    timestamp,
+};
 use crate::order::{DeliveryId, ReceiptId, ShopId, SinkName};
 
 /// A call that could not be read.
@@ -40,7 +44,7 @@ impl Store {
                 id: id.to_string(),
                 shop: row.try_get(1)?,
                 received_at: timestamp(row.try_get(2)?)?,
-                reason: row.try_get::<Option<String>, _>(3)?.unwrap_or_default(),
+                reason: lossy(row, 3).unwrap_or_default(),
             })
         };
         Rows::read(&rows, line, |row| Name::placed("call", row, 0, 4))
@@ -67,8 +71,8 @@ impl Store {
                     query: row.try_get(5)?,
                     body: row.try_get::<Option<Vec<u8>>, _>(6)?.unwrap_or_default().into(),
                 },
-                reason: row.try_get::<Option<String>, _>(7)?.unwrap_or_default(),
-                resolution: row.try_get(8)?,
+                reason: lossy(&row, 7).unwrap_or_default(),
+                resolution: lossy(&row, 8),
             })
         };
         row.map(body).transpose()

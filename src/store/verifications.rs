@@ -3,12 +3,20 @@
 //! **Invariant:** the URL at which a call is confirmed is the first order's that brought it, or the closing's; it is claimed
 //! in the transaction that stores the call, and for ever.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Changes, Rows, Store, StoreError, holds::settle, micros, parse, rows::Name, timestamp};
-use crate::order::{EventId, OrderKey, ShopId, Verification, url_digest};
+use super::{
+    CallId, Changes, Store, StoreError,
+    holds::{UNREADABLE, settle},
+    micros, parse,
+    rows::{Name, lossy, nearest},
+    timestamp,
+};
+use crate::order::{EventId, OrderKey, ShopId, Verification, hex, url_digest};
 
 /// A call that is to be confirmed.
 #[derive(Clone, Debug)]
@@ -76,7 +84,8 @@ pub(super) const OF_ANOTHER: &str = "SELECT EXISTS (SELECT 1 FROM verification_u
     ON v.event_id = $2 WHERE u.digest = $1 AND u.subject <> coalesce(v.order_key, v.event_id))";
 
 impl Store {
-    /// The calls of a shop to ask about at `now`. None is ever put off for longer than until `latest`.
+    /// The calls of a shop to ask about at `now`. None is ever put off for longer than until `latest`. One that cannot be
+    /// read is given up: it would be found again and again, before all others.
     ///
     /// # Errors
     /// What the database says.
@@ -89,7 +98,7 @@ impl Store {
     ) -> Result<Vec<DueVerification>, StoreError> {
         let rows = sqlx::query(DUE).bind(shop.as_str()).bind(micros(now)).bind(micros(latest));
         let rows = rows.bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let due = |row: &SqliteRow| {
+        let due = |row: &SqliteRow| -> Result<_, StoreError> {
             Ok(DueVerification {
                 event: parse(row.try_get(0)?)?,
                 url: row.try_get(1)?,
@@ -97,8 +106,43 @@ impl Store {
                 first_seen_at: timestamp(row.try_get(3)?)?,
             })
         };
-        let found = rows.fetch_all(self.readers()).await?;
-        Ok(self.log(Rows::read(&found, due, |row| Name::of("verification", row, 0))?).into_parts().0)
+        let (mut readable, mut unreadable) = (Vec::new(), Vec::new());
+        for row in &rows.fetch_all(self.readers()).await? {
+            match due(row) {
+                Ok(due) => readable.push(due),
+                Err(StoreError::Corrupt(reason)) => {
+                    self.log_row(&Name::of("verification", row, 0).because(reason.clone()));
+                    unreadable.push((CallId::of(row, 0), reason));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        if !unreadable.is_empty() {
+            self.give_up_verifications(unreadable).await?;
+        }
+        Ok(readable)
+    }
+
+    /// Asks about these calls no more. An order that waits for one goes on waiting, and says why: a person decides.
+    async fn give_up_verifications(&self, calls: Vec<(CallId, String)>) -> Result<(), StoreError> {
+        const GIVE_UP: &str = "UPDATE verification SET status = 'unknown', next_attempt_at = NULL, last_error = $2
+            WHERE event_id = CAST($1 AS TEXT) AND status = 'pending'";
+        const ORDERS: &str = "SELECT json_group_array(order_key) FROM verification
+            WHERE event_id = CAST($1 AS TEXT) AND order_key IS NOT NULL";
+        let calls = Arc::new(calls);
+        self.write(move |conn| {
+            let calls = calls.clone();
+            Box::pin(async move {
+                for (call, reason) in &*calls {
+                    let reason = format!("{UNREADABLE}: {reason}");
+                    sqlx::query(GIVE_UP).bind(&call.0).bind(reason).execute(&mut *conn).await?;
+                    let orders = sqlx::query(ORDERS).bind(&call.0).fetch_one(&mut *conn).await?;
+                    settle(conn, &lossy(&orders, 0).unwrap_or_else(|| "[]".to_owned())).await?;
+                }
+                Ok::<_, sqlx::Error>(())
+            })
+        })
+        .await
     }
 
     /// When the next call of a shop is to be asked about again that is not due at `now`.
@@ -108,7 +152,7 @@ impl Store {
     pub async fn next_verification_at(&self, shop: &ShopId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let next = sqlx::query_scalar(NEXT).bind(shop.as_str()).bind(micros(now));
         let next: Option<i64> = next.fetch_one(self.readers()).await?;
-        next.map(timestamp).transpose()
+        Ok(next.map(nearest))
     }
 
     /// Whether another order, or the closing of a till, brought the URL of this digest before the call that made `event`.
@@ -243,7 +287,6 @@ async fn claim<'a>(
 ) -> Result<(), sqlx::Error> {
     const CLAIM: &str = "INSERT OR IGNORE INTO verification_url (digest, subject)
         SELECT unhex(value ->> 0), value ->> 1 FROM json_each($1) WHERE true";
-    let hex = |digest: [u8; 16]| format!("{:032x}", u128::from_be_bytes(digest));
     let rows: Vec<_> = urls.filter_map(|(url, subject)| Some(json!([hex(url_digest(url)?), subject]))).collect();
     if rows.is_empty() {
         return Ok(());

@@ -13,7 +13,7 @@ use super::{
     bench::{self, Bench},
     report, scale,
 };
-use crate::harness::{form, program::Program};
+use crate::harness::form;
 
 /// How many calls are made at a time. They are stored one after the other, which takes a while in a debug build.
 const AT_ONCE: usize = 64;
@@ -40,7 +40,7 @@ async fn many_calls_of_two_megabytes_at_once_are_stored_and_delivered_in_little_
     }
     bench.drain().await;
     assert_eq!(bench.sink.arrivals().calls.len(), orders, "all have arrived");
-    let peak = peak(&bench.program);
+    let peak = bench.program.most_memory();
     assert!(peak < MOST, "{} MiB", peak >> 10);
     report(
         "Bodies within the limit, however many at a time: less than 150 MiB of memory in all",
@@ -50,13 +50,6 @@ async fn many_calls_of_two_megabytes_at_once_are_stored_and_delivered_in_little_
             peak >> 10
         ),
     );
-}
-
-/// The most memory that the program ever took, in KiB.
-pub fn peak(program: &Program) -> u64 {
-    let status = program.status();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
-    peak.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 /// Makes a call until it is stored: on a slow machine its turn may not come within the time that it has.

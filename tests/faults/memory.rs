@@ -6,18 +6,17 @@ use std::sync::Arc;
 use tillhook::{
     app::{demo::far_sides::FarSides, telemetry},
     clock::SystemClock,
-    till::Announcement,
 };
 use tokio::task::JoinSet;
 
 use super::{
     bench,
-    large_calls::{LIMIT, MOST, call_until_stored, peak},
+    large_calls::{LIMIT, MOST, call_until_stored},
     report, scale,
 };
 use crate::{
     far::http::HttpFar,
-    harness::{WHSEC, program::Program},
+    harness::{WHSEC, program::Program, raw},
 };
 
 /// How many of a kind are sent at a time.
@@ -104,11 +103,11 @@ async fn no_sequence_of_bodies_within_the_limit_takes_much_memory() {
                 calls.spawn(call_until_stored(address, bench::request(&raw(body))));
             }
             calls.join_all().await;
-            println!("{name}, {at_once} at a time: {} MiB", peak(&program) >> 10);
+            println!("{name}, {at_once} at a time: {} MiB", program.most_memory() >> 10);
         }
     }
     assert_eq!(program.run("orders list").0, Some(0));
-    let peak = peak(&program);
+    let peak = program.most_memory();
     assert!(peak < MOST, "{} MiB", peak >> 10);
     report(
         "No sequence of bodies within the limit takes more than 150 MiB",
@@ -121,10 +120,4 @@ async fn no_sequence_of_bodies_within_the_limit_takes_much_memory() {
         ),
     );
     assert_eq!(program.terminate().await, Some(0));
-}
-
-/// A call that says nothing about what it is.
-fn raw(body: String) -> Announcement {
-    let content_type = Some("application/octet-stream".to_owned());
-    Announcement { method: http::Method::POST, query: None, content_type, body: body.into_bytes() }
 }

@@ -31,6 +31,7 @@ use std::{
     fs::{self, OpenOptions},
     io::Write as _,
     path::Path,
+    time::Duration,
 };
 
 /// Whether the long forms run.
@@ -41,6 +42,11 @@ fn is_long() -> bool {
 /// One of two numbers: for every change, or for the long run.
 fn scale<T>(short: T, long: T) -> T {
     if is_long() { long } else { short }
+}
+
+/// What a till may wait for its answer while somebody abuses the door; three times as long beside other work.
+fn longest_wait() -> Duration {
+    scale(Duration::from_secs(3), Duration::from_secs(1))
 }
 
 /// Prints what was measured, and in a long run also keeps it as a line of the table.

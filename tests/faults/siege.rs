@@ -2,7 +2,7 @@
 //! and the program ends when it is told to.
 
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -19,6 +19,8 @@ use super::{
     ledger::percentile,
     report, scale,
 };
+use crate::harness::program::figure;
+
 /// Connections that never say anything, all from one address, and how long each of them is away after it was dropped.
 const HALF_OPEN: usize = 2_000;
 const AWAY: Duration = Duration::from_secs(5);
@@ -106,12 +108,7 @@ struct Size {
 
 impl Size {
     fn of(pid: u32) -> Self {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
-            line.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
-        };
-        Self { memory: field("VmRSS:"), threads: field("Threads:") }
+        Self { memory: figure(pid, "VmRSS"), threads: figure(pid, "Threads") }
     }
 }
 

@@ -502,13 +502,19 @@ impl App {
     /// Types a command in another process, as an operator does beside the running service; returns its exit code, and what it
     /// printed on both outputs. Its clock is the system's.
     pub async fn types(&self, words: &str) -> (Option<i32>, String) {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tillhook"));
-        command.env_clear().arg("--config").arg(self.directory.path().join("tillhook.toml")).args(words.split(' '));
+        let mut command = self.command(words);
         // The service goes on meanwhile: it may be in the middle of a commit.
         let running = tokio::task::spawn_blocking(move || command.output().expect("the program"));
         let output = running.await.expect("no panic");
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         (output.status.code(), said.concat())
+    }
+
+    /// A command on the directory of the service; the words are what is typed.
+    pub fn command(&self, words: &str) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tillhook"));
+        command.env_clear().arg("--config").arg(self.directory.path().join("tillhook.toml")).args(words.split(' '));
+        command
     }
 
     /// Changes what is on disk behind the program's back.
@@ -591,6 +597,12 @@ pub fn form(fields: &[(&str, &str)]) -> Announcement {
         content_type: Some("application/x-www-form-urlencoded".to_owned()),
         body: body.into_bytes(),
     }
+}
+
+/// A call that says nothing about what it is.
+pub fn raw(body: impl Into<Vec<u8>>) -> Announcement {
+    let content_type = Some("application/octet-stream".to_owned());
+    Announcement { method: http::Method::POST, query: None, content_type, body: body.into() }
 }
 
 pub fn name(sink: &str) -> SinkName {

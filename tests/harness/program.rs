@@ -158,8 +158,17 @@ impl Program {
 
     /// What the system says about the running process (`/proc/PID/status`).
     pub fn status(&self) -> String {
-        let service = self.service.as_ref().expect("a running service");
-        fs::read_to_string(format!("/proc/{}/status", service.process.id())).expect("it runs")
+        status(self.pid())
+    }
+
+    /// The memory that the running process takes, in KiB.
+    pub fn memory(&self) -> u64 {
+        figure(self.pid(), "VmRSS")
+    }
+
+    /// The most memory that the running process ever took, in KiB.
+    pub fn most_memory(&self) -> u64 {
+        figure(self.pid(), "VmHWM")
     }
 
     /// The number of its process, or of the command that it runs within.
@@ -213,6 +222,17 @@ impl Drop for Program {
             let _ = service.process.wait();
         }
     }
+}
+
+/// A number of what the system says about a running process (`/proc/PID/status`).
+pub fn figure(pid: u32, name: &str) -> u64 {
+    let status = status(pid);
+    let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("a line");
+    value.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+fn status(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process")
 }
 
 /// Sends a signal to a process that a test has started.

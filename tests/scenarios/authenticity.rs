@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tillhook::store::OrderLine;
 
+use super::bounds::{PRIVATE, matryoshka};
 use crate::{
     far::http::{Answer, HttpFar},
     harness::{App, Setup, form},
@@ -397,6 +398,89 @@ async fn an_odd_answer_is_neither_a_yes_nor_a_no() {
     scene.app.advance(Duration::from_hours(48)).await;
     assert_eq!(scene.till.requests().len(), 8, "it is not asked until it says what we would like to hear");
     scene.finish_leaving(8 * 2).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_a_library_would_read_by_itself_is_neither_a_yes_nor_a_no() {
+    let scene = Scene::new("require").await;
+    for (key, order) in PRIVATE.into_iter().zip(["1", "2"]) {
+        let text = matryoshka(key);
+        let packed = Value::from(text.clone());
+        for (way, answer) in [
+            ("bare", text.clone()),
+            ("data", format!("{{\"data\":{text}}}")),
+            ("valid", format!("{{\"valid\":{packed}}}")),
+        ] {
+            scene.till.always(Answer::status(200).body(&answer));
+            scene.announce(&format!("{order}-{way}"), "validated").await;
+            scene.app.settle().await;
+        }
+    }
+    assert_eq!(scene.till.requests().len(), 6, "each was answered once");
+    assert_eq!(scene.orders().await, [(Some("unknown"), true); 6]);
+    scene.finish_leaving(6 * 2).await;
+}
+
+#[tokio::test]
+async fn calls_that_cannot_be_read_are_given_up_and_keep_no_other_from_being_asked_about() {
+    let scene = Scene::new("require").await;
+    scene.till.always(Answer::status(503));
+    let broken = 3 * tillhook::verify::CONCURRENCY;
+    let orders: Vec<String> = (1..=broken + 1).map(|order| order.to_string()).collect();
+    for order in &orders {
+        scene.announce(order, "validated").await;
+        scene.app.settle().await;
+        scene.app.clock.advance(Duration::from_secs(1));
+    }
+    let (whole, broken) = orders.split_last().expect("some");
+    for (index, order) in broken.iter().enumerate() {
+        let spoil = match index % 3 {
+            0 => "UPDATE verification SET url = CAST(x'ff' AS TEXT) WHERE order_key = $1",
+            1 => "UPDATE verification SET event_id = 'evt_none' || event_id WHERE order_key = $1",
+            _ => "UPDATE verification SET event_id = CAST(x'ff' AS TEXT) || event_id WHERE order_key = $1",
+        };
+        let key = scene.app.store().orders_called(order).await.expect("the database answers")[0].key.to_string();
+        assert_eq!(scene.app.spoil(spoil, &[&key]).await, 1, "{spoil}");
+    }
+    scene.till.always(Answer::status(200).body("{\"valid\":true}"));
+    scene.app.advance(Duration::from_mins(5)).await;
+    scene
+        .app
+        .until("the last one is asked about", async || scene.orders().await.last() == Some(&(Some("verified"), false)))
+        .await;
+    scene.app.settle().await;
+    let known = scene.orders().await;
+    assert_eq!(known[..broken.len()], vec![(Some("unknown"), true); broken.len()], "but {whole}");
+
+    let (exit, shown) = scene.app.types("orders show 1").await;
+    assert_eq!(exit, Some(0), "{shown}");
+    assert!(shown.contains("cannot be asked") && shown.contains("cannot be read"), "{shown}");
+    scene.app.clock.advance(A_WHILE);
+    let alert = scene.app.event("till.unverified", 1).await;
+    assert_eq!(alert["count"], broken.len());
+    assert!(alert["reason"].as_str().is_some_and(|why| why.contains("cannot be read")), "{alert}");
+    assert_eq!(scene.accept("1").await, tillhook::store::Accepted::LetGo);
+    scene.app.settle().await;
+    assert_eq!(scene.orders().await[0], (Some("accepted"), false));
+    scene.finish_leaving((broken.len() - 1) * 2).await;
+}
+
+#[tokio::test]
+async fn what_went_wrong_last_is_shown_as_far_as_it_is_text() {
+    let scene = Scene::new("require").await;
+    scene.till.always(Answer::status(404));
+    scene.announce("1", "validated").await;
+    scene.app.settle().await;
+    let spoil = "UPDATE verification SET last_error = CAST(x'ff' AS TEXT) || last_error";
+    assert_eq!(scene.app.spoil(spoil, &[]).await, 1);
+    let (exit, shown) = scene.app.types("orders show 1").await;
+    assert_eq!(exit, Some(0), "{shown}");
+    assert!(shown.contains("(\u{fffd}the till answered 404)") && shown.contains("Who is told"), "{shown}");
+    assert!(!shown.contains("warning"), "nothing is left out: {shown}");
+    scene.app.clock.advance(A_WHILE);
+    let alert = scene.app.event("till.unverified", 1).await;
+    assert!(alert["reason"].as_str().is_some_and(|why| why.contains("the till answered 404")), "{alert}");
+    scene.finish_leaving(2).await;
 }
 
 #[tokio::test]

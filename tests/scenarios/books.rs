@@ -16,7 +16,7 @@ use tillhook::{
     app::demo::mime,
     clock::{Clock as _, SystemClock},
     digest::{Line, files},
-    order::{Csv, Locale, Phase, ReportFile},
+    order::{Csv, Locale, Phase, ReportFile, hex},
     till::{self, Encoding, TillCustomer, TillItem, TillOrder, Voice, sandbox::Trouble},
 };
 use zip::ZipArchive;
@@ -335,7 +335,7 @@ async fn a_month_of_3000_orders_is_in_the_books_to_the_cent() {
     assert_eq!((pdfs.len() as u64, entries.len() as u64), (stored + 1, stored + 2), "and those without one");
     for (name, sha256) in pdfs.into_iter().filter(|(name, _)| !name.is_empty()) {
         let digest = Sha256::digest(&entries[&format!("invoices/{name}")]);
-        assert_eq!(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), sha256);
+        assert_eq!(hex(digest), sha256);
     }
     let [first, last]: [Date; 2] = ["2026-10-01", "2026-10-31"].map(|day| day.parse().expect("a day"));
     let booked = app.store().booked(&"dupont".parse().expect("a name"), first, last).await.expect("orders");

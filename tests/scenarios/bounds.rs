@@ -9,15 +9,18 @@ use serde_json::{Value, json};
 use tillhook::order::Phase;
 
 use crate::{
-    far::till_api::TillApi,
-    harness::{App, Setup},
+    far::{
+        http::{Answer, HttpFar},
+        till_api::TillApi,
+    },
+    harness::{App, Setup, raw},
 };
 
 /// Keys that mean something to `serde_json`.
-const PRIVATE: [&str; 2] = ["$serde_json::private::RawValue", "$serde_json::private::Number"];
+pub const PRIVATE: [&str; 2] = ["$serde_json::private::RawValue", "$serde_json::private::Number"];
 
 /// Text in text in text, each of which the library would read as JSON: 15 KB.
-fn matryoshka(key: &str) -> String {
+pub fn matryoshka(key: &str) -> String {
     let mut text = "[]".to_owned();
     while text.len() < 15_000 {
         // Each level is as deep as a reader with a fresh count allows.
@@ -93,6 +96,72 @@ async fn an_answer_of_the_till_that_a_library_would_read_by_itself_ends_nothing(
 }
 
 #[tokio::test]
+async fn an_answer_of_slack_that_a_library_would_read_by_itself_ends_nothing() {
+    const GOOD: &str = r#"{"ok":true,"channel":"C1","ts":"1.1"}"#;
+    for key in PRIVATE {
+        let text = matryoshka(key);
+        for (answer, expected) in [
+            // What is no answer of Slack's is tried again.
+            (text.clone(), "retrying"),
+            (format!("{{\"ok\":{text}}}"), "retrying"),
+            (GOOD.replace('}', &format!(",\"message\":{text}}}")), "delivered"),
+        ] {
+            let slack = HttpFar::start().await;
+            slack.always(Answer::status(200).body(&answer));
+            let api = slack.url().replace("/hook", "/api");
+            let keys = "type = \"slack\"\ntoken = \"xoxb-1\"\nchannel = \"#caisse\"\nsettle = \"0s\"\n";
+            let app = App::start(&format!("alerts = []\n[sink.team]\n{keys}api = \"{api}\"\n")).await;
+            assert_eq!(app.announce(&app.till.sell(), Phase::Validated).await, "stored");
+            app.until(expected, async || app.statuses("team").await == [expected]).await;
+            slack.always(Answer::status(200).body(GOOD));
+            app.advance(Duration::from_mins(10)).await;
+            assert_eq!(app.statuses("team").await, ["delivered"]);
+            app.finish().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_begins_like_json_has_no_bounds_of_its_own() {
+    let app = App::start("").await;
+    let call = |fields: usize, parts: usize| {
+        let fields: String = (0..fields).map(|n| format!("&f{n}=1")).collect();
+        let list = vec!["1"; parts].join(",");
+        format!("{{\"=1&type=validated&orderInternalID={parts}{fields}&x=[{list}]")
+    };
+    for (fields, parts, expected) in [(10, 9_000, "stored"), (9_000, 10_000, "stored"), (19_000, 19_000, "quarantined")]
+    {
+        let (status, answer) = app.call(&raw(call(fields, parts))).await;
+        assert_eq!((status, answer["status"].as_str()), (200, Some(expected)), "{fields} fields, {parts} parts");
+    }
+    assert_eq!(app.column("SELECT reason FROM receipt WHERE outcome = 'quarantined'").await.len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_too_large_says_so_with_its_limit_and_again_when_it_is_read_again() {
+    let mut app = App::start("").await;
+    app.rewrite("listen = ", "body_limit = \"64KiB\"\nlisten = ", "").await;
+    app.halt().await;
+    app.boot().await;
+    let mut said = Vec::new();
+    for n in 0..6 {
+        let remark = n.to_string().repeat(50_000);
+        let phase = if n == 0 { "terminated" } else { "validated" };
+        said.push(app.say(&[("type", phase), ("orderInternalID", "1"), (&format!("f{n}"), &remark)]).await);
+    }
+    assert_eq!(said.first().map(String::as_str), Some("stored"));
+    assert_eq!(said.last().map(String::as_str), Some("quarantined"), "{said:?}");
+    app.settle().await;
+    let reasons = app.column("SELECT reason FROM receipt WHERE outcome = 'quarantined'").await;
+    assert!(reasons.iter().all(|reason| reason.contains("more than 160.0 KiB")), "{reasons:?}");
+    let (exit, again) = app.types("quarantine reprocess").await;
+    assert_eq!(exit, Some(1), "{again}");
+    assert!(again.contains("stays: with this call") && again.contains("more than 160.0 KiB"), "{again}");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn what_is_taken_in_can_be_read_back_and_what_is_deeper_or_more_is_kept_apart() {
     let app = App::start("[sink.erp]\nHTTP\n[sink.team]\nSLACK\nsettle = \"0s\"\n").await;
     // The call itself is the first level.
@@ -145,10 +214,4 @@ async fn keys_in_brackets_are_counted_by_what_they_make() {
         assert_eq!((status, answer["status"].as_str()), (200, Some(expected)), "{keys} keys");
     }
     app.finish().await;
-}
-
-/// A call that says nothing about what it is.
-fn raw(body: Vec<u8>) -> tillhook::till::Announcement {
-    let content_type = Some("application/octet-stream".to_owned());
-    tillhook::till::Announcement { method: http::Method::POST, query: None, content_type, body }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use reqwest::{Client, Method, Response};
 use sha2::{Digest as _, Sha256};
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
-use tillhook::order::Phase;
+use tillhook::order::{Phase, hex};
 
 use crate::harness::{App, TOKEN};
 
@@ -146,7 +146,7 @@ async fn a_stored_invoice_is_served_from_the_copy_behind_its_capability() {
     assert_eq!(header("content-security-policy"), "sandbox", "what a till put into the PDF does nothing here");
     assert_eq!(header("content-length"), invoice["bytes"].to_string());
     let bytes = answer.bytes().await.expect("a PDF");
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(Sha256::digest(&bytes));
     assert_eq!(invoice["sha256"], digest);
     assert_eq!(app.till.downloads()[&order.internal_id], 1, "the till is not asked again");
 

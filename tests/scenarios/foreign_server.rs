@@ -4,7 +4,7 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tillhook::{app::telemetry::install_cryptography, till};
+use tillhook::{app::telemetry::install_cryptography, order::hex, till};
 
 use crate::{
     far::{
@@ -143,7 +143,7 @@ fn the_invoice_is_right(mail: &ForeignMail) {
 }
 
 fn the_pdf_is_right(mail: &ForeignMail) {
-    let sha256: String = Sha256::digest(PDF).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex(Sha256::digest(PDF));
     let attachments = mail.read["attachments"].as_array().expect("attachments");
     let [pdf] = &attachments[..] else { panic!("one PDF: {attachments:?}") };
     assert_eq!((&pdf["sha256"], &pdf["bytes"]), (&sha256.as_str().into(), &PDF.len().into()), "byte for byte");

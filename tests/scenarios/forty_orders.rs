@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use standardwebhooks::Webhook;
 use tillhook::{
     app::demo::far_sides::loopback,
-    order::{Locale, Phase},
+    order::{Locale, Phase, hex},
     till::{
         Charset, Encoding, TillOrder, Voice,
         sandbox::{Options, Sandbox},
@@ -177,7 +177,7 @@ async fn every_invoice_was_fetched_once_and_mailed_as_it_is(
             event["type"] == "invoice.stored" && event["data"]["internal_id"] == order.internal_id.as_str()
         });
         let invoice = &stored.expect("an event")["data"]["invoice"];
-        let digest: String = Sha256::digest(&original).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(Sha256::digest(&original));
         assert_eq!(invoice["sha256"], digest);
         assert_eq!(invoice["bytes"], original.len());
         assert_eq!(invoice["filename"], mail.attachments[0].name);

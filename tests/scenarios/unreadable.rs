@@ -143,7 +143,7 @@ async fn a_call_that_was_set_aside_is_understood_once_what_is_stored_can_be_read
     assert_eq!(app.announce(&order, Phase::Terminated).await, "quarantined");
     let (exit, said) = app.types("quarantine reprocess").await;
     assert_eq!(exit, Some(1), "{said}");
-    assert!(said.contains("stays: what is stored of the same order still cannot be read"), "{said}");
+    assert!(said.contains("stays: what is stored of the same order cannot be read"), "{said}");
 
     app.spoil("UPDATE customer_order SET timeline = substr(timeline, 2) WHERE key = $1", &[&key]).await;
     let (exit, said) = app.types("quarantine reprocess").await;

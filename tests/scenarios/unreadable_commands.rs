@@ -160,15 +160,41 @@ async fn every_listing_works_and_names_what_it_leaves_out() {
 }
 
 #[tokio::test]
+async fn how_a_command_ends_does_not_depend_on_who_reads_what_it_left_out() {
+    let scene = scene().await;
+    for (words, exit) in [("invoices verify", 1), ("orders list", 0)] {
+        let mut command = scene.app.command(words);
+        let (reader, nobody) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        command.stdout(std::process::Stdio::null()).stderr(nobody);
+        let running = tokio::task::spawn_blocking(move || command.status().expect("the program"));
+        assert_eq!(running.await.expect("no panic").code(), Some(exit), "{words}");
+    }
+    scene.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_reason_that_is_no_text_is_shown_as_far_as_it_is_one() {
+    let app = App::start("").await;
+    assert_eq!(app.say(&[("nothing", "known")]).await, "quarantined");
+    let call = app.column("SELECT id FROM receipt").await.swap_remove(0);
+    let spoiled = app.spoil("UPDATE receipt SET reason = CAST(x'ff' AS TEXT) || ' and so on'", &[]).await;
+    assert_eq!(spoiled, 1);
+    for words in ["quarantine list".to_owned(), format!("quarantine show {call} --body")] {
+        let (exit, said) = app.types(&words).await;
+        assert_eq!(exit, Some(0), "{said}");
+        assert!(said.contains("\u{fffd} and so on") && !said.contains("warning"), "{said}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn an_export_names_the_orders_that_it_lacks_and_fails() {
     let scene = scene().await;
     let number = scene.whole.order_id.as_str();
     for form in ["csv", "jsonl"] {
         let said = scene.types(1, &format!("export {DAYS} --as {form}")).await;
-        assert!(
-            said.lines().any(|line| line.contains(number) && line.contains("43") || line.contains(number)),
-            "{said}"
-        );
+        assert!(said.lines().any(|line| line.contains(number)), "{said}");
         scene.names_all(&said, &[]);
         assert!(said.contains(&format!("{} orders cannot be read", scene.lost.len())), "{said}");
     }

@@ -20,7 +20,7 @@ use super::{
     tally::{Happening, Tally},
 };
 use crate::{
-    app::{self, Running, output::Output},
+    app::{self, Running, output::Output, telemetry::LAST_LINES_WITHIN},
     clock::{Clock, SystemClock},
     config::{self, Config, Environment, Source},
     sink::signature::new_secret,
@@ -29,9 +29,6 @@ use crate::{
 
 /// How long what is under way may take to arrive once the till has stopped.
 const LAST_ARRIVALS: Duration = Duration::from_secs(10);
-
-/// How long the last lines may take to be read.
-const LAST_LINES_WITHIN: Duration = Duration::from_millis(500);
 
 /// How often to look whether everything has arrived.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

@@ -146,23 +146,54 @@ async fn a_slow_client_with_one_connection_is_not_closed_for_those_with_many() {
 
 #[tokio::test]
 async fn strangers_behind_a_trusted_proxy_are_counted_each_and_make_room_like_others() {
+    let others = ["203.0.113.1", "203.0.113.2"];
+    let (first, till) = first_to_go(&[&others[..], &["203.0.113.3"; 3]].concat()).await;
+    assert_eq!((first, till), (2, 200), "the oldest of whoever has the most, though others are older");
+    let (first, till) = first_to_go(&[&others[..], &["203.0.113.3", "203.0.113.4", "203.0.113.5"]].concat()).await;
+    assert_eq!((first, till), (0, 200), "where each has one, the oldest");
+}
+
+#[tokio::test]
+async fn a_site_behind_a_trusted_proxy_makes_room_once_it_has_more_than_four_clients() {
+    let of_site = ["2001:db8:7:1::1", "2001:db8:7:2::1", "2001:db8:7:3::1", "2001:db8:7:4::1", "2001:db8:7:5::1"];
+    let older = ["2001:db8:8::1"];
+    assert_eq!(first_to_go(&[&older[..], &of_site[..]].concat()).await, (1, 200), "five of a /48 are too many");
+    assert_eq!(first_to_go(&[&older[..], &of_site[..4]].concat()).await, (0, 200), "four are as good as one");
+}
+
+/// Connections through the trusted proxy in the name of these clients, whose bodies are being waited for when silent ones
+/// take the rest of the places. Returns which of them is closed first, and what a till is answered afterwards.
+async fn first_to_go(clients: &[&str]) -> (usize, u16) {
     let trusted_proxies = Arc::new(["127.0.0.1/32".parse().unwrap()]);
     let limits =
-        Limits { trusted_proxies, connections: 8, head_time: NEVER, unproven_body_time: NEVER, ..Limits::default() };
+        Limits { trusted_proxies, connections: 16, head_time: NEVER, unproven_body_time: NEVER, ..Limits::default() };
+    let places = limits.unproven_connections();
     let house = House::with(Behaviour::Store, limits, |router| router).await;
     let from = |token: &str, client: &str| {
-        without_its_body(token).replace("host: till", &format!("x-forwarded-for: {client}"))
+        without_its_body(token).replace("host: till", &format!("x-forwarded-for: {client}\r\nexpect: 100-continue"))
     };
-    let mut first = house.connect().await;
-    first.write_all(from("wrong", "2001:db8::1").as_bytes()).await.unwrap();
+    let mut waiting = Vec::new();
+    for client in clients {
+        let mut stream = house.connect().await;
+        stream.write_all(from("wrong", client).as_bytes()).await.unwrap();
+        // It is asked for its body, so its head has been read.
+        let mut asked = [0; 25];
+        stream.read_exact(&mut asked).await.unwrap();
+        assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+        waiting.push(stream);
+    }
     let mut silent = Vec::new();
-    for _ in 0..4 {
+    for _ in clients.len()..=places {
         silent.push(house.connect().await);
     }
-    assert_eq!(read_to_end(first).await, "", "it is the oldest");
+    let closing = waiting.into_iter().map(|stream| Box::pin(read_to_end(stream)));
+    let (answer, first, _others) = futures_util::future::select_all(closing).await;
+    assert_eq!(answer, "", "it is not answered");
     let mut till = house.connect().await;
-    till.write_all((from(TOKEN, "203.0.113.1") + "x=1&y=2&z").as_bytes()).await.unwrap();
-    assert_eq!(read_answer(till).await.status, 200);
+    till.write_all((from(TOKEN, "203.0.113.9").replace("\r\nexpect: 100-continue", "") + "x=1&y=2&z").as_bytes())
+        .await
+        .unwrap();
+    (first, read_answer(till).await.status)
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::{
     KnownDelivery, KnownInvoice, KnownOrder, View,
 };
 use crate::{
-    order::{EventId, Fingerprint, InvoiceStatus, OrderKey, Phase},
+    order::{EventId, Fingerprint, InvoiceStatus, OrderKey, Phase, hex},
     sink::Purpose,
 };
 
@@ -162,7 +162,6 @@ impl View {
     }
 
     async fn load_notices(&mut self, conn: &mut SqliteConnection, keys: &[Keys]) -> Result<(), StoreError> {
-        let hex = |digest: &[u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let wanted = keys.iter().filter_map(|keys| keys.notice.as_ref());
         let wanted: Vec<_> = wanted.map(|(shop, kind, digest)| json!([shop, kind, hex(digest)])).collect();
         if wanted.is_empty() {
