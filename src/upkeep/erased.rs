@@ -160,6 +160,16 @@ impl Erasures {
         add(directory, [Erased { salt, digest: digest(&salt, person), shop: shop.cloned(), at }].iter())
     }
 
+    /// Both lists as one.
+    ///
+    /// # Errors
+    /// When they have more salts than a list may have.
+    pub fn and(mut self, other: &Self) -> io::Result<Self> {
+        self.salts.extend(&other.salts);
+        self.made.extend(other.made.iter().cloned());
+        if self.salts.len() > SALTS { Err(too_large()) } else { Ok(self) }
+    }
+
     /// Adds what another list has to the list of a data directory. On disk when it returns.
     ///
     /// # Errors
@@ -185,9 +195,10 @@ fn add<'a>(directory: &Path, erased: impl Iterator<Item = &'a Erased>) -> io::Re
     let mut room = LARGEST.saturating_sub(file.metadata()?.len());
     for Erased { salt, digest, shop, at } in erased {
         let line = Line { at: *at, shop: shop.clone(), salt: hex(salt), digest: hex(digest) };
-        room = room.checked_sub(LONGEST_LINE).ok_or_else(too_large)?;
         // The line before may have been cut off by a power cut.
-        file.write_all(format!("\n{}\n", serde_json::to_string(&line)?).as_bytes())?;
+        let line = format!("\n{}\n", serde_json::to_string(&line)?);
+        room = room.checked_sub(line.len() as u64).ok_or_else(too_large)?;
+        file.write_all(line.as_bytes())?;
     }
     file.sync_all()?;
     File::open(directory)?.sync_all()

@@ -165,7 +165,9 @@ impl Restore<'_> {
         let draft = replacement.draft().map_err(failed)?;
         let (listed, folders) = self.unpack(draft.path()).await?;
         let Prepared { orders, missing, held } = self.prepare(draft.path(), &listed).await?;
-        let erased = self.erase_again(draft.path(), listed.made_at).await?;
+        let (erased, brought) = self.erase_again(draft.path(), listed.made_at).await?;
+        // From here on nothing is refused any more.
+        brought.add_to(directory).map_err(|cause| RestoreError::Erasures { path: directory.to_owned(), cause })?;
         folders.iter().try_for_each(|folder| File::open(folder)?.sync_all()).map_err(failed)?;
         let aside = replacement.exchange(draft, self.clock.now()).map_err(failed)?;
         let Listed { made_at, invoices, with_invoices, .. } = listed;
@@ -238,19 +240,18 @@ impl Restore<'_> {
         Ok(Prepared { orders, missing, held })
     }
 
-    /// Erases whom the directory's own list, or that of the backup, says to have been erased since the backup was made. What
-    /// the backup knows of erasures is added to the directory's list first, so that no later restore misses it.
-    async fn erase_again(&self, draft: &Path, made_at: Timestamp) -> Result<Again, RestoreError> {
+    /// Erases whom the directory's own list, or that of the backup, says to have been erased since the backup was made. Returns
+    /// also what the backup knows of erasures, which is to be added to the directory's list so that no later restore misses it.
+    async fn erase_again(&self, draft: &Path, made_at: Timestamp) -> Result<(Again, Erasures), RestoreError> {
         let unusable = |cause| RestoreError::Erasures { path: self.directory.to_owned(), cause };
         let brought = Erasures::brought(draft)
             .map_err(|error| self.unusable(ReadError::Foreign(format!("its list of erasures: {error}"))))?;
-        if !brought.is_empty() {
-            brought.add_to(self.directory).map_err(unusable)?;
-        }
         remove(&draft.join(ERASURES)).map_err(unusable)?;
-        let since = Erasures::of(self.directory).map_err(unusable)?.since(made_at);
+        let all = Erasures::of(self.directory).and_then(|known| known.and(&brought)).map_err(unusable)?;
+        // A backup of the future comes from a wrong clock, or from somebody who wants nobody erased.
+        let since = all.since(made_at.min(self.clock.now()));
         if since.is_empty() {
-            return Ok(Again::default());
+            return Ok((Again::default(), brought));
         }
         let store = self.open(draft).await?;
         let again =
@@ -261,7 +262,7 @@ impl Restore<'_> {
         let database = Detached::open(&draft.join(DATABASE)).await.map_err(|cause| self.damaged(cause))?;
         database.close().await.map_err(|cause| self.damaged(cause))?;
         LEFT_OVER.iter().try_for_each(|name| remove(&draft.join(name))).map_err(unusable)?;
-        Ok(again)
+        Ok((again, brought))
     }
 
     /// Opens the database that is to be restored, brought up to date where it is an older one: the backup still is the copy of
