@@ -295,7 +295,7 @@ mod tests {
             at: at("2026-11-21T10:00:00Z"),
         };
         add(home.path(), (0..40_000).map(erased).collect::<Vec<_>>().iter()).unwrap();
-        // As many as this took minutes where each line meant looking at all before it; and there is no clock here to say so.
+        // Where each line means a look at all before it, that is a look at 800 million.
         let list = Erasures::brought(home.path()).unwrap();
         assert_eq!((list.len(), list.salts.len()), (40_000, SALTS));
     }

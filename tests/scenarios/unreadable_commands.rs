@@ -263,13 +263,13 @@ async fn somebody_whom_only_unreadable_rows_name_is_not_said_to_be_erased() {
         "UPDATE event SET data = substr(data, 1, length(data) - 1) WHERE order_key IS NOT NULL",
         "UPDATE customer_order SET timeline = substr(timeline, 1, length(timeline) - 1)",
     ] {
-        assert_eq!(app.spoil(cut, &[]).await, 1);
+        assert!(app.spoil(cut, &[]).await > 0, "{cut}");
     }
     let (exit, said) = app.types("customers erase --client 2").await;
     assert_eq!(exit, Some(1), "{said}");
     assert!(said.contains("nothing was erased") && said.contains("event evt_") && !said.contains("Erased."), "{said}");
     assert!(app.data().join("erasures.jsonl").exists(), "an older backup may hold what can be read");
-    app.finish_leaving(1).await;
+    app.finish().await;
 }
 
 #[tokio::test]
