@@ -88,8 +88,8 @@ fn is_capability(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Opens and proves an invoice in a task of its own, which ends soon after its reader has left: room for the next is made by
-/// the task, and not before it stops working.
+/// Opens and proves an invoice in a task of its own, which ends soon after its reader's connection is closed: room for the next is
+/// made by the task. A reader who says nothing more may still be listening.
 async fn open(
     door: &Door,
     document: &Document,

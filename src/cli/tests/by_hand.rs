@@ -224,7 +224,7 @@ async fn what_never_ends_what_nobody_writes_and_what_is_too_large_is_no_invoice(
 #[tokio::test]
 async fn a_summary_is_made_of_days_on_which_something_may_have_been_sold() {
     let digest = "[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.accountant]\ntype = \"email\"\n\
-                  to = [\"a@example.com\"]\ndigest = { every = \"monthly 20:00\" }\n";
+                  to = [\"a@example.com\"]\ndigest = { every = \"monthly 1 20:00\" }\n";
     let office = Office::open_with(digest).await;
     for day in ["-9999-01-01", "0001-01-01", "1969-12-31", "2026-12-01", "9999-12-31"] {
         let (exit, said) = office.run(&format!("digest send accountant --day={day}")).await;
