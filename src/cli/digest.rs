@@ -12,6 +12,9 @@ use crate::{
     order::{Period, SinkName, Why},
 };
 
+/// The first day of which there may be a summary: no till has sold before, and what is asked for is a slip of the hand.
+const FIRST_DAY: Date = Date::constant(1970, 1, 1);
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Digest {
@@ -66,10 +69,12 @@ pub async fn run(command: &Digest, desk: &Desk, out: &mut dyn Write) -> anyhow::
     let mut made = 0;
     for one in admitted.filter(|one| shop.as_ref().is_none_or(|id| *id == one.shop.id)) {
         let today = desk.today(Some(one.shop.id.as_str()));
-        let period = period(&plan, wanted.day.seen_from(today));
-        if period.first > today {
-            let what = format!("{period} is yet to come");
-            return Err(Stop::with_fix(Exit::Usage, what, "name a day with `--day` that has begun"));
+        let day = wanted.day.seen_from(today);
+        let period = period(&plan, day);
+        if period.first > today || day < FIRST_DAY {
+            let why = if day < FIRST_DAY { "before anything was sold" } else { "yet to come" };
+            let fix = format!("name a day with `--day` from {FIRST_DAY} to {today}");
+            return Err(Stop::with_fix(Exit::Usage, format!("{period} is {why}"), fix));
         }
         let (store, reports) = (&desk.store, reports.as_ref());
         let maker = Maker { store, plan: &plan, shop: &one.shop, now: desk.now(), reports };

@@ -1,8 +1,13 @@
 //! From what somebody typed to what is meant: orders, deliveries, sinks, shops, files, times.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use jiff::{Span, Timestamp, civil, tz::TimeZone};
+use rustix::fs::{Mode, OFlags};
 
 use super::{
     Exit, Stop,
@@ -17,6 +22,9 @@ use crate::{
 
 /// How alike two names must be for one to be taken for a slip of the other (Jaro-Winkler, 1 is equal).
 const ALIKE: f64 = 0.8;
+
+/// The most that is read of a file or a pipe, in bytes: far more than any call has.
+const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// How many matches are listed where a text may mean several things.
 const MATCHES: usize = 10;
@@ -179,15 +187,42 @@ pub fn unknown<'a>(thing: &str, name: &str, known: impl Iterator<Item = &'a str>
     Stop::with_fix(Exit::NotFound, format!("there is no {thing} `{name}`"), fix)
 }
 
-/// What is in this file.
+/// What is in this file, or comes out of this pipe.
+///
+/// # Errors
+/// When it cannot be read, or is larger than any call (exit 2).
+pub fn file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = File::open(path).and_then(|file| at_most(file, LARGEST)).map_err(|error| unusable(path, &error))?;
+    bytes.ok_or_else(|| {
+        let what = format!("{} has more than {}", path.display(), print::size(LARGEST));
+        Stop::with_fix(Exit::Usage, what, "give a file that has one call")
+    })
+}
+
+/// What is in this file; `None` where it has more than `limit` bytes, or is no file but a folder, a pipe or a device.
 ///
 /// # Errors
 /// When it cannot be read (exit 2).
-pub fn file(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| {
-        let (what, fix) = unreadable_file(path, &error);
-        Stop::with_fix(Exit::Usage, what, fix)
-    })
+pub fn plain_file(path: &Path, limit: u64) -> anyhow::Result<Option<Vec<u8>>> {
+    // Nobody waits for a pipe.
+    let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
+    let read = opened.map_err(io::Error::from).map(File::from).and_then(|file| {
+        let found = file.metadata()?;
+        if found.is_file() && found.len() <= limit { at_most(file, limit) } else { Ok(None) }
+    });
+    read.map_err(|error| unusable(path, &error))
+}
+
+/// What is read until the end; `None` where that is more than `limit` bytes.
+fn at_most(file: File, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
+}
+
+fn unusable(path: &Path, error: &io::Error) -> anyhow::Error {
+    let (what, fix) = unreadable_file(path, error);
+    Stop::with_fix(Exit::Usage, what, fix)
 }
 
 /// The time that `text` means: an instant with its offset, a date or time on the wall clock of `zone`, or how long ago.

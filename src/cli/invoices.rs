@@ -113,13 +113,15 @@ async fn fetch(order: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<
         writeln!(
             out,
             "the running service fetches it now; `tillhook orders show {}` tells how that went",
-            order.order.number()
+            print::harmless(order.order.number())
         )?;
         return Ok(Exit::Ok);
     }
     match desk.store.invoice(order.key).await?.and_then(|invoice| invoice.file) {
         // A second download is probably stamped DUPLICATA.
-        Some(file) => writeln!(out, "it is here already, and never fetched twice: {}", file.path)?,
+        Some(file) => {
+            writeln!(out, "it is here already, and never fetched twice: {}", print::harmless(&file.path))?;
+        }
         None => {
             let fix = "download it at the till, then `tillhook invoices import FILE --order ORDER`";
             return Err(Stop::with_fix(Exit::Failed, "the till sent no link to this order's invoice", fix));
@@ -147,7 +149,7 @@ async fn verify(desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
                 Ok(()) => sound += 1,
                 Err(error) => {
                     broken += 1;
-                    writeln!(out, "order {}: {error}", number(&invoice))?;
+                    writeln!(out, "{}", print::harmless(&format!("order {}: {error}", number(&invoice))))?;
                 }
             }
         }
@@ -175,7 +177,7 @@ async fn import(wanted: &Import, desk: &Desk, out: &mut dyn Write) -> anyhow::Re
             return Err(Stop::with_fix(Exit::Refused, what, "`--force` puts this one in its place"));
         }
         outbox.archive.restore(bytes, &stored.path, &stored.sha256).await?;
-        writeln!(out, "this is the PDF that is stored, and it is whole: {}", stored.path)?;
+        writeln!(out, "this is the PDF that is stored, and it is whole: {}", print::harmless(&stored.path))?;
         return Ok(Exit::Ok);
     }
     let file = deliver::archive_invoice(&outbox, order.key, bytes).await.map_err(anyhow::Error::msg)?;
@@ -186,10 +188,10 @@ async fn import(wanted: &Import, desk: &Desk, out: &mut dyn Write) -> anyhow::Re
 }
 
 fn pdf(file: &Path) -> anyhow::Result<bytes::Bytes> {
-    let bytes = find::file(file)?;
-    if !is_pdf(&bytes) || bytes.len() > MAX_BYTES {
+    let bytes = find::plain_file(file, MAX_BYTES as u64)?;
+    let bytes = bytes.filter(|bytes| is_pdf(bytes)).ok_or_else(|| {
         let what = format!("{} is not a PDF of at most {}", file.display(), print::size(MAX_BYTES as u64));
-        return Err(Stop::with_fix(Exit::Usage, what, "give the file as the till made it"));
-    }
+        Stop::with_fix(Exit::Usage, what, "give the file as the till made it")
+    })?;
     Ok(bytes.into())
 }

@@ -29,7 +29,13 @@ pub fn page<T: Serialize>(data: &[T], out: &mut dyn Write) -> io::Result<()> {
 /// # Errors
 /// When the output cannot be written.
 pub fn json(value: &serde_json::Value, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{value:#}")
+    let text = format!("{value:#}");
+    // In what is indented by us, a line's end stands outside of every text; all else stands inside, where an escape means the same.
+    text.chars().try_for_each(|c| match commands(c) && c != '\n' {
+        true => write!(out, "\\u{:04x}", u32::from(c)),
+        false => write!(out, "{c}"),
+    })?;
+    writeln!(out)
 }
 
 /// What is said beside the answer, on standard error. Whoever does not read it loses it; the answer is whole all the same.
@@ -121,9 +127,21 @@ impl ShortIds {
     }
 }
 
-/// The text without characters that could command a terminal: the till's words are anybody's.
+/// The text on one line, without characters that could command a terminal: the till's words are anybody's.
 pub fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if commands(c) { ' ' } else { c }).collect()
+}
+
+/// The same for what has several lines.
+pub fn harmless_lines(text: &str) -> String {
+    text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a terminal is commanded by it: a control character, or one that turns the direction of what follows, so that
+/// it reads as something else (Unicode's `Bidi_Control`).
+fn commands(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The beginning of a text, on one line.
@@ -154,4 +172,27 @@ pub fn or_dash(text: Option<String>) -> String {
 /// A number of bytes as people read it: `84.0 KiB`.
 pub fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_said_commands_a_terminal_or_turns_the_direction_of_a_text() {
+        let hostile = "a\u{1b}]0;pwned\u{7}\u{9b}2J\u{7f}\n\u{202e}fdp.\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}é b";
+        assert_eq!(harmless(hostile), "a ]0;pwned  2J   fdp.     é b");
+        assert_eq!(harmless_lines(hostile), "a ]0;pwned  2J \n fdp.     é b");
+    }
+
+    #[test]
+    fn json_says_the_same_in_escapes_that_command_no_terminal() {
+        let value = serde_json::json!({ "name": "\u{1b}[2J\u{9b}2J\u{7f}\u{202e}é\n", "list": [1] });
+        let mut out = Vec::new();
+        json(&value, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(r"\u001b[2J\u009b2J\u007f\u202eé\n"), "{text}");
+        assert!(!text.replace('\n', "").contains(commands), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

@@ -12,7 +12,7 @@ use super::{
     backup, config, customers, deliveries, demo,
     desk::Desk,
     digest, exit_of, export, healthcheck, init, invoices, orders, pos,
-    print::notes,
+    print::{harmless_lines, notes},
     quarantine, render, restore, secrets, send_test, serve, sink_test,
     sinks::{self, Sinks},
     url, verify,
@@ -116,6 +116,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     written.or_else(serialized) == Some(io::ErrorKind::BrokenPipe)
 }
 
+/// An error may quote anybody: a row, a file that somebody handed over, what a far side answered.
 fn say(error: &anyhow::Error) {
-    if error.is::<Problems>() { telemetry::say(error) } else { telemetry::say(format_args!("error: {error}")) }
+    let said = harmless_lines(&error.to_string());
+    if error.is::<Problems>() { telemetry::say(said) } else { telemetry::say(format_args!("error: {said}")) }
 }

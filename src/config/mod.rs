@@ -159,11 +159,11 @@ pub struct ShopConfig {
 #[serde(deny_unknown_fields)]
 pub struct Delivery {
     /// The waits before each further attempt, ±20 %; empty for a single attempt.
-    #[serde(deserialize_with = "values::intervals")]
+    #[serde(deserialize_with = "values::waits")]
     #[schemars(with = "Vec<values::Interval>")]
     pub retry: Vec<Duration>,
     /// How long one attempt may take. E-mail keeps its "5m" where that is longer.
-    #[serde(deserialize_with = "values::interval")]
+    #[serde(deserialize_with = "values::wait")]
     #[schemars(with = "values::Interval")]
     pub timeout: Duration,
     /// How many messages of one sink are on their way at once.
@@ -171,7 +171,7 @@ pub struct Delivery {
     #[schemars(with = "usize", range(min = 1))]
     pub concurrency: usize,
     /// Failing that long pauses a sink; less than the sum of `retry`.
-    #[serde(deserialize_with = "values::interval")]
+    #[serde(deserialize_with = "values::wait")]
     #[schemars(with = "values::Interval")]
     pub pause_after: Duration,
     /// Sinks that are told when something needs a person; every e-mail and Slack sink where not set.

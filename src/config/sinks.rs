@@ -79,7 +79,7 @@ fn part<'a>(section: &Section<'_>, entries: Vec<Entry>, defaults: &'a Table) -> 
 fn inherited(defaults: &Table, delivery: &Table, options: Option<&Options>) -> Table {
     // Where the options cannot be read the sink is not built, and these two only keep the rest readable.
     let per_order = options.map_or("each", Options::default_per_order);
-    let timeout = options.map_or(Duration::ZERO, Options::default_timeout);
+    let timeout = options.map_or(TIMEOUT, Options::default_timeout);
     let mut below = defaults.clone();
     let shared = INHERITED.iter().filter_map(|key| delivery.get(key)).filter(|entry| entry.node.text() != Some(""));
     let shared = shared.filter(|entry| entry.key != "timeout" || !hurries(entry, timeout));

@@ -48,11 +48,11 @@ pub(super) struct ShopTable {
     #[schemars(with = "Interval")]
     pub(super) invoice_wait: Duration,
     /// After what time a missing order number is told, or "off".
-    #[serde(deserialize_with = "values::interval_or_off")]
+    #[serde(deserialize_with = "values::told_after_or_off")]
     #[schemars(with = "Interval")]
     pub(super) gap_after: Option<Duration>,
     /// After what time it is told that a till is silent which is open or usually sells then, or "off".
-    #[serde(deserialize_with = "values::interval_or_off")]
+    #[serde(deserialize_with = "values::told_after_or_off")]
     #[schemars(with = "Interval")]
     pub(super) silent_after: Option<Duration>,
     /// Hosts that invoices may be fetched from, and that confirm calls: host names (https, with subdomains), or exact origins.
@@ -89,11 +89,11 @@ pub(super) struct SinkTable {
     #[schemars(with = "Interval")]
     pub(super) settle: Duration,
     /// The waits before each further attempt; empty for a single attempt.
-    #[serde(deserialize_with = "values::intervals")]
+    #[serde(deserialize_with = "values::waits")]
     #[schemars(with = "Vec<Interval>")]
     pub(super) retry: Vec<Duration>,
     /// How long one attempt may take.
-    #[serde(deserialize_with = "values::interval")]
+    #[serde(deserialize_with = "values::wait")]
     #[schemars(with = "Interval")]
     pub(super) timeout: Duration,
     /// How many messages are on their way at once.
@@ -101,7 +101,7 @@ pub(super) struct SinkTable {
     #[schemars(with = "usize", range(min = 1))]
     pub(super) concurrency: usize,
     /// Failing that long pauses the sink; less than the sum of `retry`.
-    #[serde(deserialize_with = "values::interval")]
+    #[serde(deserialize_with = "values::wait")]
     #[schemars(with = "Interval")]
     pub(super) pause_after: Duration,
 }

@@ -405,6 +405,32 @@ fn delivery_s_timeout_never_hurries_a_mail_and_a_sink_s_own_always_wins() {
 }
 
 #[test]
+fn a_time_in_which_nothing_can_be_done_is_refused_and_no_wait_at_all_is_not() {
+    let file = written(&format!("{SHOP}[sink.a]\ntype = \"stdout\"\n"));
+    for (variable, value, said) in [
+        ("SINK__A__TIMEOUT", "1ns", "`sink.a.timeout`: `1ns` is too short\n"),
+        ("DELIVERY__TIMEOUT", "0s", "`delivery.timeout`: `0s` is too short\n"),
+        ("DELIVERY__PAUSE_AFTER", "999ms", "`delivery.pause_after`: `999ms` is too short\n"),
+        ("DELIVERY__RETRY", "[\"5s\", \"0s\", \"48h\"]", "`delivery.retry[1]`: `0s` is too short\n"),
+        ("SHOP__DUPONT__GAP_AFTER", "1s", "`shop.dupont.gap_after`: `1s` is too short\n"),
+        ("SHOP__DUPONT__SILENT_AFTER", "59s", "`shop.dupont.silent_after`: `59s` is too short\n"),
+    ] {
+        let least = if variable.starts_with("SHOP") { "1m" } else { "1s" };
+        let problems = file.problems(&[(&format!("TILLHOOK_{variable}"), value)]);
+        assert!(problems.starts_with(&format!("error: {said}")), "{problems}");
+        assert!(problems.ends_with(&format!("  fix: use at least \"{least}\"")), "{problems}");
+    }
+    for (variable, value) in [
+        ("SINK__A__TIMEOUT", "1s"),
+        ("SINK__A__SETTLE", "0s"),
+        ("SHOP__DUPONT__INVOICE_WAIT", "0s"),
+        ("SHOP__DUPONT__GAP_AFTER", "1m"),
+    ] {
+        file.load(&[(&format!("TILLHOOK_{variable}"), value)]).unwrap();
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named_with_the_variable_that_asked_for_it() {
     let set: Environment = [("TILLHOOK_CONFIG", "/nowhere/tillhook.toml")].into_iter().collect();
     let expected = "error: the configuration: there is no file /nowhere/tillhook.toml\n  \

@@ -40,6 +40,26 @@ impl TryFrom<String> for Interval {
     }
 }
 
+/// A time that something takes or waits: nothing is done in less than a second, and zero would be no time at all.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Wait(Duration);
+
+impl TryFrom<String> for Wait {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        of_at_least(text, Duration::from_secs(1), "1s").map(Self)
+    }
+}
+
+/// A duration that is not below `least`, which is written `example`.
+fn of_at_least(text: String, least: Duration, example: &str) -> Result<Duration, String> {
+    let wrong = format!("`{text}` is too short: use at least \"{example}\"");
+    let duration = Interval::try_from(text)?.0;
+    if duration < least { Err(wrong) } else { Ok(duration) }
+}
+
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
@@ -95,17 +115,22 @@ pub(super) fn interval<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
     Interval::deserialize(from).map(|interval| interval.0)
 }
 
-/// A [`Duration`], or never.
-pub(super) fn interval_or_off<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+/// A [`Duration`] of at least a second.
+pub(super) fn wait<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    Wait::deserialize(from).map(|wait| wait.0)
+}
+
+/// A [`Duration`] of at least a minute, after which people are told, or never.
+pub(super) fn told_after_or_off<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     match String::deserialize(from)?.as_str() {
         "off" => Ok(None),
-        text => Interval::try_from(text.to_owned()).map(|interval| Some(interval.0)).map_err(D::Error::custom),
+        text => of_at_least(text.to_owned(), Duration::from_mins(1), "1m").map(Some).map_err(D::Error::custom),
     }
 }
 
-/// A list of [`Duration`]s.
-pub(super) fn intervals<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Duration>, D::Error> {
-    Ok(Vec::<Interval>::deserialize(from)?.into_iter().map(|interval| interval.0).collect())
+/// A list of [`Duration`]s of at least a second each.
+pub(super) fn waits<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Duration>, D::Error> {
+    Ok(Vec::<Wait>::deserialize(from)?.into_iter().map(|wait| wait.0).collect())
 }
 
 /// How long something is kept: a calendar span, so that ten years are ten years.

@@ -8,15 +8,16 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Component, Path, PathBuf},
 };
 
 use bytes::Bytes;
 use jiff::civil::Date;
+use tokio_util::sync::CancellationToken;
 
-use super::proof::{OpenInvoice, hex_sha256, open_plain, prove};
+use super::proof::{OpenInvoice, hex_sha256, open_plain, prove, read_proven};
 
 /// The folder inside the storage path that holds the archive.
 const FOLDER: &str = "invoices";
@@ -107,21 +108,23 @@ impl Archive {
     pub async fn read(&self, path: &str, sha256: &str) -> Result<Bytes, ArchiveError> {
         let (file, path, sha256) = (self.locate(path)?, path.to_owned(), sha256.to_owned());
         blocking(move || {
-            let mut bytes = Vec::new();
-            open_plain(&file, &path)?.read_to_end(&mut bytes)?;
-            if hex_sha256(&bytes) == sha256 { Ok(bytes.into()) } else { Err(ArchiveError::Altered(path)) }
+            let bytes = read_proven(open_plain(&file, &path)?, &sha256)?;
+            bytes.map(Bytes::from).ok_or(ArchiveError::Altered(path))
         })
         .await
     }
 
-    /// Opens a stored PDF, proven to be what was stored. It is not kept in memory, whatever its size.
+    /// Opens a stored PDF, proven to be what was stored. It is not kept in memory, whatever its size. Dropping the future
+    /// ends the proof after the piece that is being read.
     ///
     /// # Errors
     /// As [`Archive::read`].
     pub async fn open(&self, path: &str, sha256: &str) -> Result<OpenInvoice, ArchiveError> {
         let (file, path, sha256) = (self.locate(path)?, path.to_owned(), sha256.to_owned());
+        let left = CancellationToken::new();
+        let _waits = left.clone().drop_guard();
         blocking(move || {
-            let opened = prove(open_plain(&file, &path)?, &sha256)?;
+            let opened = prove(open_plain(&file, &path)?, &sha256, &left)?;
             opened.ok_or(ArchiveError::Altered(path))
         })
         .await
@@ -179,10 +182,16 @@ fn put(root: &Path, path: &Path, bytes: &[u8], sha256: &str) -> io::Result<()> {
     let file = root.join(path);
     let folder = file.parent().unwrap_or(root);
     make_folder(root, folder)?;
-    if !fs::read(&file).is_ok_and(|present| hex_sha256(&present) == sha256) {
+    if !is_there(&file, sha256) {
         write(folder, &file, bytes, sha256)?;
     }
     File::open(folder)?.sync_all()
+}
+
+/// Whether the bytes are there in a file of the archive's own. What a link leads to is not: somebody else may change it.
+fn is_there(file: &Path, sha256: &str) -> bool {
+    let Ok(present) = open_plain(file, "") else { return false };
+    matches!(prove(present, sha256, &CancellationToken::new()), Ok(Some(_)))
 }
 
 /// Writes under a temporary name, and gives the file its own once its bytes are on disk.
@@ -224,9 +233,10 @@ fn create_draft(folder: &Path, sha256: &str) -> io::Result<(File, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::invoice::MAX_BYTES;
     use jiff::civil::date;
     use rustix::fs::{FileType, Mode};
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{io::Read as _, os::unix::fs::PermissionsExt as _};
 
     const PDF: &[u8] = b"%PDF-1.7\nsale 20261121042\n%%EOF\n";
 
@@ -317,6 +327,31 @@ mod tests {
             assert!(matches!(archive.read(&invoice.path, &invoice.sha256).await, Err(ArchiveError::Altered(_))));
             let _ = fs::remove_file(&file);
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_larger_than_any_invoice_is_not_what_was_stored_and_is_not_read() {
+        let (home, archive, _) = stored().await;
+        // Its digest is the right one, so that only its size speaks against it.
+        let huge = vec![0; MAX_BYTES + 1];
+        let invoice = archive.store(huge.into(), date(2026, 11, 22)).await.unwrap();
+        assert!(matches!(archive.read(&invoice.path, &invoice.sha256).await, Err(ArchiveError::Altered(_))));
+        assert!(matches!(archive.verify(&invoice.path, &invoice.sha256).await, Err(ArchiveError::Altered(_))));
+        let file = OpenOptions::new().write(true).open(home.path().join(&invoice.path)).unwrap();
+        file.set_len(1 << 40).unwrap();
+        assert!(matches!(archive.read(&invoice.path, &invoice.sha256).await, Err(ArchiveError::Altered(_))));
+        assert!(matches!(archive.verify(&invoice.path, &invoice.sha256).await, Err(ArchiveError::Altered(_))));
+    }
+
+    #[tokio::test]
+    async fn storing_an_invoice_replaces_a_link_to_the_same_bytes() {
+        let (home, archive, invoice) = stored().await;
+        let (file, elsewhere) = (home.path().join(&invoice.path), home.path().join("elsewhere"));
+        fs::rename(&file, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+        archive.store(Bytes::from_static(PDF), date(2026, 11, 21)).await.unwrap();
+        fs::write(&elsewhere, "changed").unwrap();
+        archive.verify(&invoice.path, &invoice.sha256).await.unwrap();
     }
 
     #[tokio::test]

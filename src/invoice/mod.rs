@@ -12,4 +12,4 @@ pub use archive::{Archive, ArchiveError, StoredInvoice};
 pub use fetch::{FetchError, fetch};
 pub use filename::{filename, shop_in_filenames};
 pub use pdf::{MAX_BYTES, is_pdf};
-pub use proof::{OpenInvoice, hex_sha256};
+pub use proof::{Fingerprint, OpenInvoice, hex_sha256};

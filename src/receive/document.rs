@@ -2,7 +2,8 @@
 //!
 //! A reader costs a file handle and a small buffer, however large the invoice is and however slowly it is read: the file
 //! is proven and sent from one handle, piece by piece. Only so many are sent at a time, and of those only a few are being
-//! proven, because that keeps a processor busy.
+//! proven, because that keeps a processor busy. What is sent is proven once more on its way: the last piece of a file that
+//! was changed meanwhile is kept back, so that its reader knows that it is incomplete.
 //!
 //! **Invariant:** a name that leads nowhere is answered like one that never existed, and no name reaches a log.
 
@@ -22,12 +23,14 @@ use axum::{
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    io::{AsyncReadExt as _, Take},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::Instant,
 };
 use tokio_util::io::ReaderStream;
 
 use super::{Document, Door, Limits, OpenDocument, RETRY_AFTER, connections::ConnectionPermit};
+use crate::invoice::Fingerprint;
 
 /// How many invoices are proven at a time. Each keeps a processor busy, for about 50 ms where it is as large as they get.
 const PROVEN_AT_ONCE: usize = 2;
@@ -85,19 +88,26 @@ fn is_capability(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Opens and proves an invoice in a task of its own: a reader who leaves meanwhile must not make room for the next before
-/// the work is done.
+/// Opens and proves an invoice in a task of its own, which ends soon after its reader's connection is closed: room for the next is
+/// made by the task. A reader who says nothing more may still be listening.
 async fn open(
     door: &Door,
     document: &Document,
     permit: OwnedSemaphorePermit,
 ) -> Option<(OpenDocument, OwnedSemaphorePermit)> {
     let (accept, proving, document) = (door.accept.clone(), door.readers.proving.clone(), document.clone());
-    let opening = tokio::spawn(async move {
-        let _proving = proving.acquire_owned().await.ok()?;
-        Some((accept.open(&document).await?, permit))
+    let (mut reader, opened) = oneshot::channel();
+    tokio::spawn(async move {
+        let opening = async {
+            let _proving = proving.acquire_owned().await.ok()?;
+            accept.open(&document).await
+        };
+        tokio::select! {
+            document = opening => drop(reader.send(document.map(|document| (document, permit)))),
+            () = reader.closed() => {}
+        }
     });
-    opening.await.ok().flatten()
+    opened.await.ok().flatten()
 }
 
 fn send(document: &Document, opened: OpenDocument, etag: String, permit: OwnedSemaphorePermit) -> Response {
@@ -109,8 +119,14 @@ fn send(document: &Document, opened: OpenDocument, etag: String, permit: OwnedSe
         (header::CONTENT_SECURITY_POLICY, "sandbox".to_owned()),
         (header::ETAG, etag),
     ];
-    let file = tokio::fs::File::from_std(opened.file);
-    let pieces = Pieces { pieces: ReaderStream::with_capacity(file, PIECE), _permit: permit };
+    let file = tokio::fs::File::from_std(opened.file).take(opened.bytes);
+    let pieces = Pieces {
+        pieces: ReaderStream::with_capacity(file, PIECE),
+        left: opened.bytes,
+        fingerprint: Fingerprint::default(),
+        sha256: document.sha256.clone(),
+        _permit: permit,
+    };
     (headers, Body::from_stream(pieces)).into_response()
 }
 
@@ -120,15 +136,34 @@ fn busy() -> Response {
 
 /// An invoice on its way, with the permit to be.
 struct Pieces {
-    pieces: ReaderStream<tokio::fs::File>,
+    pieces: ReaderStream<Take<tokio::fs::File>>,
+    /// Bytes that are still to come.
+    left: u64,
+    fingerprint: Fingerprint,
+    sha256: String,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Pieces {
+    /// The piece, unless it is the last of a file that is no longer what was stored. One that was cut short has no last
+    /// piece, and its reader is short of bytes that were announced.
+    fn pass(&mut self, piece: Bytes) -> io::Result<Bytes> {
+        self.fingerprint.add(&piece);
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        if self.left == 0 && !self.fingerprint.is(&self.sha256) {
+            tracing::error!("an invoice was changed on disk while it was sent; its end was kept back");
+            return Err(io::Error::other("it was changed while it was sent"));
+        }
+        Ok(piece)
+    }
 }
 
 impl Stream for Pieces {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.pieces).poll_next(cx)
+        let next = std::task::ready!(Pin::new(&mut self.pieces).poll_next(cx));
+        Poll::Ready(next.map(|piece| piece.and_then(|piece| self.pass(piece))))
     }
 }
 

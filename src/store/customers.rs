@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** it is read by pages, so that however much there is, little of it is held.
 
+use serde::Deserialize;
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     parse,
     rows::{Name, id_of, lossy},
 };
-use crate::order::{Customer, OrderKey, ShopId};
+use crate::order::{Address, Customer, OrderKey, ShopId};
 
 /// The largest text that may be read whatever it is, in bytes; an alert never has as much.
 const LARGE: i64 = 2 << 20;
@@ -158,11 +159,28 @@ impl Store {
 }
 
 /// A row whose fourth column, and every one after it, is a customer as JSON, or nothing.
+/// What a customer can be known by. What else is said of them is not held: it may be anything, and much.
+#[derive(Deserialize)]
+struct Named {
+    id: Option<String>,
+    name: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+    address: Option<Address>,
+}
+
+impl Named {
+    fn customer(self) -> Customer {
+        let Self { id, name, email, phone, address } = self;
+        Customer { id, name, email, phone, address, ..Customer::default() }
+    }
+}
+
 fn customer_line(row: &SqliteRow) -> Result<CustomerLine, StoreError> {
     let mut customers = Vec::new();
     for column in 3..row.len() {
         if let Some(customer) = row.try_get::<Option<String>, _>(column)? {
-            customers.extend(from_json::<Option<Customer>>(&customer)?);
+            customers.extend(from_json::<Option<Named>>(&customer)?.map(Named::customer));
         }
     }
     Ok(CustomerLine { seq: row.try_get(0)?, order: parse(row.try_get(1)?)?, shop: parse(row.try_get(2)?)?, customers })

@@ -259,3 +259,14 @@ fn nothing_is_coloured_where_no_terminal_is() {
         assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b), "{words}");
     }
 }
+
+#[test]
+fn an_error_that_quotes_anybody_commands_no_terminal() {
+    let place = Place::new();
+    // Without a space: the words are split there.
+    let output = place.run("sinks test \u{1b}]0;pwned\u{7}\u{9b}2J\u{202e}fdp.");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(3), "{said:?}");
+    assert!(said.starts_with("error: there is no sink ` ]0;pwned  2J fdp.`\n  fix: "), "{said:?}");
+    assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
+}

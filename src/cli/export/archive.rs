@@ -80,7 +80,7 @@ async fn original(
         }
         Err(error) => {
             report.lost += 1;
-            writeln!(err, "order {}: {error}", print::harmless(&booked.booking.number))?;
+            writeln!(err, "{}", print::harmless(&format!("order {}: {error}", booked.booking.number)))?;
             Ok(None)
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::fs::{FileType, Mode};
+
 use super::{Office, without_ids};
 use crate::{
     cli::Exit,
@@ -198,6 +200,41 @@ async fn an_imported_invoice_is_proven_and_replaced_only_when_forced() {
     assert_eq!(fs::read_to_string(&stored).unwrap(), "%PDF-1.7 b");
     office.ok(&format!("invoices import {other} --order 41 --force")).await;
     assert!(office.ok("invoices fetch 41").await.starts_with("it is here already"));
+}
+
+#[tokio::test]
+async fn what_never_ends_what_nobody_writes_and_what_is_too_large_is_no_invoice() {
+    let office = Office::open().await;
+    office.order("dupont", "41", "1").await;
+    let place = |name: &str| office.dir.path().join(name);
+    rustix::fs::mknodat(rustix::fs::CWD, place("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    fs::write(place("large"), "%PDF-1.7").unwrap();
+    fs::File::options().write(true).open(place("large")).unwrap().set_len(1 << 40).unwrap();
+    fs::write(place("pdf"), "%PDF-1.7").unwrap();
+    std::os::unix::fs::symlink("/dev/zero", place("link")).unwrap();
+    for name in ["pipe", "large", "link"] {
+        let (exit, said) = office.run(&format!("invoices import {} --order 41", place(name).display())).await;
+        assert!(exit == Exit::Usage && said.contains("is not a PDF of at most 20.0 MiB"), "{name}: {said}");
+    }
+    let (exit, said) = office.run(&format!("invoices import {} --order 41", place("none").display())).await;
+    assert!(exit == Exit::Usage && said.contains("there is no file"), "{said}");
+    office.ok(&format!("invoices import {} --order 41", place("pdf").display())).await;
+}
+
+#[tokio::test]
+async fn a_summary_is_made_of_days_on_which_something_may_have_been_sold() {
+    let digest = "[smtp]\nhost = \"h\"\nport = 465\nfrom = \"a@example.com\"\n[sink.accountant]\ntype = \"email\"\n\
+                  to = [\"a@example.com\"]\ndigest = { every = \"monthly 1 20:00\" }\n";
+    let office = Office::open_with(digest).await;
+    for day in ["-9999-01-01", "0001-01-01", "1969-12-31", "2026-12-01", "9999-12-31"] {
+        let (exit, said) = office.run(&format!("digest send accountant --day={day}")).await;
+        let possible = said.ends_with("  fix: name a day with `--day` from 1970-01-01 to 2026-11-21");
+        assert!(exit == Exit::Usage && possible, "{day}: {said}");
+    }
+    for day in ["1970-01-01", "2026-11-21", "today"] {
+        let said = office.ok(&format!("digest send accountant --day={day}")).await;
+        assert!(said.contains("dupont: the summary of "), "{said}");
+    }
 }
 
 #[tokio::test]
