@@ -140,7 +140,7 @@ fn of_truth(said: bool, place: Place) -> Said {
 fn of_number(number: f64, place: Place) -> Said {
     let (is_one, is_zero) = (number == 1.0, number == 0.0);
     match place {
-        Place::Anything | Place::Code if (400.0..600.0).contains(&number) => No,
+        Place::Anything | Place::Code if (400.0..1000.0).contains(&number) => No,
         Place::Elsewhere | Place::Code => Nothing,
         _ if is_zero => No,
         Place::Asked | Place::Signature if is_one => Yes,
@@ -185,7 +185,7 @@ fn of_word(word: &str, no: &[&str]) -> Said {
 fn of_sentence(text: &str) -> Said {
     let pieces = text.split(|c: char| !c.is_alphanumeric() && c != '.');
     let said = pieces.map(|piece| match piece.parse::<f64>() {
-        Ok(number) if number == 0.0 => No,
+        Ok(0.0) => No,
         Ok(number) if number.is_finite() => Nothing,
         _ => piece.split('.').map(of_word_in_sentence).max().unwrap_or(Nothing),
     });
@@ -298,6 +298,7 @@ mod tests {
             r#"{"valid":true,"status":"404"}"#,
             r#"{"valid":true,"status":4.04e2}"#,
             r#"{"valid":true,"httpStatus":500}"#,
+            r#"{"valid":true,"status":999}"#,
             r#"{"valid":true,"code":403}"#,
             r#"{"valid":true,"data":[{"valid":false}]}"#,
             r#"{"valid":true,"calls":[[{"signature":"invalid"}]]}"#,
