@@ -5,7 +5,8 @@
 //! with a call (`signatureVerificationURL`) leads to the till itself, and is followed like that of an invoice: on the shop's
 //! own `till_hosts` only. What counts as a yes is up to `decode/verification.rs`.
 //!
-//! A URL is good for one order, or one closing of a till: that another brought before is not asked, and is a no.
+//! A URL is good for one order, or one closing of a till: that another brought before is not asked, and is a no. So is the
+//! yes to which redirects lead through the URL of another.
 //!
 //! **Invariant:** nothing here sends a message or drops one; an order that is not confirmed waits, and a person is told.
 
@@ -20,7 +21,7 @@ use crate::{
     decode,
     deliver::{Errands, HostsOf, Outbox, POLL, wait_after},
     order::{EventId, EventType, ShopId, Verification, Verify, url_digest},
-    sink::{LinkError, TillHost, client::ClientError, follow},
+    sink::{LinkError, TillHost, client::ClientError, follow_noting},
     store::{Asked, DueVerification, StoreError},
 };
 
@@ -59,6 +60,9 @@ const TOLD_AT_ONCE: u32 = 10_000;
 
 /// Why a call is refused that brought the URL of another: a reason of its own, for somebody copied that.
 const USED: &str = "its `signatureVerificationURL` came with another order before, so the till was not asked";
+
+/// The same where the URL is a redirect to that of another.
+const LEADS_TO_USED: &str = "its `signatureVerificationURL` leads to that of another order";
 
 /// Asks about what is due until `shutdown`. What is cut off is asked again at the next start. Which shops ask is read once:
 /// a reload starts this anew.
@@ -141,7 +145,7 @@ impl Till<'_> {
 async fn ask(outbox: &Outbox, shop: &ShopId, hosts: &[TillHost], due: DueVerification) -> Result<(), StoreError> {
     let answer = match is_used(outbox, &due).await? {
         true => Ok((Verification::Refused, Some(USED.to_owned()))),
-        false => answer(hosts, &due.url).await,
+        false => own_answer(outbox, hosts, &due).await?,
     };
     let now = outbox.clock.now();
     let give_up_at = due.first_seen_at + GIVE_UP_AFTER;
@@ -175,9 +179,26 @@ async fn is_used(outbox: &Outbox, due: &DueVerification) -> Result<bool, StoreEr
 }
 
 /// What the till says, and why that is no yes; or why it is to be asked again.
-async fn answer(hosts: &[TillHost], url: &str) -> Result<(Verification, Option<String>), String> {
-    let fetched = match follow(hosts, url, ANSWER_CAP, TIMEOUT).await {
-        Ok(fetched) => fetched,
+type Answer = Result<(Verification, Option<String>), String>;
+
+/// What the till says of this call: a yes that stands where another order's URL leads is none.
+async fn own_answer(outbox: &Outbox, hosts: &[TillHost], due: &DueVerification) -> Result<Answer, StoreError> {
+    let mut hops = Vec::new();
+    let answer = answer(hosts, &due.url, &mut hops).await;
+    let is_yes = matches!(answer, Ok((Verification::Verified, _)));
+    if !is_yes || hops.is_empty() || outbox.store.reach(due.event, hops).await? {
+        return Ok(answer);
+    }
+    Ok(Ok((Verification::Refused, Some(LEADS_TO_USED.to_owned()))))
+}
+
+/// What stands at a URL, and where redirects led from there.
+async fn answer(hosts: &[TillHost], url: &str, hops: &mut Vec<String>) -> Answer {
+    let fetched = match follow_noting(hosts, url, ANSWER_CAP, TIMEOUT).await {
+        Ok((fetched, urls)) => {
+            hops.extend(urls.into_iter().map(String::from));
+            fetched
+        }
         Err(LinkError::Refused) => return Ok((Verification::Refused, Some(LinkError::Refused.to_string()))),
         Err(LinkError::Client(error @ ClientError::TooLarge(_))) => {
             return Ok((Verification::Unknown, Some(error.to_string())));

@@ -109,7 +109,7 @@ fn from_json(bytes: &[u8], input: &Input<'_>, budget: &Budget) -> Result<Map<Str
             Fault::CutOff { line, column } | Fault::Malformed { line, column } => {
                 format!("the body begins like JSON, but breaks at line {line}, column {column}: {fault}")
             }
-            Fault::TooDeep | Fault::TooMany => format!("the body is JSON, but {fault}"),
+            Fault::TooDeep | Fault::TooMany | Fault::Repeated => format!("the body is JSON, but {fault}"),
         })),
     }
 }

@@ -86,9 +86,8 @@ impl Fingerprint {
 
     /// Whether the pieces so far are the bytes with this digest, in hexadecimal.
     pub fn is(&self, sha256: &str) -> bool {
-        hex(&self.0.clone().finalize()) == sha256
+        hex(self.0.clone().finalize()) == sha256
     }
-    Ok((hex(hasher.finalize()) == sha256).then_some(OpenInvoice { file, bytes }))
 }
 
 /// SHA-256 in hexadecimal: a PDF's name in the archive.

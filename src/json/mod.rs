@@ -50,6 +50,9 @@ pub enum Fault {
     /// It has more values than the bounds allow.
     #[error("it has too many values")]
     TooMany,
+    /// An object has a key twice, where that is not read.
+    #[error("a key is repeated")]
+    Repeated,
     /// It breaks off.
     #[error("it is cut off")]
     CutOff {
@@ -80,6 +83,8 @@ impl Fault {
 pub struct Budget {
     levels: usize,
     parts: Cell<usize>,
+    /// Whether an object may have a key twice.
+    repeats: bool,
     /// Which bound stopped the reader: its error has room for words alone.
     exceeded: Cell<Option<Fault>>,
 }
@@ -87,7 +92,7 @@ pub struct Budget {
 impl Budget {
     /// All of these bounds.
     pub fn new(bounds: Bounds) -> Self {
-        Self { levels: bounds.levels, parts: Cell::new(bounds.parts), exceeded: Cell::new(None) }
+        Self { levels: bounds.levels, parts: Cell::new(bounds.parts), repeats: true, exceeded: Cell::new(None) }
     }
 
     /// Takes some values from what is left.
@@ -140,7 +145,15 @@ pub fn read(text: &str, bounds: Bounds) -> Result<Value, Fault> {
     Budget::new(bounds).read(text, 0)
 }
 
-/// The same of bytes, which have to be UTF-8.
+/// The same where an object with a repeated key is not read: of its values the next reader may take another.
+///
+/// # Errors
+/// As [`read`], and [`Fault::Repeated`].
+pub fn read_unique(text: &str, bounds: Bounds) -> Result<Value, Fault> {
+    Budget { repeats: false, ..Budget::new(bounds) }.read(text, 0)
+}
+
+/// As [`read`], of bytes, which have to be UTF-8.
 ///
 /// # Errors
 /// As [`read`].

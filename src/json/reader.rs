@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-use super::Budget;
+use super::{Budget, Fault};
 
 /// The only key of the object as which `serde_json` hands over a number that keeps its digits (`arbitrary_precision`).
 pub(super) const NUMBER: &str = "$serde_json::private::Number";
@@ -100,7 +100,10 @@ impl<'de> Visitor<'de> for Reader<'_> {
                 Name::Key(name) => name,
                 Name::Number => NUMBER.to_owned(),
             };
-            map.insert(name, entries.next_value_seed(inside)?);
+            let earlier = map.insert(name, entries.next_value_seed(inside)?);
+            if earlier.is_some() && !self.budget.repeats {
+                return Err(self.budget.stop(Fault::Repeated));
+            }
             key = entries.next_key_seed(Key)?;
         }
         Ok(Value::Object(map))

@@ -21,6 +21,8 @@ fn json_is_read_as_it_stands_and_numbers_keep_their_digits() {
     assert_eq!(read(text, CALL).expect("JSON").to_string(), text.replace("\\u00e9", "é").replace("\\u0062", "b"));
     assert_eq!(ours(text).ok(), serde_json::from_str(text).ok());
     assert_eq!(read(r#"{"a":1,"a":2}"#, CALL), Ok(json!({"a": 2})));
+    assert_eq!(read_unique(r#"[{"a":1,"\u0061":2}]"#, CALL), Err(Fault::Repeated));
+    assert_eq!(read_unique(r#"[{"a":1},{"a":2}]"#, CALL), Ok(json!([{"a": 1}, {"a": 2}])));
 }
 
 #[test]

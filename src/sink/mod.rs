@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
 pub use kinds::{Attach, BuildError, Context, Kind, Limit, Options, Summaries, TIMEOUT, build};
 pub use names::{NameBook, Names};
 pub use till_host::{Admission, TillHost, TillHostError};
-pub use till_link::{LinkError, follow};
+pub use till_link::{LinkError, follow, follow_noting};
 pub use verdict::{Reason, SinkError};
 
 use crate::order::{DeliveryId, Event, EventId, EventType, MadeFile, Shop};

@@ -36,15 +36,30 @@ pub enum LinkError {
 /// # Errors
 /// Why nothing came back; [`LinkError::Refused`] never changes.
 pub async fn follow(hosts: &[TillHost], link: &str, cap: usize, timeout: Duration) -> Result<Fetched, LinkError> {
+    follow_noting(hosts, link, cap, timeout).await.map(|(fetched, _)| fetched)
+}
+
+/// The same, with the URLs that were asked after the link itself, in order: where the redirects led.
+///
+/// # Errors
+/// As [`follow`].
+pub async fn follow_noting(
+    hosts: &[TillHost],
+    link: &str,
+    cap: usize,
+    timeout: Duration,
+) -> Result<(Fetched, Vec<Url>), LinkError> {
     let mut url = Url::parse(link.trim()).map_err(|_| LinkError::Refused)?;
     let mut admission = admit(hosts, &url).ok_or(LinkError::Refused)?;
+    let mut hops = Vec::new();
     for _ in 0..=MAX_HOPS {
         let fetched = Client::new(admission.guard(), timeout).get(&url, cap).await?;
         if !(300..400).contains(&fetched.status) {
-            return Ok(fetched);
+            return Ok((fetched, hops));
         }
         let next = fetched.location.and_then(|location| url.join(&location).ok()).ok_or(LinkError::Redirected)?;
         admission = admit(hosts, &next).ok_or(LinkError::Redirected)?;
+        hops.push(next.clone());
         url = next;
     }
     Err(LinkError::Redirected)

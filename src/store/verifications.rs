@@ -1,7 +1,7 @@
 //! Whether the till confirms its calls: what is to be asked, and what it said. What waits for that is in `holds.rs`.
 //!
 //! **Invariant:** the URL at which a call is confirmed is the first order's that brought it, or the closing's; it is claimed
-//! in the transaction that stores the call, and for ever.
+//! in the transaction that stores the call, and for ever. So is the one to which redirects led, before a yes is believed.
 
 use std::sync::Arc;
 
@@ -164,6 +164,29 @@ impl Store {
         Ok(other.fetch_one(self.readers()).await?)
     }
 
+    /// Whether none of these URLs, at which a call was asked about after the one that it brought, is another order's or
+    /// closing's. The last, which answered, is then that of the call's own. Atomic.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn reach(&self, event: EventId, urls: Vec<String>) -> Result<bool, StoreError> {
+        self.write(move |conn| {
+            let urls = urls.clone();
+            Box::pin(async move {
+                for digest in urls.iter().filter_map(|url| url_digest(url)) {
+                    let other = sqlx::query_scalar(OF_ANOTHER).bind(digest.to_vec()).bind(event.to_string());
+                    if other.fetch_one(&mut *conn).await? {
+                        return Ok(false);
+                    }
+                }
+                let subject = subject_of(conn, event).await?;
+                claim(conn, urls.last().and_then(|url| Some((url.as_str(), subject?))).into_iter()).await?;
+                Ok::<_, sqlx::Error>(true)
+            })
+        })
+        .await
+    }
+
     /// Writes what asking came to, and lets the order's messages go where the till confirmed the call. Atomic.
     ///
     /// # Errors
@@ -239,9 +262,7 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: &Changes) -> Res
         begin(conn, &changes.verifications).await?;
     }
     for (event, url, at) in &changes.other_urls {
-        const SUBJECT: &str = "SELECT coalesce(order_key, event_id) FROM verification WHERE event_id = $1";
-        let subject: Option<String> =
-            sqlx::query_scalar(SUBJECT).bind(event.to_string()).fetch_optional(&mut *conn).await?;
+        let subject = subject_of(conn, *event).await?;
         claim(conn, subject.into_iter().map(|subject| (url.as_str(), subject))).await?;
         sqlx::query(
             "UPDATE verification SET url = $2, status = 'pending', next_attempt_at = $3, first_seen_at = $3, attempts = 0,
@@ -278,6 +299,12 @@ async fn begin(conn: &mut SqliteConnection, fresh: &[NewVerification]) -> Result
     claim(conn, fresh.iter().filter_map(|new| Some((new.url.as_deref()?, subject(new))))).await?;
     let orders: Vec<OrderKey> = fresh.iter().filter_map(|new| new.order).collect();
     settle(conn, &json!(orders).to_string()).await.map(drop)
+}
+
+/// Whose the URLs of a call are: the order's that it is about, or its own.
+async fn subject_of(conn: &mut SqliteConnection, event: EventId) -> Result<Option<String>, sqlx::Error> {
+    const SUBJECT: &str = "SELECT coalesce(order_key, event_id) FROM verification WHERE event_id = $1";
+    sqlx::query_scalar(SUBJECT).bind(event.to_string()).fetch_optional(conn).await
 }
 
 /// Writes whose these URLs are, where they are nobody's yet: of several in a commit the first has it.

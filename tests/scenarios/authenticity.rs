@@ -551,6 +551,100 @@ async fn the_url_of_another_order_confirms_nothing_in_whatever_shop_and_spelling
 }
 
 #[tokio::test]
+async fn a_redirect_to_the_url_of_another_order_confirms_nothing() {
+    let scene = Scene::new("require").await;
+    let url = |path: &str| format!("http://{}{path}", scene.till.addr());
+    let bring = async |order: &str, path: &str, redirects: &[&str]| {
+        scene.till.then(redirects.iter().map(|to| Answer::status(302).header("location", to)));
+        scene.announce_with(order, "validated", Some(&url(path))).await;
+        scene.app.settle().await;
+        scene.orders().await.pop().and_then(|(word, _)| word)
+    };
+    assert_eq!(bring("1", "/v/a%20b?order=1&sig=xy", &[]).await, Some("verified"));
+    assert_eq!(bring("2", "/redir?n=2", &["/v/a%20b?order=1&sig=xy"]).await, Some("refused"));
+    assert_eq!(bring("3", "/redir?n=3", &["/v/a%20b?order=1&sig=xy", "/own?n=3"]).await, Some("refused"));
+    // Where a redirect led is the order's from then on, as if it had brought that itself.
+    assert_eq!(bring("4", "/redir?n=4", &["/own?n=4"]).await, Some("verified"));
+    assert_eq!(bring("5", "/redir?n=5", &["/own?n=4"]).await, Some("refused"));
+    let asked = scene.till.requests().len();
+    assert_eq!(bring("6", "/own?n=4", &[]).await, Some("refused"));
+    assert_eq!(scene.till.requests().len(), asked);
+    scene.till.then([Answer::status(302).header("location", "/own?n=4")]);
+    scene.announce_with("4", "terminated", Some(&url("/redir?n=4"))).await;
+    scene.app.settle().await;
+    assert_eq!(scene.orders().await[3], (Some("verified"), false), "its own it may reach again");
+    // What is no yes takes nothing away from anybody.
+    scene.till.then([Answer::status(302).header("location", "/own?n=8"), Answer::status(200).body("perhaps")]);
+    assert_eq!(bring("7", "/redir?n=7", &[]).await, Some("unknown"));
+    assert_eq!(bring("8", "/own?n=8", &[]).await, Some("verified"));
+    let why: Vec<_> = scene.app.deliveries("erp").await.into_iter().filter_map(|line| line.held_because).collect();
+    assert_eq!(why.iter().filter(|why| why.contains("leads to that of another order")).count(), 3, "{why:#?}");
+    scene.finish_leaving(5 * 2).await;
+}
+
+#[tokio::test]
+async fn of_two_orders_whose_urls_lead_to_the_same_page_at_once_one_is_confirmed() {
+    let scene = Scene::new("require").await;
+    scene.till.be_silent(true);
+    scene.till.then([1, 2].map(|_| Answer::status(302).header("location", "/same")));
+    scene.announce("1", "validated").await;
+    scene.announce("2", "validated").await;
+    scene.till.asked(2).await;
+    scene.till.be_silent(false);
+    scene.app.settle().await;
+    let mut known = scene.orders().await;
+    known.sort();
+    assert_eq!(known, [(Some("refused"), true), (Some("verified"), false)]);
+    scene.finish_leaving(2).await;
+}
+
+#[tokio::test]
+async fn the_url_of_another_order_is_known_in_what_servers_read_alike() {
+    let scene = Scene::new("require").await;
+    let paths = [
+        "/v/a%20b?order=N&sig=xy",
+        "/v%2fa%20b?order=N&sig=xy",
+        "/v;x/a%20b?order=N&sig=xy",
+        "/v/a%20b?order=N;&sig=xy",
+        "/v/a%20b?order=N;sig=xy",
+        "/v/a%20b?order=N&sig=xy%00",
+        "/v/a%20b?order=N&sig=xy&",
+    ];
+    for (order, path) in paths.iter().enumerate() {
+        let url = format!("http://{}{path}", scene.till.addr());
+        scene.announce_with(&(order + 1).to_string(), "validated", Some(&url)).await;
+        scene.app.settle().await;
+    }
+    let known = scene.orders().await;
+    assert_eq!(known[0], (Some("verified"), false));
+    assert_eq!(known[1..], [(Some("refused"), true); 6]);
+    assert_eq!(scene.till.requests().len(), 1);
+    scene.finish_leaving(6 * 2).await;
+}
+
+#[tokio::test]
+async fn a_yes_that_contradicts_itself_is_no_confirmation() {
+    let scene = Scene::new("require").await;
+    let answers = [
+        ("{\"valid\":false,\"valid\":true}", "unknown"),
+        ("{\"valid\":true,\"message\":\"signature invalid\"}", "refused"),
+        ("{\"valid\":true,\"status\":\"expired\"}", "unknown"),
+        ("{\"valid\":true,\"status\":401}", "refused"),
+        ("{\"valid\":true,\"verified\":null}", "unknown"),
+        ("{\"valid\":true,\"data\":[{\"valid\":false}]}", "refused"),
+        ("valid!!!...", "unknown"),
+        ("{\"valid\":1.0}", "verified"),
+    ];
+    for (order, (answer, expected)) in answers.into_iter().enumerate() {
+        scene.till.always(Answer::status(200).body(answer));
+        scene.announce(&(order + 1).to_string(), "validated").await;
+        scene.app.settle().await;
+        assert_eq!(scene.orders().await[order].0, Some(expected), "{answer}");
+    }
+    scene.finish_leaving(7 * 2).await;
+}
+
+#[tokio::test]
 async fn of_two_orders_with_the_same_url_the_first_has_it_however_late_it_is_asked_about() {
     let scene = Scene::new("require").await;
     let url = format!("http://{}/verify?order=1", scene.till.addr());
