@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A bound on how much of such work is done at a time; clones share it.
 #[derive(Clone, Debug)]
@@ -39,6 +39,23 @@ impl Pool {
             done
         });
         done.await.map_err(|_| Panicked)
+    }
+}
+
+/// One turn at a time, for work that takes many times as much memory as what it is about has bytes; clones share it.
+#[derive(Clone, Debug)]
+pub struct Turn(Arc<Semaphore>);
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Turn {
+    /// Waits for the turn; dropping it gives it to the next.
+    pub async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.clone().acquire_owned().await.ok()
     }
 }
 

@@ -166,16 +166,16 @@ fn of_text(text: &str, place: Place) -> Said {
         Place::Signature if is_word && is_one_of(word, &YES) => Yes,
         Place::Signature if !text.contains(char::is_whitespace) => of_word(word, &NO),
         // A name or an address may hold any word.
-        Place::Elsewhere => of_word(word, &DENIED),
+        Place::Elsewhere => of_word(word, &[]),
         Place::Near => of_word(word, &NO),
         Place::Top | Place::Signature | Place::Anything | Place::Code => of_sentence(text),
     }
 }
 
-/// What a text says that is to be one word, where these deny.
+/// What a text says that is to be one word, where these deny as well.
 fn of_word(word: &str, no: &[&str]) -> Said {
     match word {
-        _ if is_one_of(word, no) => No,
+        _ if is_one_of(word, &DENIED) || is_one_of(word, no) => No,
         _ if is_one_of(word, &DOUBTED) => Doubt,
         _ => Nothing,
     }

@@ -21,7 +21,6 @@ mod worker;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 pub use errands::{Errands, wait_after};
@@ -54,24 +53,6 @@ pub struct Outbox {
     pub public_url: Option<Url>,
     /// What the tills call things, for people.
     pub names: NameBook,
-    /// The permit to make a large message.
-    pub large: LargeMessages,
-}
-
-/// One large message is made at a time, whatever its sink: that takes many times as much memory as its order has bytes.
-#[derive(Clone)]
-pub struct LargeMessages(Arc<Semaphore>);
-
-impl Default for LargeMessages {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(1)))
-    }
-}
-
-impl LargeMessages {
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.acquire().await.ok()
-    }
 }
 
 /// A sink and how it is to be treated.

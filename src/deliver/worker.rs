@@ -137,8 +137,7 @@ impl Worker {
     /// Starts the attempt of a large message, whose texts are read by themselves.
     async fn start_large(&mut self, seq: i64, limit: u32, now: Timestamp) -> Result<(), StoreError> {
         let Ok(permit) = self.large.clone().try_acquire_owned() else { return Ok(()) };
-        let messages = self.outbox.large.clone();
-        let _turn = messages.turn().await;
+        let _turn = self.outbox.recorder.large_turn().take().await;
         match self.outbox.store.large_candidate(&self.lane.name, now, limit, seq).await? {
             Some(Found::Candidate(candidate)) => self.start(vec![*candidate], Some(permit), now).await?,
             Some(Found::Unreadable(row)) => self.give_up(row, now).await?,

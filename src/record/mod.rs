@@ -38,7 +38,7 @@ pub use crate::store::Raw;
 use crate::{
     clock::Clock,
     order::{EventType, Notification, OrderKey, ReceiptId, Shop, ShopId, Verify},
-    pool::{Panicked, Pool},
+    pool::{Panicked, Pool, Turn},
     route::Rule,
     store::{Changes, Store, StoreError, StoredEvent},
 };
@@ -46,6 +46,9 @@ use crate::{
 /// Up to how many bytes a call is decoded where it is: a thread of its own would cost more than it saves. A usual call has
 /// one or two KiB.
 const SMALL: usize = 16 * 1024;
+
+/// From how many bytes on calls are taken in one after the other: each takes many times as much memory meanwhile.
+const LARGE: usize = 128 * 1024;
 
 /// What recording has to know of the configuration.
 #[derive(Clone, Debug)]
@@ -79,12 +82,20 @@ pub struct Recorder {
     policy: Arc<ArcSwap<Policy>>,
     /// Where calls are decoded and their texts written.
     pool: Pool,
+    /// For large calls, and for large messages about them.
+    turn: Turn,
 }
 
 impl Recorder {
     /// A recorder under this policy.
     pub fn new(store: Store, clock: Arc<dyn Clock>, policy: Policy) -> Self {
-        Self { store, clock, policy: Arc::new(ArcSwap::from_pointee(policy)), pool: Pool::of_processors() }
+        Self {
+            store,
+            clock,
+            policy: Arc::new(ArcSwap::from_pointee(policy)),
+            pool: Pool::of_processors(),
+            turn: Turn::default(),
+        }
     }
 
     /// Everything recorded from now on follows this policy; routing that was already decided stays.
@@ -95,6 +106,11 @@ impl Recorder {
     /// The shop as it is configured now.
     pub fn shop(&self, id: &ShopId) -> Option<ShopPolicy> {
         self.policy.load().shops.get(id).cloned()
+    }
+
+    /// The turn to make something of a large order: a call of it is taken in, or a message about it is made, one at a time.
+    pub fn large_turn(&self) -> &Turn {
+        &self.turn
     }
 
     /// The policy as it is now.
@@ -135,7 +151,9 @@ impl Recorder {
         decode: impl FnOnce() -> Result<Notification, Unread> + Send + 'static,
     ) -> Result<Acceptance, StoreError> {
         let (policy, now) = (self.policy.load_full(), self.clock.now());
-        let is_small = call.raw.size() <= SMALL;
+        let size = call.raw.size();
+        let is_small = size <= SMALL;
+        let _turn = if size > LARGE { self.turn.take().await } else { None };
         let announced = move || announce::Announced::new(call, decode(), policy, now);
         let announced = match is_small {
             true => catch_unwind(AssertUnwindSafe(announced)).map_err(|_| Panicked),

@@ -77,7 +77,6 @@ impl World {
             archive: Archive::new(self.directory.path().to_owned()),
             public_url: None,
             names: Default::default(),
-            large: Default::default(),
         };
         for (sink, settings) in SINKS.iter().enumerate() {
             let (clock, ledger) = (self.clock.clone(), self.ledger.clone());

@@ -88,50 +88,10 @@ pub(super) const DENIED: [&str; 21] = [
     "inauthentic",
 ];
 
-/// Words that deny in a text that is about the verification.
-pub(super) const NO: [&str; 42] = [
-    "false",
-    "faux",
-    "ko",
-    "no",
-    "non",
-    "not",
-    "never",
-    "cannot",
-    "isn",
-    "aren",
-    "doesn",
-    "don",
-    "didn",
-    "wasn",
-    "couldn",
-    "pas",
-    "aucun",
-    "aucune",
-    "bad",
-    "wrong",
-    "fail",
-    "echec", //
-    "invalid",
-    "invalide",
-    "error",
-    "erreur",
-    "refused",
-    "refuse",
-    "refusee",
-    "rejected",
-    "rejete",
-    "rejetee",
-    "denied",
-    "failed",
-    "failure",
-    "unverified",
-    "unauthorized",
-    "forbidden",
-    "forged",
-    "fake",
-    "revoked",
-    "mismatch",
+/// Words that deny in a text that is about the verification, beside [`DENIED`].
+pub(super) const NO: [&str; 22] = [
+    "false", "faux", "ko", "no", "non", "not", "never", "cannot", "isn", "aren", "doesn", "don", "didn", "wasn",
+    "couldn", "pas", "aucun", "aucune", "bad", "wrong", "fail", "echec",
 ];
 
 /// Words that are neither and make a yes doubtful, and names of fields that do so by not being empty.
