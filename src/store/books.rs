@@ -36,19 +36,25 @@ pub struct BookedFile {
     pub path: String,
 }
 
-const BOOKED: &str = "
-    SELECT o.key, o.shop, e.data, i.status, i.sha256, i.bytes, i.filename, i.path, o.order_id, o.internal_id
-    FROM customer_order o LEFT JOIN event e ON e.id = o.last_event LEFT JOIN invoice i ON i.order_key = o.key
-    WHERE o.shop = $1 AND o.booked_on BETWEEN $2 AND $3 AND o.test = 0 AND o.booked_on IS NOT NULL
-      AND (e.id IS NOT NULL OR o.told IS NULL)
-    ORDER BY o.booked_on, o.seq";
+/// What is asked of a shop's orders of some days, by day and in order of arrival; of one without its event, which is not
+/// pruned, to name it as unreadable.
+macro_rules! of_days {
+    ($select:literal) => {
+        concat!(
+            $select,
+            " FROM customer_order o LEFT JOIN event e ON e.id = o.last_event LEFT JOIN invoice i ON i.order_key = o.key
+             WHERE o.shop = $1 AND o.booked_on BETWEEN $2 AND $3 AND o.test = 0 AND o.booked_on IS NOT NULL
+               AND (e.id IS NOT NULL OR o.told IS NULL) ORDER BY o.booked_on, o.seq"
+        )
+    };
+}
 
-/// Those of [`BOOKED`], each with the size of its text.
-const BOOKED_SIZES: &str = "
-    SELECT o.seq, coalesce(octet_length(e.data), 0) FROM customer_order o LEFT JOIN event e ON e.id = o.last_event
-    WHERE o.shop = $1 AND o.booked_on BETWEEN $2 AND $3 AND o.test = 0 AND o.booked_on IS NOT NULL
-      AND (e.id IS NOT NULL OR o.told IS NULL)
-    ORDER BY o.booked_on, o.seq";
+const BOOKED: &str = of_days!(
+    "SELECT o.key, o.shop, e.data, i.status, i.sha256, i.bytes, i.filename, i.path, o.order_id, o.internal_id"
+);
+
+/// The same orders by their place, each with the size of its text.
+const BOOKED_SIZES: &str = of_days!("SELECT o.seq, coalesce(octet_length(e.data), 0)");
 
 /// How many orders, and how many bytes of them, are read at a time.
 const PAGE: usize = 500;

@@ -134,7 +134,7 @@ pub(super) const DUE: &str = due!();
 /// With all that their messages are made of, of rows `due` (`seq`, `due_at`, `size`, `before`). Of a large one the texts are
 /// left out, unless it is the one that is asked for.
 macro_rules! candidates {
-    ($due:expr, $which:literal) => {
+    ($which:literal) => {
         concat!(
             "SELECT d.id, d.version, d.order_key, d.purpose, iif(size <= $4, d.payload, NULL), d.attempts, d.retries,
                     d.first_attempt_at, e.seq, e.id, e.type, e.shop, e.shop_name, e.order_key, e.at, e.test,
@@ -145,7 +145,7 @@ macro_rules! candidates {
                          THEN (SELECT v.status FROM verification v WHERE v.event_id = d.event_id)
                          ELSE o.verification END, d.seq, size
              FROM (SELECT seq, due_at, size, sum(size) OVER (ORDER BY due_at, seq) - size AS before FROM (",
-            $due,
+            due!(),
             ")) due
              CROSS JOIN delivery d ON d.seq = due.seq LEFT JOIN event e ON e.id = d.event_id
              LEFT JOIN customer_order o ON o.key = d.order_key LEFT JOIN event latest ON latest.id = o.last_event
@@ -156,9 +156,9 @@ macro_rules! candidates {
     };
 }
 
-const CANDIDATES: &str = candidates!(due!(), "WHERE due.before < $4");
+const CANDIDATES: &str = candidates!("WHERE due.before < $4");
 
-const LARGE_CANDIDATE: &str = candidates!(due!(), "WHERE d.seq = $6");
+const LARGE_CANDIDATE: &str = candidates!("WHERE d.seq = $6");
 
 pub(super) const NEXT_DUE: &str =
     "SELECT min(due_at) FROM delivery WHERE sink = $1 AND open = 1 AND held = 0 AND due_at > $2";

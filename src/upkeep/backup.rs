@@ -19,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     archive::{self, Hashing, ReadError, Stoppable},
     erased::ERASURES,
-    manifest::{Entry, FORMAT, FORMAT_WITHOUT_ERASURES, Manifest, TOKEN, hex},
+    manifest::{Entry, FORMAT, FORMAT_WITHOUT_ERASURES, Manifest, TOKEN},
 };
 use crate::{
     invoice::Archive,
+    order::hex,
     store::{DATABASE, Detached, Heading, InvoiceFile, Store, StoreError},
 };
 

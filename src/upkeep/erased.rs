@@ -20,8 +20,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::manifest::{hex, unhex};
-use crate::order::{Person, ShopId};
+use super::manifest::unhex;
+use crate::order::{Person, ShopId, hex};
 
 /// The file in the data directory, and in a backup.
 pub(super) const ERASURES: &str = "erasures.jsonl";

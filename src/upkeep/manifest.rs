@@ -4,13 +4,13 @@
 //!
 //! **Invariant:** an [`Entry`] has its place in a data directory, and a size that such a file can have.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::erased::{self, ERASURES};
-use crate::{invoice, store::DATABASE};
+use crate::{invoice, order::hex, store::DATABASE};
 
 /// The layout of the archive; a program reads those up to its own.
 pub(super) const FORMAT: u32 = 2;
@@ -150,14 +150,6 @@ fn invoice_at(path: &str, sha256: &str) -> Option<Place> {
     let named = parts.next()?.strip_suffix(".pdf")? == sha256 && parts.next().is_none();
     let month = u8::try_from(month).ok().filter(|month| (1..=12).contains(month))?;
     named.then_some(Place::Invoice { year, month })
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// As many bytes as were written in small hexadecimal digits.

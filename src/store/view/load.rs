@@ -106,7 +106,7 @@ impl View {
                         view.index(&order);
                         view.orders.insert(order.key, order);
                     }
-                    Err(error) => view.unread.add(UnreadOrder::from_row(&row, corrupt_only(error)?)),
+                    Err(error) => view.unread.add(UnreadOrder::from_row(&row, error.corrupt_only()?)),
                 }
             }
         }
@@ -152,7 +152,7 @@ impl View {
         match read {
             Ok(read) => Ok(Some(read)),
             Err(error) => {
-                let reason = format!("{what}: {}", corrupt_only(error)?);
+                let reason = format!("{what}: {}", error.corrupt_only()?);
                 if let Some(known) = self.orders.remove(&order) {
                     self.unread.add(UnreadOrder::of(&known, reason));
                 }
@@ -171,18 +171,10 @@ impl View {
             let key = (parse(row.try_get(0)?)?, row.try_get(1)?, digest(row.try_get(2)?)?);
             match notice(&row) {
                 Ok(known) => drop(self.notices.insert(key, known)),
-                Err(error) => self.unread.add_notice(key, corrupt_only(error)?),
+                Err(error) => self.unread.add_notice(key, error.corrupt_only()?),
             }
         }
         Ok(())
-    }
-}
-
-/// What cannot be read; an error of the database stays one.
-fn corrupt_only(error: StoreError) -> Result<String, StoreError> {
-    match error {
-        StoreError::Corrupt(reason) => Ok(reason),
-        other => Err(other),
     }
 }
 
