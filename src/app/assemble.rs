@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use crate::{
     clock::Clock,
     config::{Config, ShopConfig},
-    deliver::{HostsOf, Lane, Outbox},
+    deliver::{HostsOf, Lane, Outbox, large_messages},
     digest,
     invoice::Archive,
     order::{ShopId, SinkName},
@@ -106,6 +106,7 @@ pub fn outbox(config: &Config, store: Store, clock: Arc<dyn Clock>, recorder: Re
         archive: Archive::new(config.storage.path.clone()),
         public_url: config.server.public_url.clone(),
         names: NameBook::default(),
+        large: large_messages(),
     }
 }
 

@@ -150,6 +150,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::{Clock, ManualClock},
+        deliver::large_messages,
         invoice::Archive,
         record::{Policy, Recorder},
         store::{Access, Store},
@@ -166,8 +167,15 @@ mod tests {
             Policy { shops: Default::default(), rules: Vec::new(), largest_order: usize::MAX },
         );
         let archive = Archive::new(home.path().to_owned());
-        let outbox =
-            Outbox { store: store.clone(), clock, recorder, archive, public_url: None, names: Default::default() };
+        let outbox = Outbox {
+            store: store.clone(),
+            clock,
+            recorder,
+            archive,
+            public_url: None,
+            names: Default::default(),
+            large: large_messages(),
+        };
         let nightly = Nightly { at: time(3, 30, 0, 0), zone: TimeZone::UTC, keep: 7 };
         let directory = home.path().to_owned();
         let night = Night { outbox, directory, nightly, stop: CancellationToken::new(), failed: Arc::default() };

@@ -24,6 +24,7 @@ mod order;
 mod sniff;
 mod vat;
 mod verification;
+mod weight;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use names::same as same_name;
 pub use verification::verification;
+pub use weight::{LIGHT, weight};
 
 use crate::order::{Notification, Phase, Shop, UnknownNotice};
 use fields::Fields;

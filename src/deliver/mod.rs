@@ -21,6 +21,7 @@ mod worker;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use url::Url;
 
 pub use errands::{Errands, wait_after};
@@ -53,6 +54,14 @@ pub struct Outbox {
     pub public_url: Option<Url>,
     /// What the tills call things, for people.
     pub names: NameBook,
+    /// The permits for large messages, of which each sink has one under way; see [`large_messages`].
+    pub large: Arc<Semaphore>,
+}
+
+/// Permits for large messages. Each is a hundred times a usual one and held in memory while it is on its way, so all sinks
+/// together have three: whoever does not answer keeps one, until its time is over.
+pub fn large_messages() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(3))
 }
 
 /// A sink and how it is to be treated.

@@ -67,7 +67,7 @@ struct Worker {
     outbox: Outbox,
     lane: Lane,
     under_way: JoinSet<()>,
-    /// The permit for large messages, of which one is held in memory at a time.
+    /// The sink's permit for large messages, of which it has one under way.
     large: Arc<Semaphore>,
     /// The far side's pace.
     not_before: Option<Timestamp>,
@@ -94,7 +94,7 @@ impl Worker {
         let limit = if self.lane.sink.min_interval().is_some() { 1 } else { room };
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         // While a large message is under way small ones go past those that wait.
-        let large = self.large.available_permits() > 0;
+        let large = self.large.available_permits() > 0 && self.outbox.large.available_permits() > 0;
         let found = self.outbox.store.candidates(&self.lane.name, now, limit, large).await?;
         // Set back while we read, the clock makes what came since look due before its time.
         let is_now = self.outbox.clock.now();
@@ -136,21 +136,22 @@ impl Worker {
 
     /// Starts the attempt of a large message, whose texts are read by themselves.
     async fn start_large(&mut self, seq: i64, limit: u32, now: Timestamp) -> Result<(), StoreError> {
-        let Ok(permit) = self.large.clone().try_acquire_owned() else { return Ok(()) };
+        let Ok(of_sink) = self.large.clone().try_acquire_owned() else { return Ok(()) };
+        let Ok(of_all) = self.outbox.large.clone().try_acquire_owned() else { return Ok(()) };
         let _turn = self.outbox.recorder.large_turn().take().await;
         match self.outbox.store.large_candidate(&self.lane.name, now, limit, seq).await? {
-            Some(Found::Candidate(candidate)) => self.start(vec![*candidate], Some(permit), now).await?,
+            Some(Found::Candidate(candidate)) => self.start(vec![*candidate], Some([of_sink, of_all]), now).await?,
             Some(Found::Unreadable(row)) => self.give_up(row, now).await?,
             Some(Found::Large(_)) | None => {}
         }
         Ok(())
     }
 
-    /// Starts these attempts. The permit is that of a large message, which is then alone.
+    /// Starts these attempts. The permits are those of a large message, which is then alone.
     async fn start(
         &mut self,
         candidates: Vec<Candidate>,
-        permit: Option<OwnedSemaphorePermit>,
+        permits: Option<[OwnedSemaphorePermit; 2]>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let candidates = limit::keep(&self.outbox, &self.lane, candidates, now).await?;
@@ -160,7 +161,7 @@ impl Worker {
             names: &self.outbox.names,
             now,
         };
-        let (mut prepared, permit) = (Vec::with_capacity(candidates.len()), Arc::new(permit));
+        let (mut prepared, permits) = (Vec::with_capacity(candidates.len()), Arc::new(permits));
         for mut candidate in candidates {
             match prepare::prepare(&self.lane, &candidate, &context) {
                 Ok(made) => {
@@ -183,10 +184,10 @@ impl Worker {
             }
             // Counted from here: the commit may have taken a while, and the far side counts what it gets.
             self.not_before = self.lane.sink.min_interval().map(|pace| self.outbox.clock.now() + pace);
-            let (outbox, lane, permit) = (self.outbox.clone(), self.lane.clone(), permit.clone());
+            let (outbox, lane, permits) = (self.outbox.clone(), self.lane.clone(), permits.clone());
             self.under_way.spawn(async move {
                 attempt::attempt(outbox, lane, candidate, payload, made.failure).await;
-                drop(permit);
+                drop(permits);
             });
         }
         Ok(())

@@ -1,35 +1,19 @@
 //! The closings of tills beside what we know of: the till says what it took, and where the two differ the reader is told
 //! by how much, and from what, rather than left to find out.
 
-use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 
 use crate::{
-    order::{Booking, CashBoxNotice, Closing, EventData, EventType, Money, Period, day_of},
-    store::{Booked, StoredEvent},
+    order::{Booking, CashBoxNotice, Closing, EventType, Money, Period, day_of},
+    store::{Booked, CashBoxEvent},
 };
 
-/// An opening or a closing.
-pub(super) struct Heard {
-    pub kind: EventType,
-    pub at: Timestamp,
-    pub notice: CashBoxNotice,
-}
-
-impl Heard {
-    /// The event as it was recorded; `None` where it cannot be read.
-    pub fn new(stored: &StoredEvent) -> Option<Self> {
-        match EventData::from_json(stored.kind, &stored.data) {
-            Ok(EventData::CashBox(notice)) => Some(Self { kind: stored.kind, at: stored.at, notice }),
-            _ => None,
-        }
-    }
-
-    /// The day that a closing closes: that of its opening, since some shops close after midnight.
-    pub fn day(&self, zone: &TimeZone) -> jiff::civil::Date {
-        let began = self.notice.opened.map(|opened| opened.civil().date());
-        // Without its opening, a closing in the small hours is that of the evening before.
-        began.unwrap_or_else(|| day_of(self.at.saturating_add(-SMALL_HOURS.hours()).unwrap_or(self.at), zone))
-    }
+/// The day that a closing closes: that of its opening, since some shops close after midnight.
+pub(super) fn day(closed: &CashBoxEvent, zone: &TimeZone) -> Date {
+    let began = closed.notice.opened.map(|opened| opened.civil().date());
+    // Without its opening, a closing in the small hours is that of the evening before.
+    let evening = || day_of(closed.at.saturating_add(-SMALL_HOURS.hours()).unwrap_or(closed.at), zone);
+    began.unwrap_or_else(evening)
 }
 
 /// Until when a night belongs to the day before, where a closing does not say when its day began.
@@ -37,17 +21,16 @@ const SMALL_HOURS: i64 = 5;
 
 /// Whether every till that was opened is closed again, and one was. Not every call says which till it is about: a closing
 /// that does not closes them all, and an opening that does not is closed by any.
-pub(super) fn all_closed(heard: &[Heard]) -> bool {
+pub(super) fn all_closed(heard: &[CashBoxEvent]) -> bool {
     open_tills(heard).is_empty() && heard.iter().any(|one| one.kind == EventType::CashBoxClosed)
 }
 
 /// Whether a till is open, by what was heard of openings and closings, oldest first.
-pub fn is_open(events: &[StoredEvent]) -> bool {
-    let heard: Vec<Heard> = events.iter().filter_map(Heard::new).collect();
-    !open_tills(&heard).is_empty()
+pub fn is_open(heard: &[CashBoxEvent]) -> bool {
+    !open_tills(heard).is_empty()
 }
 
-fn open_tills(heard: &[Heard]) -> Vec<Option<&str>> {
+fn open_tills(heard: &[CashBoxEvent]) -> Vec<Option<&str>> {
     let mut open: Vec<Option<&str>> = Vec::new();
     for one in heard {
         let till = one.notice.cash_box_id.as_deref();
@@ -60,15 +43,16 @@ fn open_tills(heard: &[Heard]) -> Vec<Option<&str>> {
 }
 
 /// The days that the times of these closings touch.
-pub(super) fn days(closed: &[Heard], zone: &TimeZone) -> Option<Period> {
-    let until = |one: &Heard| one.notice.closed.map_or_else(|| day_of(one.at, zone), |closed| closed.civil().date());
-    let first = closed.iter().map(|one| one.day(zone)).min()?;
+pub(super) fn days(closed: &[CashBoxEvent], zone: &TimeZone) -> Option<Period> {
+    let until =
+        |one: &CashBoxEvent| one.notice.closed.map_or_else(|| day_of(one.at, zone), |closed| closed.civil().date());
+    let first = closed.iter().map(|one| day(one, zone)).min()?;
     let last = closed.iter().map(until).max()?;
     Some(Period { first, last })
 }
 
 /// The closings beside what was sold, by whatever sink it is wanted.
-pub(super) fn closings(closed: &[Heard], booked: &[Booked]) -> Vec<Closing> {
+pub(super) fn closings(closed: &[CashBoxEvent], booked: &[Booked]) -> Vec<Closing> {
     closed.iter().map(|one| closing(&one.notice, booked)).collect()
 }
 
@@ -106,18 +90,20 @@ fn sum<'a>(bookings: impl Iterator<Item = &'a Booking>) -> Option<Money> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use rstest::rstest;
 
     use super::*;
 
-    fn heard(calls: &str) -> Vec<Heard> {
+    fn heard(calls: &str) -> Vec<CashBoxEvent> {
         let heard = |call: &str| {
             let (kind, till) = match call.split_at(1) {
                 ("o", till) => (EventType::CashBoxOpened, till),
                 (_, till) => (EventType::CashBoxClosed, till),
             };
             let cash_box_id = Some(till.to_owned()).filter(|till| !till.is_empty());
-            Heard { kind, at: Timestamp::UNIX_EPOCH, notice: CashBoxNotice { cash_box_id, ..CashBoxNotice::default() } }
+            let notice = CashBoxNotice { cash_box_id, ..CashBoxNotice::default() };
+            CashBoxEvent { seq: 0, kind, at: Timestamp::UNIX_EPOCH, notice }
         };
         calls.split_whitespace().map(heard).collect()
     }

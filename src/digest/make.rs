@@ -5,13 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 
-use super::{
-    Line, Plan,
-    closings::{self, Heard},
-    enclosures::originals,
-    figures, files,
-    reports::Reports,
-};
+use super::{Line, Plan, closings, enclosures::originals, figures, files, reports::Reports};
 use crate::{
     order::{
         Booking, Closing, DeliveryId, Digest, EventData, EventId, EventType, Hole, LeftOut, MadeFile, Moment, OrderKey,
@@ -20,7 +14,7 @@ use crate::{
     route,
     sink::Purpose,
     store::{
-        Booked, MadeDigest, NOTHING_TO_TELL, NewDelivery, NewDigest, NewEvent, Rows, Store, StoreError, StoredEvent,
+        Booked, CashBoxEvent, MadeDigest, NOTHING_TO_TELL, NewDelivery, NewDigest, NewEvent, Rows, Store, StoreError,
     },
 };
 
@@ -232,10 +226,10 @@ impl Maker<'_> {
         };
         let from = last.as_ref().map_or_else(|| midnight(period.first, zone), |last| last.at);
         let heard = self.store.cash_box_events(&self.shop.id, from, self.now).await?;
-        let is_told = |event: &StoredEvent| last.as_ref().is_none_or(|last| event.seq > last.seen);
-        let heard = heard.iter().filter(|event| is_told(event)).filter_map(Heard::new);
-        let closed = heard.filter(|one| one.kind == EventType::CashBoxClosed);
-        let closed: Vec<Heard> = closed.filter(|one| last.is_some() || period.contains(one.day(zone))).collect();
+        let is_told = |event: &CashBoxEvent| last.as_ref().is_none_or(|last| event.seq > last.seen);
+        let closed = heard.into_iter().filter(|one| is_told(one) && one.kind == EventType::CashBoxClosed);
+        let is_asked = |one: &CashBoxEvent| last.is_some() || period.contains(closings::day(one, zone));
+        let closed: Vec<CashBoxEvent> = closed.filter(is_asked).collect();
         let Some(days) = closings::days(&closed, zone) else { return Ok(Vec::new()) };
         let booked = self.store.booked_in_short(&self.shop.id, earlier(days.first, 1), days.last).await?;
         let mut closings = closings::closings(&closed, &booked);

@@ -12,7 +12,7 @@ use std::{
 use jiff::{Timestamp, ToSpan as _};
 use tokio_util::sync::CancellationToken;
 
-use super::{Maker, Plan, Reports, closings, closings::Heard};
+use super::{Maker, Plan, Reports, closings};
 use crate::{
     clock::Clock,
     order::{CORRECTED_FOR, Cadence, Due, Period, Shop, ShopId, SinkName, Why, day_of},
@@ -213,9 +213,8 @@ impl Turn<'_> {
             return Ok(None);
         }
         let heard = self.store.cash_box_events(&self.shop.id, self.now - A_DAY, self.now).await?;
-        let heard: Vec<Heard> = heard.iter().filter_map(Heard::new).collect();
         let last = heard.last().filter(|last| closings::all_closed(&heard) && last.at > self.since);
-        Ok(last.map(|last| Due { at: last.at, period: Period::day(last.day(&self.shop.timezone)) }))
+        Ok(last.map(|last| Due { at: last.at, period: Period::day(closings::day(last, &self.shop.timezone)) }))
     }
 
     async fn corrections(&self, news: &mut News) -> Result<(), StoreError> {

@@ -14,6 +14,9 @@ use ipnet::IpNet;
 /// The header in which a proxy names its client. It may come several times, each with several addresses.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
+/// How many proxies stand behind each other at the most. Each hop is looked up among the trusted ones.
+const MOST_HOPS: usize = 16;
+
 /// The prefix that one IPv6 customer is given and chooses addresses from.
 const SUBNET_BITS: u8 = 64;
 
@@ -79,8 +82,8 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
 fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
     let mut client = peer;
-    let mut hops =
-        headers.get_all(FORWARDED_FOR).into_iter().rev().flat_map(|line| line.as_bytes().rsplit(|b| *b == b','));
+    let lines = headers.get_all(FORWARDED_FOR).into_iter().rev();
+    let mut hops = lines.flat_map(|line| line.as_bytes().rsplit(|b| *b == b',')).take(MOST_HOPS);
     while is_trusted(client, trusted) {
         let Some(hop) = hops.next() else { break };
         let Some(address) = parse(hop) else { return peer };
@@ -133,6 +136,13 @@ mod tests {
     fn behind_a_trusted_proxy_the_client_is_whom_it_saw(#[case] headers: &[&str], #[case] client: &str) {
         assert_eq!(seen("172.16.0.1", headers), client);
         assert_eq!(seen("::ffff:172.16.0.1", headers), client);
+    }
+
+    #[test]
+    fn no_more_proxies_are_followed_than_there_may_be() {
+        let through = |proxies: usize| format!("203.0.113.9{}", ", 172.20.0.5".repeat(proxies));
+        assert_eq!(seen("172.16.0.1", &[&through(MOST_HOPS - 1)]), "203.0.113.9");
+        assert_eq!(seen("172.16.0.1", &[&through(MOST_HOPS)]), "172.20.0.5");
     }
 
     #[test]

@@ -26,9 +26,9 @@ pub struct Limits {
     /// How many calls may be larger than 64 KiB at a time, from the first byte beyond until they are stored (4); further
     /// ones wait. With `body_bytes` it bounds memory.
     pub large_bodies: usize,
-    /// How many bytes of calls are decoded and stored at a time (2 MiB); further calls wait, which small ones never have
-    /// to for each other. Decoding and storing takes several times as much memory as the call has bytes.
-    pub bytes_at_work: usize,
+    /// How much memory calls may take up that are being decoded and stored, as their bytes tell (16 MiB); further calls wait,
+    /// which light ones never have to. One that may take up more is taken in alone.
+    pub memory_at_work: usize,
     /// How long a client may take over a body (30 s), and wait for its turn with a large one.
     pub body_time: Duration,
     /// How many bodies of clients without a right token are read, and thrown away, at a time (16).
@@ -56,7 +56,7 @@ impl Default for Limits {
             head_bytes: 96 * 1024,
             body_bytes: 2 * 1024 * 1024,
             large_bodies: 4,
-            bytes_at_work: 2 * 1024 * 1024,
+            memory_at_work: 16 * 1024 * 1024,
             body_time: Duration::from_secs(30),
             unproven_bodies: 16,
             unproven_body_time: Duration::from_secs(5),

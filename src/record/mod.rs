@@ -37,18 +37,15 @@ pub use crate::store::Raw;
 
 use crate::{
     clock::Clock,
+    decode::{LIGHT, weight},
     order::{EventType, Notification, OrderKey, ReceiptId, Shop, ShopId, Verify},
     pool::{Panicked, Pool, Turn},
     route::Rule,
     store::{Changes, Store, StoreError, StoredEvent},
 };
 
-/// Up to how many bytes a call is decoded where it is: a thread of its own would cost more than it saves. A usual call has
-/// one or two KiB.
-const SMALL: usize = 16 * 1024;
-
-/// From how many bytes on calls are taken in one after the other: each takes many times as much memory meanwhile.
-const LARGE: usize = 128 * 1024;
+/// From how many bytes of memory on, as its bytes tell, a call is taken in after others that are as heavy.
+const HEAVY: usize = 1024 * 1024;
 
 /// What recording has to know of the configuration.
 #[derive(Clone, Debug)]
@@ -82,7 +79,7 @@ pub struct Recorder {
     policy: Arc<ArcSwap<Policy>>,
     /// Where calls are decoded and their texts written.
     pool: Pool,
-    /// For large calls, and for large messages about them.
+    /// For heavy calls, and for large messages about them.
     turn: Turn,
 }
 
@@ -125,7 +122,7 @@ impl Recorder {
         alert.into_changes(&self.policy(), now)
     }
 
-    /// Writes down a call of the till. `decode` says what its bytes mean, or why they mean nothing to us; for a large call it
+    /// Writes down a call of the till. `decode` says what its bytes mean, or why they mean nothing to us; for a heavy call it
     /// runs on a thread of its own.
     ///
     /// # Errors
@@ -151,11 +148,11 @@ impl Recorder {
         decode: impl FnOnce() -> Result<Notification, Unread> + Send + 'static,
     ) -> Result<Acceptance, StoreError> {
         let (policy, now) = (self.policy.load_full(), self.clock.now());
-        let size = call.raw.size();
-        let is_small = size <= SMALL;
-        let _turn = if size > LARGE { self.turn.take().await } else { None };
+        let weight = weight(call.raw.query.as_deref(), &call.raw.body);
+        let _turn = if weight > HEAVY { self.turn.take().await } else { None };
         let announced = move || announce::Announced::new(call, decode(), policy, now);
-        let announced = match is_small {
+        // A thread of its own would cost a light call more than it saves.
+        let announced = match weight <= LIGHT {
             true => catch_unwind(AssertUnwindSafe(announced)).map_err(|_| Panicked),
             false => self.pool.run(announced).await,
         };

@@ -4,11 +4,17 @@ use jiff::{Timestamp, civil::Date};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
-    Rows, Store, StoreError, StoredEvent, UnreadableRow, from_json, parse,
+    Rows, Store, StoreError, UnreadableRow, from_json,
+    pages::pages,
+    parse,
     rows::{Name, texts},
+    timestamp,
     view::invoice_status,
 };
-use crate::order::{BookedPdf, Booking, Customer, DeliveryMethod, InvoiceStatus, Order, OrderKey, Period, ShopId};
+use crate::order::{
+    BookedPdf, Booking, CashBoxNotice, Customer, DeliveryMethod, EventType, InvoiceStatus, Order, OrderKey, Period,
+    ShopId,
+};
 
 /// An order in the books, with what names its customer.
 #[derive(Clone, Debug)]
@@ -36,6 +42,19 @@ pub struct BookedFile {
     pub path: String,
 }
 
+/// An opening or a closing of a till.
+#[derive(Clone, Debug)]
+pub struct CashBoxEvent {
+    /// Its place in the order of commit.
+    pub seq: i64,
+    /// Which of the two.
+    pub kind: EventType,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What the till said, but for what we do not understand.
+    pub notice: CashBoxNotice,
+}
+
 /// What is asked of a shop's orders of some days, by day and in order of arrival; of one without its event, which is not
 /// pruned, to name it as unreadable.
 macro_rules! of_days {
@@ -56,10 +75,6 @@ const BOOKED: &str = of_days!(
 /// The same orders by their place, each with the size of its text.
 const BOOKED_SIZES: &str = of_days!("SELECT o.seq, coalesce(octet_length(e.data), 0)");
 
-/// How many orders, and how many bytes of them, are read at a time.
-const PAGE: usize = 500;
-const PAGE_BYTES: i64 = 4 * 1024 * 1024;
-
 /// How many characters of a name or a number a summary has.
 const LONGEST_NAME: usize = 200;
 
@@ -70,7 +85,7 @@ pub(super) const MISDATED: &str = "
 
 /// By their time. Without the plus SQLite reads every event that the shop ever had.
 pub(super) const CASH_BOX_EVENTS: &str = "
-    SELECT seq, id, type, shop, shop_name, order_key, at, test, data FROM event
+    SELECT seq, octet_length(data) FROM event
     WHERE id >= $2 AND id < $3 AND +shop = $1 AND type IN ('cashbox.opened', 'cashbox.closed') ORDER BY seq";
 
 impl Store {
@@ -109,16 +124,8 @@ impl Store {
 
     /// Reads orders, each with the size of its text, a few large ones at a time.
     async fn in_short(&self, shop: &ShopId, sizes: &[(i64, i64)]) -> Result<Rows<Booked>, StoreError> {
-        let (mut all, mut rest) = (Rows::default(), sizes);
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = rest.iter().take_while(|(_, size)| {
-                bytes += size;
-                bytes <= PAGE_BYTES
-            });
-            let (page, others) = rest.split_at(fits.count().clamp(1, PAGE.min(rest.len())));
-            rest = others;
-            let places: Vec<i64> = page.iter().map(|(place, _)| *place).collect();
+        let mut all = Rows::default();
+        for places in pages(sizes) {
             all.append(self.page_of_books(shop, &places).await?);
         }
         Ok(self.log(all))
@@ -190,12 +197,22 @@ impl Store {
         shop: &ShopId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Rows<StoredEvent>, StoreError> {
-        let rows = sqlx::query(CASH_BOX_EVENTS);
+    ) -> Result<Rows<CashBoxEvent>, StoreError> {
+        let sizes = sqlx::query_as(CASH_BOX_EVENTS);
         // An id begins with its millisecond.
         let id = |at: Timestamp, more: i64| format!("evt_{:012x}", at.as_millisecond().max(0) + more);
-        let rows = rows.bind(shop.as_str()).bind(id(from, 0)).bind(id(to, 1)).fetch_all(self.readers()).await?;
-        Ok(self.log(super::reading::events(&rows)?))
+        let sizes: Vec<(i64, i64)> =
+            sizes.bind(shop.as_str()).bind(id(from, 0)).bind(id(to, 1)).fetch_all(self.readers()).await?;
+        let mut all = Rows::default();
+        for places in pages(&sizes) {
+            let rows = sqlx::query(
+                "SELECT e.seq, e.id, e.type, e.at, e.data FROM json_each($1) k CROSS JOIN event e ON e.seq = k.value
+                 ORDER BY e.seq",
+            );
+            let rows = rows.bind(serde_json::json!(places).to_string()).fetch_all(self.readers()).await?;
+            all.append(Rows::read(&rows, cash_box_event, |row| Name::placed("event", row, 1, 0))?);
+        }
+        Ok(self.log(all))
     }
 
     /// Of these order numbers of a shop those that are with us, whatever their day.
@@ -212,13 +229,26 @@ impl Store {
     }
 }
 
+fn cash_box_event(row: &SqliteRow) -> Result<CashBoxEvent, StoreError> {
+    let notice: CashBoxNotice = from_json(row.try_get(4)?)?;
+    Ok(CashBoxEvent {
+        seq: row.try_get(0)?,
+        kind: parse(row.try_get(2)?)?,
+        at: timestamp(row.try_get(3)?)?,
+        notice: CashBoxNotice { cash_box_id: short(notice.cash_box_id), extra: Default::default(), ..notice },
+    })
+}
+
 fn name(row: &SqliteRow) -> Name {
     Name::of_order("order", row, [8, 9, 0], 1)
 }
 
+fn short(text: Option<String>) -> Option<String> {
+    text.map(|text| text.chars().take(LONGEST_NAME).collect())
+}
+
 /// An order without what no summary needs.
 fn in_short(order: Order) -> Order {
-    let short = |text: Option<String>| text.map(|text| text.chars().take(LONGEST_NAME).collect::<String>());
     let customer = order.customer.map(|customer| Customer {
         id: short(customer.id),
         name: short(customer.name),

@@ -54,13 +54,6 @@ pub struct Raw {
     pub body: Bytes,
 }
 
-impl Raw {
-    /// How many bytes it has.
-    pub fn size(&self) -> usize {
-        self.body.len() + self.query.as_ref().map_or(0, String::len)
-    }
-}
-
 /// A call of the till, as it came.
 #[derive(Clone, Debug)]
 pub struct NewReceipt {

@@ -56,7 +56,7 @@ use tokio::sync::watch;
 use crate::json;
 
 pub use attempts::{AttemptRow, Finished, Verdict};
-pub use books::{Booked, BookedFile};
+pub use books::{Booked, BookedFile, CashBoxEvent};
 pub use changes::{Changes, DeliveryMerge, NewDelivery, NewEvent, NewReceipt, Raw, SavedOrder};
 pub use connect::{Access, DATABASE, OpenError, is_served};
 pub use customers::{CustomerLine, KeptBody};

@@ -13,7 +13,7 @@ use std::{
     path::Path,
 };
 
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 use tokio_util::sync::CancellationToken;
@@ -229,13 +229,15 @@ fn next<'a, R: Read>(entries: &mut tar::Entries<'a, R>, name: &str) -> Result<ta
     Ok(entry)
 }
 
-/// Reads what is left, so that gzip's own checksum is compared.
-fn to_the_end(mut rest: impl Read) -> Result<(), ReadError> {
-    let read = io::copy(&mut rest.by_ref().take(PADDING + 1), &mut io::sink());
-    match read.map_err(|error| unreadable(error, "its end"))? {
-        padding if padding > PADDING => Err(ReadError::Foreign("something follows its last file".to_owned())),
-        _ => Ok(()),
+/// Reads what is left, so that gzip's own checksum is compared, and sees that nothing follows that.
+fn to_the_end(mut rest: GzDecoder<BufReader<File>>) -> Result<(), ReadError> {
+    let padding = io::copy(&mut rest.by_ref().take(PADDING + 1), &mut io::sink());
+    let padding = padding.map_err(|error| unreadable(error, "its end"))?;
+    let more = rest.into_inner().read(&mut [0]).map_err(ReadError::Io)?;
+    if padding > PADDING || more > 0 {
+        return Err(ReadError::Foreign("something follows its last file".to_owned()));
     }
+    Ok(())
 }
 
 /// What the decoder and tar complain about is the archive; everything else is the disk.

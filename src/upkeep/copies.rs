@@ -12,7 +12,7 @@ use std::{
 
 use jiff::{Span, Timestamp, ToSpan as _, civil::DateTime, tz::TimeZone};
 
-use super::backup::FOLDER;
+use super::backup::{FOLDER, stamp};
 use crate::store::ASIDE;
 
 /// For how many days such a copy stays at the least.
@@ -37,9 +37,9 @@ pub fn kept_beside(nightly_backups: usize) -> Span {
 pub(super) fn remove_old(directory: &Path, now: Timestamp, keep: Span) -> io::Result<Vec<PathBuf>> {
     let aside = named(directory, |name, kind| kind.is_dir().then(|| made_at(name.strip_prefix(ASIDE)?))?);
     let before_schema = named(&directory.join(FOLDER), |name, kind| {
-        let (schema, stamp) = name.strip_prefix(BEFORE_SCHEMA)?.strip_suffix(END)?.split_once('-')?;
-        let ours = kind.is_file() && schema.bytes().all(|byte| byte.is_ascii_digit());
-        made_at(stamp).filter(|_| ours)
+        let (schema, made) = name.strip_prefix(BEFORE_SCHEMA)?.strip_suffix(END)?.split_once('-')?;
+        let ours = kind.is_file() && schema.parse::<u32>().is_ok();
+        made_at(made).filter(|_| ours)
     });
     let is_old = |at: Timestamp| at < super::retention::before(now, keep);
     remove_each([aside, before_schema], is_old, |path| match path.is_dir() {
@@ -88,10 +88,10 @@ fn named(folder: &Path, at: impl Fn(&str, fs::FileType) -> Option<Timestamp>) ->
 }
 
 /// The time in a name: `20261121-130500`, in UTC.
-fn made_at(stamp: &str) -> Option<Timestamp> {
-    let right = stamp.len() == 15 && stamp.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    let at = DateTime::strptime("%Y%m%d-%H%M%S", stamp).ok().filter(|_| right)?;
-    Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp())
+fn made_at(text: &str) -> Option<Timestamp> {
+    let at = DateTime::strptime("%Y%m%d-%H%M%S", text).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    // Other spellings of a time are read as well.
+    (stamp(at) == text).then_some(at)
 }
 
 #[cfg(test)]
@@ -106,6 +106,8 @@ mod tests {
         let theirs = [
             "before-schema-9-20200101-000000.tar",
             "before-schema-x-20200101-000000.tar.gz",
+            "before-schema--20200101-000000.tar.gz",
+            "before-schema-9-20200101-000060.tar.gz",
             "before-schema-9-20200101.tar.gz",
             "before-schema-9-20201301-000000.tar.gz",
             "tillhook-20200101-000000.tar.gz",

@@ -9,7 +9,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{HeaderMap, Response, StatusCode, Uri},
 };
 use serde_json::Value;
@@ -80,6 +80,26 @@ struct Script {
     requests: watch::Sender<Vec<Request>>,
     /// While `true`, requests are read and not answered.
     silent: watch::Sender<bool>,
+    /// How many requests wait for their answer, and the most that ever did.
+    open: Mutex<(usize, usize)>,
+}
+
+/// A request that waits for its answer, until it has one or its connection is closed.
+struct Open<'a>(&'a Script);
+
+impl<'a> Open<'a> {
+    fn new(script: &'a Script) -> Self {
+        let mut open = script.open.lock().expect("the script");
+        open.0 += 1;
+        open.1 = open.1.max(open.0);
+        Self(script)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.lock().expect("the script").0 -= 1;
+    }
 }
 
 impl HttpFar {
@@ -97,8 +117,9 @@ impl HttpFar {
             otherwise: Mutex::new(Answer::status(200)),
             requests: watch::Sender::default(),
             silent: watch::Sender::new(false),
+            open: Mutex::default(),
         });
-        let router = Router::new().fallback(answer).with_state(state.clone());
+        let router = Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(state.clone());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("the far side serves") });
         Self { addr, url: format!("http://{addr}/hook"), state, _server: AbortOnDropHandle::new(server) }
     }
@@ -130,6 +151,11 @@ impl HttpFar {
         self.state.requests.borrow().clone()
     }
 
+    /// The most requests that ever waited for their answers at a time.
+    pub fn most_at_a_time(&self) -> usize {
+        self.state.open.lock().expect("the script").1
+    }
+
     /// Returns once this many requests have come, answered or not.
     pub async fn asked(&self, times: usize) {
         self.until(|requests| requests.len() >= times).await;
@@ -149,6 +175,7 @@ impl HttpFar {
 }
 
 async fn answer(State(script): State<Arc<Script>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let _open = Open::new(&script);
     let mut silent = script.silent.subscribe();
     let kept_waiting = *silent.borrow();
     let request = Request { path: uri.path().to_owned(), headers, body, kept_waiting, answered: None };

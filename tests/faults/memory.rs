@@ -12,19 +12,20 @@ use tokio::task::JoinSet;
 
 use super::{
     bench,
-    large_calls::{LIMIT, call_until_stored},
+    large_calls::{LIMIT, MOST, call_until_stored},
     report, scale,
 };
 use crate::{
     far::http::HttpFar,
-    harness::{WHSEC, program::Program, raw},
+    harness::{
+        WHSEC,
+        program::{Program, eventually},
+        raw,
+    },
 };
 
 /// How many of a kind are sent at a time.
 const AT_ONCE: usize = 4;
-
-/// What the whole process may take, in KiB. Before calls and messages were bounded it was 1.3 GB.
-const MOST: u64 = 256 << 10;
 
 type Body = fn(usize) -> String;
 
@@ -58,6 +59,10 @@ const KINDS: &[(&str, Body)] = &[
     }),
     ("another text each time of the same order", |n| form(1, &format!("&f{n}={}", "y".repeat(LIMIT - 100)))),
 ];
+
+/// How many orders and how many closings of the largest size a day has.
+const ORDERS: usize = 16;
+const CLOSINGS: usize = 30;
 
 fn list(items: usize, item: impl Fn(usize) -> String) -> String {
     format!("[{}]", (0..items).map(item).collect::<Vec<_>>().join(","))
@@ -122,6 +127,85 @@ async fn no_sequence_of_bodies_within_the_limit_takes_much_memory() {
             scale(AT_ONCE, 4 * AT_ONCE),
             peak >> 10
         ),
+    );
+    assert_eq!(program.terminate().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_summary_of_a_day_of_the_largest_orders_and_closings_takes_little_memory() {
+    let secret = WHSEC.parse().expect("a secret");
+    let far = FarSides::start(Arc::new(SystemClock), secret).await.expect("far sides");
+    let rest = format!(
+        "[delivery]\nallow_private = [\"127.0.0.0/8\"]\nalerts = []\n\
+         [smtp]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"caisse@dupont.example\"\n\
+         [sink.books]\ntype = \"email\"\nto = [\"compta@cabinet-martin.example\"]\n\
+         digest = {{ on = \"cashbox.closed\", or_at = \"23:59\" }}\nattach = [\"vat.csv\", \"invoices.csv\"]\n",
+        far.mail_addr.port(),
+    );
+    let mut program = Program::new("http://127.0.0.1:1", "fetch_invoices = false", &rest);
+    let webhook = program.serve().await;
+    let address = webhook.split('/').nth(2).and_then(|address| address.parse().ok()).expect("an address");
+    // Till 2 is open until the end, so that the day is over with its closing alone.
+    let of_till =
+        |kind: &str, till: u8, more: &str| bench::request(&raw(format!("type={kind}&cashBoxID={till}{more}")));
+    call_until_stored(address, of_till("cashBox_open", 2, "")).await;
+    for number in 1..=ORDERS {
+        let order = form(number, &format!("&orderID={number}&items[0][titre]={}", "\"".repeat(LIMIT - 100)));
+        call_until_stored(address, bench::request(&raw(order))).await;
+    }
+    for number in 0..CLOSINGS {
+        let more = format!("&opened=2026-01-02 08:00&closed=2026-01-02 19:{number:02}&x={}", "\"".repeat(LIMIT - 200));
+        call_until_stored(address, of_till("cashBox_close", 1, &more)).await;
+    }
+    call_until_stored(address, of_till("cashBox_close", 2, "&Total=120.00")).await;
+    eventually("the summary arrives", async || !far.mail.mails().is_empty()).await;
+    let mail = far.mail.mails().remove(0);
+    assert_eq!(mail.attachments.len(), 2, "it has its tables");
+    let peak = program.most_memory();
+    assert!(peak < MOST, "{} MiB", peak >> 10);
+    report(
+        "The summary of a day of the largest orders and closings: little memory",
+        "tests/faults/memory.rs",
+        &format!("{ORDERS} orders and {CLOSINGS} closings of 2 MiB: {} MiB at the most", peak >> 10),
+    );
+    assert_eq!(program.terminate().await, Some(0));
+}
+
+/// How many sinks do not answer, and how many large orders are sold beside them.
+const SILENT: usize = 12;
+const SOLD: usize = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_messages_for_many_sinks_that_do_not_answer_take_little_memory_and_the_others_get_theirs() {
+    telemetry::install_cryptography();
+    let (erp, silent) = (HttpFar::start().await, HttpFar::start().await);
+    silent.be_silent(true);
+    let sinks: String = (0..SILENT)
+        .map(|sink| format!("[sink.silent-{sink}]\ntype = \"http\"\nurl = \"{}\"\n", silent.url()))
+        .collect();
+    let rest = format!(
+        "[delivery]\nallow_private = [\"127.0.0.0/8\"]\nalerts = []\ntimeout = \"2s\"\npause_after = \"30m\"\nretry = [\"1s\", \"1s\", \"1h\"]\n\
+         [sink.erp]\ntype = \"http\"\nurl = \"{}\"\n{sinks}",
+        erp.url()
+    );
+    let mut program = Program::new("http://127.0.0.1:1", "fetch_invoices = false", &rest);
+    let webhook = program.serve().await;
+    let address = webhook.split('/').nth(2).and_then(|address| address.parse().ok()).expect("an address");
+    for number in 1..=SOLD {
+        // Each of these bytes has six in JSON.
+        let order = form(number, &format!("&orderID={number}&remark={}", "\u{1}".repeat(LIMIT / 3)));
+        call_until_stored(address, bench::request(&raw(order))).await;
+    }
+    erp.asked(SOLD).await;
+    silent.asked(SILENT + 1).await;
+    // A connection that was given up is closed a moment after the next one begins.
+    assert!((3..=4).contains(&silent.most_at_a_time()), "{} at a time", silent.most_at_a_time());
+    let peak = program.most_memory();
+    assert!(peak < MOST, "{} MiB", peak >> 10);
+    report(
+        "Large messages for many sinks that do not answer: little memory, and the others get theirs",
+        "tests/faults/memory.rs",
+        &format!("{SILENT} silent sinks, {SOLD} orders of 4 MiB of JSON: {} MiB at the most", peak >> 10),
     );
     assert_eq!(program.terminate().await, Some(0));
 }

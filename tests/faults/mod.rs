@@ -19,6 +19,7 @@ mod clock;
 mod comeback;
 mod disk;
 mod full_disk;
+mod inflating;
 mod kill;
 mod large_calls;
 mod lockout;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 use tillhook::{
     clock::{Clock, ManualClock},
-    deliver::{self, Lane, Outbox},
+    deliver::{self, Lane, Outbox, large_messages},
     invoice::Archive,
     order::{Currency, Locale, Notification, OrderContent, OrderNotice, Shop, ShopId, SinkName, State, Verify},
     record::{Call, Origin, Outcome, Policy, Raw, Recorder, ShopPolicy, Unread},
@@ -77,6 +77,7 @@ impl World {
             archive: Archive::new(self.directory.path().to_owned()),
             public_url: None,
             names: Default::default(),
+            large: large_messages(),
         };
         for (sink, settings) in SINKS.iter().enumerate() {
             let (clock, ledger) = (self.clock.clone(), self.ledger.clone());

@@ -256,6 +256,15 @@ async fn every_changed_or_missing_byte_is_noticed() {
         fs::write(&forged, &good[..length]).unwrap();
         forge.refusal(&forged).await;
     }
+    // Also one more, another whole backup, or a terabyte of holes.
+    for (more, length) in [(vec![0], None), (good.clone(), None), (Vec::new(), Some(1 << 40))] {
+        fs::write(&forged, [&good[..], &more].concat()).unwrap();
+        if let Some(length) = length {
+            fs::OpenOptions::new().write(true).open(&forged).unwrap().set_len(length).unwrap();
+        }
+        let refusal = forge.refusal(&forged).await;
+        assert!(refusal.contains("something follows its last file"), "{refusal}");
+    }
     for at in (0..good.len()).step_by(good.len() / 40) {
         let mut bytes = good.clone();
         bytes[at] ^= 0x55;
