@@ -33,7 +33,7 @@ use tillhook::{
     clock::{Clock, SystemClock},
     config::{self, Environment, Source},
     decode::{self, Input},
-    order::{Phase, ReceiptId},
+    order::{Phase, ReceiptId, ShopId},
     receive::{self, Accept, Acceptance, Call, Document, Limits, OpenDocument, Status, Unavailable},
     record::{self, Origin, Outcome, Raw, Recorder},
     store::{Access, Store},
@@ -246,7 +246,12 @@ fn configure(directory: &Path) -> config::Config {
 
 fn decoded(recorder: &Recorder, call: &Call) -> Result<tillhook::order::Notification, String> {
     let shop = recorder.shop(&call.shop).expect("the shop");
-    let input = Input { content_type: call.content_type.as_deref(), query: call.query.as_deref(), body: &call.body };
+    let input = Input {
+        content_type: call.content_type.as_deref(),
+        query: call.query.as_deref(),
+        body: &call.body,
+        ..Input::default()
+    };
     decode::decode(&input, &shop.shop).map_err(|unreadable| unreadable.reason)
 }
 
@@ -263,6 +268,8 @@ impl Accept for DecodeOnly {
         let status = if std::hint::black_box(decoded).is_ok() { Status::Stored } else { Status::Quarantined };
         Ok(Acceptance { status, id: ReceiptId::new(self.clock.now()) })
     }
+
+    async fn refused(&self, _: &ShopId, _: String) {}
 
     async fn ready(&self) -> Result<Option<&'static str>, String> {
         Ok(None)
@@ -287,13 +294,16 @@ struct OneByOne {
 impl Accept for OneByOne {
     async fn accept(&self, call: Call) -> Result<Acceptance, Unavailable> {
         let decoded = decoded(&self.recorder, &call);
-        let raw = Raw { method: call.method, content_type: call.content_type, query: call.query, body: call.body };
-        let call = record::Call { shop: call.shop, raw, origin: Origin::Till };
+        let Call { shop, method, content_type, query, body, announced } = call;
+        let raw = Raw { method, content_type, query, body, announced };
+        let call = record::Call { shop, raw, origin: Origin::Till };
         let _turn = self.turn.lock().await;
         let accepted = self.recorder.accept(call, || decoded).await.map_err(|error| Unavailable(error.to_string()))?;
         let status = if accepted.outcome == Outcome::Stored { Status::Stored } else { Status::Duplicate };
         Ok(Acceptance { status, id: accepted.receipt })
     }
+
+    async fn refused(&self, _: &ShopId, _: String) {}
 
     async fn ready(&self) -> Result<Option<&'static str>, String> {
         Ok(None)

@@ -20,8 +20,8 @@ fuzz_target!(|data: &[u8]| {
     let content_type = CLAIMS[usize::from(choice & 3)];
     let text = String::from_utf8_lossy(body);
     let input = match choice & 4 {
-        0 => Input { content_type, query: None, body },
-        _ => Input { content_type, query: Some(&text), body: b"" },
+        0 => Input { content_type, body, ..Input::default() },
+        _ => Input { content_type, query: Some(&text), body: b"", ..Input::default() },
     };
     let shop = tillhook_fuzz::shop();
     let said = read(&input, &shop);

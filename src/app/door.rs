@@ -10,15 +10,17 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::{
     clock::Clock,
-    decode::{self, Input},
+    decode,
     deliver::Outbox,
     invoice::{Archive, OpenInvoice},
+    order::{EventType, ShopId},
     receive::{Accept, Acceptance, Call, Document, OpenDocument, Status, Unavailable},
-    record::{self, Origin, Outcome, Raw, Recorder, Unread},
+    record::{self, Alert, Origin, Outcome, Raw, Recorder},
     store::Store,
 };
 
@@ -53,14 +55,15 @@ impl Accept for Inside {
     async fn accept(&self, call: Call) -> Result<Acceptance, Unavailable> {
         let shop =
             self.recorder.shop(&call.shop).ok_or_else(|| Unavailable("the shop is not configured".to_owned()))?;
-        let raw = Raw { method: call.method, content_type: call.content_type, query: call.query, body: call.body };
-        let call = record::Call { shop: call.shop, raw: raw.clone(), origin: Origin::Till };
-        let decode = move || {
-            let input =
-                Input { content_type: raw.content_type.as_deref(), query: raw.query.as_deref(), body: &raw.body };
-            decode::decode(&input, &shop.shop)
-                .map_err(|unreadable| Unread { kind: unreadable.kind, reason: unreadable.reason })
+        let raw = Raw {
+            method: call.method,
+            content_type: call.content_type,
+            query: call.query,
+            body: call.body,
+            announced: call.announced,
         };
+        let call = record::Call { shop: call.shop, raw: raw.clone(), origin: Origin::Till };
+        let decode = move || decode::decode(&raw.input(), &shop.shop);
         let accepted = self.recorder.accept(call, decode).await.map_err(|error| Unavailable(error.to_string()))?;
         let status = match accepted.outcome {
             Outcome::Stored => Status::Stored,
@@ -68,6 +71,22 @@ impl Accept for Inside {
             Outcome::Quarantined => Status::Quarantined,
         };
         Ok(Acceptance { status, id: accepted.receipt })
+    }
+
+    async fn refused(&self, shop: &ShopId, reason: String) {
+        let facts = json!({ "type": null, "receipt_id": null, "reason": reason });
+        let facts = facts.as_object().cloned().unwrap_or_default();
+        let alert = Alert {
+            kind: EventType::TillUnreadable,
+            shop: Some(shop.clone()),
+            about: None,
+            also: None,
+            facts,
+            marks_told: None,
+        };
+        if let Err(error) = self.recorder.alert(alert).await {
+            tracing::error!(shop.id = %shop, error = %error, "nobody could be told of a call that was refused");
+        }
     }
 
     async fn ready(&self) -> Result<Option<&'static str>, String> {

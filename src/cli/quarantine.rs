@@ -14,7 +14,7 @@ use super::{
     print::{self, ShortIds, Table},
 };
 use crate::{
-    decode::{self, Input},
+    decode,
     order::ReceiptId,
     record::{Call, Origin, Outcome, Requeued},
     store::{QuarantinedBody, StoreError},
@@ -174,8 +174,7 @@ async fn read_again(desk: &Desk, body: QuarantinedBody) -> anyhow::Result<Result
         return Ok(Err(format!("the shop `{}` is not configured", body.shop)));
     };
     let raw = body.raw;
-    let input = Input { content_type: raw.content_type.as_deref(), query: raw.query.as_deref(), body: &raw.body };
-    let decoded = decode::decode(&input, &policy.shop).map_err(|unreadable| unreadable.reason);
+    let decoded = decode::decode(&raw.input(), &policy.shop).map_err(|unreadable| unreadable.reason);
     let call = Call {
         shop: body.shop,
         raw,

@@ -1,4 +1,4 @@
-//! Bytes → text: UTF-8 if they are, else the declared charset, else Windows-1252.
+//! Bytes → text: UTF-8 if they are, but for some, else the declared charset, else Windows-1252.
 //!
 //! Windows-1252 comes last because it reads any bytes at all and contains ISO-8859-1, the other charset a French till uses.
 
@@ -25,10 +25,22 @@ pub(super) fn parameter<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
+/// Whether bytes that belong together are UTF-8, but for some: they have as many of its characters as pieces that are none. A
+/// text that was cut in the middle of a character is no reason to read all its others in another charset.
+pub(super) fn is_mostly_utf8<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    let (mut characters, mut wrong) = (0, 0);
+    for chunk in texts.into_iter().flat_map(<[u8]>::utf8_chunks) {
+        characters += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        wrong += usize::from(!chunk.invalid().is_empty());
+    }
+    characters > 0 && characters >= wrong
+}
+
 /// The text of some bytes.
 pub(super) fn text<'a>(bytes: &'a [u8], declared: Option<&'static Encoding>) -> Cow<'a, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
+        Err(_) if is_mostly_utf8([bytes]) => String::from_utf8_lossy(bytes),
         Err(_) => declared.unwrap_or(WINDOWS_1252).decode_without_bom_handling(bytes).0,
     }
 }

@@ -3,10 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::{
-    fields::{Fields, is_empty, text},
+    fields::{Fields, flag, is_empty, text},
     names,
 };
 use crate::order::{Address, Customer};
+
+/// Whether a value says that there is no customer, as PHP does with `false` and `0`.
+pub(super) fn is_none(value: &Value) -> bool {
+    is_empty(value) || flag(value) == Some(false) || text(value).is_some_and(|text| text.eq_ignore_ascii_case("null"))
+}
 
 /// Takes the customer out of a value; `None`, and nothing taken, when it is neither an object nor a list of one. The inner
 /// `None` is a customer without any data. `id` is the number that stands beside the data (`clientID`); it wins over one
@@ -84,6 +89,10 @@ mod tests {
             json!({"client": "", "clientID": ""}),
             json!({"client": "[]"}),
             json!({"customer": {"nom": "", "numtva": null, "id": 0}}),
+            json!({"client": false}),
+            json!({"client": "false", "clientID": 0}),
+            json!({"client": "0"}),
+            json!({"customer": "null"}),
             json!({}),
         ] {
             assert_eq!(customer(none.clone()), json!(null), "{none}");

@@ -1,11 +1,11 @@
 //! Dates as tills write them → moments with the shop's offset.
 //!
 //! Read are ISO 8601, `YYYY-MM-DD HH:MM:SS`, `DD/MM/YYYY` with or without a time, and Unix time in seconds or
-//! milliseconds. Without offset it is the shop's time: in a repeated hour the earlier, in a skipped one the later. A year
+//! milliseconds, and dates as PHP writes an object. Without offset it is the shop's time: in a repeated hour the earlier, in a skipped one the later. A year
 //! that RFC 3339 and the names of files have no room for is none that anything was sold in.
 
 use jiff::{Timestamp, civil::Time, fmt::temporal::Pieces, tz::TimeZone};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::order::Moment;
 
@@ -35,6 +35,7 @@ pub(super) fn moment(value: &Value, zone: &TimeZone) -> Option<Moment> {
     let text = match value {
         Value::String(text) => text.trim(),
         Value::Number(number) => number.as_str(),
+        Value::Object(object) => return of_object(object, zone),
         _ => return None,
     };
     let at = if text.bytes().all(|byte| byte.is_ascii_digit()) && UNIX_DIGITS.contains(&text.len()) {
@@ -43,6 +44,33 @@ pub(super) fn moment(value: &Value, zone: &TimeZone) -> Option<Moment> {
         written(text, zone)?
     };
     Some(Moment::new(at, zone)).filter(|moment| YEARS.contains(&moment.civil().year()))
+}
+
+/// A date as PHP writes its object: `{"date": "2026-11-21 23:59:40.000000", "timezone_type": 3, "timezone": "Europe/Paris"}`.
+/// The zone is a name, an abbreviation or an offset.
+fn of_object(object: &Map<String, Value>, zone: &TimeZone) -> Option<Moment> {
+    let text = |name| object.get(name).and_then(Value::as_str).map(str::trim);
+    let at = match text("timezone") {
+        None | Some("") => written(text("date")?, zone)?,
+        Some(own) => match TimeZone::get(own) {
+            Ok(own) => written(text("date")?, &own)?,
+            Err(_) if own.starts_with(['+', '-']) => written(&format!("{}{own}", text("date")?), zone)?,
+            Err(_) => written(text("date")?, &abbreviated(own)?)?,
+        },
+    };
+    Some(Moment::new(at, zone)).filter(|moment| YEARS.contains(&moment.civil().year()))
+}
+
+/// The zone of an abbreviation. Each stands for an hour of its own, so the name of a zone that has it will do.
+fn abbreviated(name: &str) -> Option<TimeZone> {
+    let hours = match name {
+        "Z" | "GMT" | "WET" => 0,
+        "CET" | "WEST" => 1,
+        "CEST" | "EET" => 2,
+        "EEST" => 3,
+        _ => return None,
+    };
+    Some(TimeZone::fixed(jiff::tz::offset(hours)))
 }
 
 fn unix(digits: &str) -> Option<Timestamp> {
@@ -82,6 +110,8 @@ fn year_first(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn read(value: impl Into<Value>) -> Option<String> {
@@ -119,6 +149,23 @@ mod tests {
     fn a_repeated_hour_is_the_earlier_and_a_skipped_one_the_later() {
         assert_eq!(read("2026-10-25 02:30:00").as_deref(), Some("2026-10-25T02:30:00+02:00"));
         assert_eq!(read("2026-03-29 02:30:00").as_deref(), Some("2026-03-29T03:30:00+02:00"));
+    }
+
+    #[test]
+    fn a_date_may_be_an_object_of_php_with_a_zone_of_its_own() {
+        for (date, zone, expected) in [
+            ("2026-11-21 23:59:40.000000", json!("Europe/Paris"), Some("2026-11-21T23:59:40+01:00")),
+            ("2026-11-21 22:59:40.000000", json!("UTC"), Some("2026-11-21T23:59:40+01:00")),
+            ("2026-11-21 22:59:40.000000", json!("+00:00"), Some("2026-11-21T23:59:40+01:00")),
+            ("2026-07-21 23:59:40", json!("CEST"), Some("2026-07-21T23:59:40+02:00")),
+            ("2026-11-21 23:59:40", json!(null), Some("2026-11-21T23:59:40+01:00")),
+            ("2026-11-21 23:59:40", json!("Mars/Olympus"), None),
+            ("yesterday", json!("Europe/Paris"), None),
+        ] {
+            let sent = json!({ "date": date, "timezone_type": 3, "timezone": zone });
+            assert_eq!(read(sent.clone()).as_deref(), expected, "{sent}");
+        }
+        assert_eq!(read(json!({"day": "2026-11-21"})), None);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::order::{Moment, Money, Number, Shop};
 /// How many names of fields a reason lists.
 const MAX_LISTED: usize = 10;
 
+/// The field in which the unit of a quantity stays.
+const UNIT: &str = "unit";
+
 /// The fields that are not understood yet.
 pub(super) struct Fields(Vec<(String, Value)>);
 
@@ -74,9 +77,12 @@ impl Fields {
         self.take(names, number::decimal).map(|value| money(value, shop))
     }
 
-    /// A quantity.
-    pub(super) fn number(&mut self, names: &[&str]) -> Option<Number> {
-        self.take(names, number::decimal).map(Number::new)
+    /// A quantity. Its unit stays, as a field of its own.
+    pub(super) fn quantity(&mut self, names: &[&str]) -> Option<Number> {
+        let (number, unit) =
+            self.take(names, |value| number::quantity(value).map(|(number, unit)| (number, unit.map(str::to_owned))))?;
+        self.0.extend(unit.map(|unit| (UNIT.to_owned(), Value::String(unit))));
+        Some(Number::new(number))
     }
 
     /// A rate in percent.
@@ -99,6 +105,13 @@ impl Fields {
             names.iter().any(|name| names::same(key, name)) && value.as_str().is_some_and(|text| text.trim().is_empty())
         });
         self.take(names, flag).or_else(|| sent_empty.then_some(false))
+    }
+
+    /// Whether one of `names` is there, says something, and is not what `reads` understands. A second field of the same
+    /// meaning that could be read as well is none.
+    pub(super) fn holds_unread(&self, names: &[&str], reads: impl Fn(&Value) -> bool) -> bool {
+        let is_named = |key: &str| names.iter().any(|name| names::same(key, name));
+        self.0.iter().any(|(key, value)| is_named(key) && !is_empty(value) && !reads(value))
     }
 
     /// Whether one of `names` is there and says something.
@@ -141,7 +154,8 @@ pub(super) fn is_empty(value: &Value) -> bool {
 
 /// An amount in the shop's currency.
 pub(super) fn money(value: Decimal, shop: &Shop) -> Money {
-    Money::new(value, shop.currency.minor_digits())
+    let decimals = shop.currency.minor_digits();
+    Money::new(number::meant(value, decimals), decimals)
 }
 
 /// A text, or a number in its own digits.
@@ -153,7 +167,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn flag(value: &Value) -> Option<bool> {
+pub(super) fn flag(value: &Value) -> Option<bool> {
     let word = match value {
         Value::Bool(flag) => return Some(*flag),
         Value::Number(number) => number.as_str(),

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{
     fields::{Fields, is_empty, money},
-    names,
+    names, number,
+    order::Parts,
 };
 use crate::order::{Item, Money, Number, Shop};
 
@@ -20,13 +21,14 @@ const ROUNDING: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
 const MAX_UNIT_DECIMALS: u32 = 4;
 
 /// Takes the lines out of a value; `None`, and nothing taken, when it is no list of objects.
-pub(super) fn take(value: &mut Value, total: Option<Money>, shop: &Shop) -> Option<Vec<Item>> {
-    let mut items: Vec<Item> = rows(value)?.into_iter().map(|row| item(row, shop)).collect();
-    let reading = reading(&items, total);
-    for item in &mut items {
-        complete(item, reading, shop);
+pub(super) fn take(value: &mut Value, total: Option<Money>, shop: &Shop) -> Option<Parts<Vec<Item>>> {
+    let mut lines: Vec<Line> = rows(value)?.into_iter().map(|row| line(row, shop)).collect();
+    let reading = reading(&lines, total);
+    for line in &mut lines {
+        complete(line, reading, shop);
     }
-    Some(items)
+    let is_partial = lines.iter().any(|line| line.is_partial);
+    Some(Parts { value: lines.into_iter().map(|line| line.item).collect(), is_partial })
 }
 
 /// The lines as objects: a list, an object keyed by position, or a single line.
@@ -52,17 +54,34 @@ fn is_row(value: &Value) -> bool {
     value.is_object() || is_empty(value)
 }
 
-fn item(row: Map<String, Value>, shop: &Shop) -> Item {
+/// A line.
+struct Line {
+    item: Item,
+    /// Whether an amount, a quantity or a rate was sent and not understood.
+    is_partial: bool,
+    /// Whether that is the quantity: what the line comes to is not known then.
+    is_uncounted: bool,
+}
+
+fn line(row: Map<String, Value>, shop: &Shop) -> Line {
     let mut fields = Fields::new(row);
-    Item {
+    let mut item = Item {
         id: fields.text(names::ITEM_ID),
         label: fields.text(names::LABEL),
-        quantity: fields.number(names::QUANTITY),
+        quantity: fields.quantity(names::QUANTITY),
         unit_price: fields.money(names::UNIT_PRICE, shop),
         total: fields.money(names::LINE_TOTAL, shop),
         vat_rate: fields.rate(names::ITEM_RATE),
-        extra: fields.into_extra(),
-    }
+        extra: Map::new(),
+    };
+    let is_amount = |value: &Value| number::decimal(value).is_some();
+    let is_uncounted = fields.holds_unread(names::QUANTITY, |value| number::quantity(value).is_some());
+    let is_partial = is_uncounted
+        || fields.holds_unread(names::UNIT_PRICE, is_amount)
+        || fields.holds_unread(names::LINE_TOTAL, is_amount)
+        || fields.holds_unread(names::ITEM_RATE, |value| number::rate(value).is_some());
+    item.extra = fields.into_extra();
+    Line { item, is_partial, is_uncounted }
 }
 
 /// What the prices of an order's lines are for.
@@ -75,10 +94,10 @@ enum Reading {
 }
 
 /// Per unit, unless only the other reading adds up to the order's total.
-fn reading(items: &[Item], total: Option<Money>) -> Reading {
+fn reading(lines: &[Line], total: Option<Money>) -> Reading {
     let adds_up = |reading| {
-        let sum = items.iter().try_fold(Decimal::ZERO, |sum, item| sum.checked_add(contribution(item, reading)?));
-        let slack = (ROUNDING_PER_LINE * Decimal::from(items.len())).max(ROUNDING);
+        let sum = lines.iter().try_fold(Decimal::ZERO, |sum, line| sum.checked_add(contribution(line, reading)?));
+        let slack = (ROUNDING_PER_LINE * Decimal::from(lines.len())).max(ROUNDING);
         // Without its sign: a refund may list what was sold.
         let apart = sum.zip(total).and_then(|(sum, total)| sum.abs().checked_sub(total.value().abs()));
         apart.is_some_and(|apart| apart.abs() <= slack)
@@ -87,9 +106,11 @@ fn reading(items: &[Item], total: Option<Money>) -> Reading {
 }
 
 /// What a line adds to the order; a total that was sent stands.
-fn contribution(item: &Item, reading: Reading) -> Option<Decimal> {
+fn contribution(line: &Line, reading: Reading) -> Option<Decimal> {
+    let item = &line.item;
     match (item.total, item.unit_price, reading) {
         (Some(total), _, _) => Some(total.value()),
+        _ if line.is_uncounted => None,
         (None, Some(price), Reading::PerLine) => Some(price.value()),
         (None, Some(price), Reading::PerUnit) => times(price, item.quantity),
         (None, None, _) => Some(Decimal::ZERO),
@@ -97,8 +118,9 @@ fn contribution(item: &Item, reading: Reading) -> Option<Decimal> {
 }
 
 /// Works out the total of a line, or the price for one, where it was not sent.
-fn complete(item: &mut Item, reading: Reading, shop: &Shop) {
-    let (Some(price), None) = (item.unit_price, item.total) else { return };
+fn complete(line: &mut Line, reading: Reading, shop: &Shop) {
+    let item = &mut line.item;
+    let (Some(price), None, false) = (item.unit_price, item.total, line.is_uncounted) else { return };
     match reading {
         Reading::PerUnit => item.total = times(price, item.quantity).map(|total| money(total, shop)),
         Reading::PerLine => {

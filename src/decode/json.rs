@@ -7,6 +7,7 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use serde_json::Value;
 
+use super::escapes;
 use crate::json::{Budget, Fault, is_json};
 
 /// How often JSON may be wrapped in a JSON string.
@@ -27,6 +28,24 @@ pub(super) fn parse(text: &str, budget: &Budget, level: usize) -> Result<Value, 
     budget.read(&repair(text), level).map_err(|fault| if fault.is_too_much() { fault } else { strict })
 }
 
+/// As [`parse`], also where the text was escaped once too often: with backslashes before its quotes, or entities.
+///
+/// # Errors
+/// As [`parse`], of the text as it is.
+pub(super) fn parse_escaped(text: &str, budget: &Budget, level: usize) -> Result<Value, Fault> {
+    let as_sent = match parse(text, budget, level) {
+        Err(fault) if !fault.is_too_much() => fault,
+        read => return read,
+    };
+    if text.contains("\\\"") {
+        return parse(&escapes::without_slashes(text), budget, level).map_err(|_| as_sent);
+    }
+    match escapes::without_entities(text) {
+        Cow::Owned(plain) => parse(&plain, budget, level).map_err(|_| as_sent),
+        Cow::Borrowed(_) => Err(as_sent),
+    }
+}
+
 /// Replaces a text that is a JSON list or object, once or more often encoded, by what it says. It stands `level` levels
 /// deep.
 ///
@@ -39,7 +58,7 @@ pub(super) fn unpack(value: &mut Value, budget: &Budget, level: usize) -> Result
         if !text.trim_start().starts_with(['{', '[', '"']) {
             return Ok(());
         }
-        match parse(&text, budget, level) {
+        match parse_escaped(&text, budget, level) {
             Ok(Value::String(inner)) => text = inner.into(),
             Ok(inner @ (Value::Array(_) | Value::Object(_))) => {
                 *value = inner;

@@ -11,7 +11,9 @@ mod cashbox;
 mod charset;
 mod customer;
 mod date;
+mod escapes;
 mod fields;
+mod find;
 mod form;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -39,14 +41,16 @@ use crate::order::{Notification, Phase, Shop, UnknownNotice};
 use fields::Fields;
 
 /// A call of the till, as far as it matters to what it says.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Input<'a> {
     /// The `Content-Type` header. Only its charset and its boundary are used, and only where the bytes leave them open.
     pub content_type: Option<&'a str>,
-    /// The raw query, without `?`. It is read when the body is empty.
+    /// The raw query, without `?`. It is read together with the body.
     pub query: Option<&'a str>,
     /// The raw body.
     pub body: &'a [u8],
+    /// How many bytes of body were announced, where that is not how many came: such a call is never read as whole.
+    pub announced: Option<u64>,
 }
 
 /// Why a call could not be decoded. It is kept all the same, in quarantine.
@@ -57,11 +61,13 @@ pub struct Unreadable {
     pub reason: String,
     /// The call's `type`, where it has one.
     pub kind: Option<String>,
+    /// Whether it has no field of the till's at all: somebody probably checks whether the address answers.
+    pub is_check: bool,
 }
 
 impl Unreadable {
     fn because(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), kind: None }
+        Self { reason: reason.into(), kind: None, is_check: false }
     }
 }
 
@@ -84,19 +90,45 @@ pub fn text(bytes: &[u8], content_type: Option<&str>) -> String {
     charset::text(&charset::unmark(bytes, declared), declared).into_owned()
 }
 
+/// A call of which more or less came than its head said. What it says may end in the middle of an amount.
+fn cut(announced: u64, came: usize) -> Unreadable {
+    let what = if (came as u64) < announced { "is cut off" } else { "is longer than its head says" };
+    let how_much = match i64::try_from(announced) {
+        Ok(..i64::MAX) => format!("{announced} bytes were announced and {came} came"),
+        Ok(i64::MAX) | Err(_) => format!("{came} bytes came, and more were announced"),
+    };
+    Unreadable::because(format!("the call {what}: {how_much}; look at it, and at the order in the till"))
+}
+
 /// [`decode`] without the safety net.
 fn read(input: &Input<'_>, shop: &Shop) -> Result<Notification, Unreadable> {
-    let mut fields = Fields::new(sniff::tree(input)?);
+    if let Some(announced) = input.announced {
+        return Err(cut(announced, input.body.len()));
+    }
+    let mut fields = Fields::new(find::fields(input)?);
     let Some(kind) = fields.text(names::TYPE) else {
+        if !fields.has(&names::CALL.concat()) {
+            let what = "this is probably a check of the address: it has no field of the till's";
+            return Err(Unreadable {
+                is_check: true,
+                ..Unreadable::because(format!("{what}; {}", fields.inventory()))
+            });
+        }
         return Err(Unreadable::because(format!(
             "the field `type` is missing: the till sends `validated` or `terminated`; {}",
             fields.inventory()
         )));
     };
+    if !find::is_word(&kind) {
+        return Err(Unreadable::because(
+            "the field `type` is no plain word of at most 64 letters, digits, `_`, `.` and `-`; look at the call itself",
+        ));
+    }
     let is = |word| names::same(&kind, word);
     if is("validated") || is("terminated") {
         let phase = if is("validated") { Phase::Validated } else { Phase::Terminated };
-        order::read(fields, phase, shop).map_err(|reason| Unreadable { reason, kind: Some(kind) })
+        order::read(fields, phase, shop)
+            .map_err(|reason| Unreadable { kind: Some(kind), ..Unreadable::because(reason) })
     } else if is("cashboxopen") {
         Ok(Notification::CashBoxOpened(cashbox::read(fields, shop)))
     } else if is("cashboxclose") {

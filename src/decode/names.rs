@@ -3,6 +3,8 @@
 //! The documented name stands first in each list and wins over the others. The names are written without the things that
 //! [`same`] ignores: capitals, accents, `_`, `-` and spaces.
 
+use serde_json::{Map, Value};
+
 /// Whether a name that was sent is the one we know.
 pub fn same(sent: &str, known: &str) -> bool {
     let mut known = known.chars();
@@ -31,11 +33,57 @@ macro_rules! names {
     };
 }
 
+/// Whether a field is a secret of the till: what opens its doors must reach nobody (contract §5).
+pub(super) fn is_secret(name: &str) -> bool {
+    SECRETS.iter().any(|secret| same(name, secret))
+}
+
+/// Takes the till's secrets out, wherever they stand.
+pub(super) fn forget_secrets(fields: &mut Map<String, Value>) {
+    fields.retain(|name, _| !is_secret(name));
+    fields.values_mut().for_each(forget_within);
+}
+
+fn forget_within(value: &mut Value) {
+    match value {
+        Value::Object(fields) => forget_secrets(fields),
+        Value::Array(list) => list.iter_mut().for_each(forget_within),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The fields that are the till's alone: what has none of them is no call of a till. `id`, `name` and the like are
+/// anybody's.
+pub(super) const CALL: &[&[&str]] = &[
+    TYPE,
+    VERIFICATION_URL,
+    CASH_BOX_ID,
+    ORDER_ID,
+    INTERNAL_ID,
+    INVOICE_URL,
+    ORDER_TOTAL,
+    ORDER_VAT,
+    VAT_LINES,
+    ITEMS,
+    CUSTOMER,
+    CUSTOMER_ID,
+    DELIVERY_METHOD,
+    IS_REFUND,
+    CREATED,
+    VALIDATED,
+    VALUE_DATE,
+    OPENED,
+    CLOSED,
+];
+
 names! {
     // Every call.
     TYPE = ["type"];
     TEST = ["tillhooktest"];
     VERIFICATION_URL = ["signatureverificationurl"];
+    SECRETS = ["key", "apikey", "password", "passwd", "motdepasse", "token", "signature", "secret"];
+    ORDER_TYPES = ["validated", "terminated"];
+    CASH_BOX_TYPES = ["cashboxopen", "cashboxclose"];
     CASH_BOX_ID = ["cashboxid", "idcaisse", "caisseid"];
 
     // An order.
@@ -45,6 +93,7 @@ names! {
     ORDER_TOTAL = ["price", "prix", "total", "totalttc", "prixttc", "montant", "montantttc", "amount"];
     ORDER_VAT = ["vat", "tva", "totalvat", "vattotal", "totaltva", "montanttva", "vatamount"];
     VAT_LINES = ["vats", "tvas", "vatlines", "taxes", "vat", "tva"];
+    VAT_TABLES = ["vats", "tvas", "vatlines", "taxes"];
     ITEMS = ["items", "articles", "lignes", "lines", "produits", "products"];
     CUSTOMER = ["customer", "client"];
     CUSTOMER_ID = ["clientid", "customerid", "idclient"];

@@ -1,7 +1,8 @@
 //! Amounts, quantities and rates as tills write them → exact decimals.
 //!
-//! With both separators the last is the decimal one; one alone is the decimal one; one that repeats groups thousands
-//! (contract §5, Reading). A text that fits no reading is no number, rather than a guess.
+//! With both separators the last is the decimal one; one alone is the decimal one; one that repeats groups thousands; one
+//! at the end makes it no number; exponents are read (contract §5, Reading). A text that fits no reading is no number, rather
+//! than a guess.
 //!
 //! **Invariant:** no digit is lost: what has more digits than a decimal holds is not read at all.
 
@@ -17,6 +18,9 @@ const NO_CENTS: &[&str] = &[",-", ".-", ",–", ".–", ",\u{2212}", ".\u{2212}"
 /// Names of currencies that are not three capital letters.
 const CURRENCY_NAMES: &[&str] = &["eur", "euro", "euros", "f", "fr", "chf", "fcfa", "cfp", "kr", "zł", "ttc"];
 
+/// The longest unit of a quantity: `pièces`, `bouteilles`.
+const LONGEST_UNIT: usize = 12;
+
 /// The exponents that JSON numbers may have; nothing a till sells is larger or smaller.
 const EXPONENTS: std::ops::RangeInclusive<i32> = -28..=28;
 
@@ -24,9 +28,31 @@ const EXPONENTS: std::ops::RangeInclusive<i32> = -28..=28;
 pub(super) fn decimal(value: &Value) -> Option<Decimal> {
     match value {
         Value::Number(number) => plain(number.as_str()),
-        Value::String(text) => written(text),
+        Value::String(text) => exponential(text).or_else(|| written(text)),
         _ => None,
     }
+}
+
+/// How far an amount may be from one with the currency's decimals that was meant.
+const BINARY: Decimal = Decimal::from_parts(1, 0, 0, false, 6);
+
+/// An amount with so many decimals where it is one but for what a binary fraction makes of it: 43.799999999999997.
+pub(super) fn meant(value: Decimal, decimals: u32) -> Decimal {
+    let rounded = value.round_dp(decimals);
+    let is_near = value.checked_sub(rounded).is_some_and(|apart| apart.abs() <= BINARY);
+    if is_near && value.scale() > decimals { rounded } else { value }
+}
+
+/// A quantity, with its unit where it has one: `2`, `0,250 kg`.
+pub(super) fn quantity(value: &Value) -> Option<(Decimal, Option<&str>)> {
+    if let Some(number) = decimal(value) {
+        return Some((number, None));
+    }
+    let text = value.as_str()?.trim_matches(is_space);
+    let (number, unit) = text.split_at(text.rfind(is_core)? + 1);
+    let unit = unit.trim_start_matches(is_space);
+    let is_unit = unit.chars().count() <= LONGEST_UNIT && unit.chars().all(|c| c.is_alphabetic() || "²³.".contains(c));
+    Some((written(number)?, Some(unit))).filter(|_| is_unit && unit.starts_with(char::is_alphabetic))
 }
 
 /// A rate in percent, with or without `%`.
@@ -57,10 +83,18 @@ fn plain(text: &str) -> Option<Decimal> {
     (scale..0).try_fold(value, |value, _| value.checked_mul(Decimal::TEN))
 }
 
+/// A number with an exponent in a text: `1.0E-5`.
+fn exponential(text: &str) -> Option<Decimal> {
+    let text = text.trim_matches(is_space);
+    text.contains(['e', 'E']).then(|| plain(&text.replace(',', ".")))?
+}
+
 /// A number as people and programs write it.
 fn written(text: &str) -> Option<Decimal> {
     let (negative, core) = bare(text)?;
     let (whole, cents) = match decimal_separator(core)? {
+        // What should follow is missing.
+        Some(at) if at + 1 == core.len() => return None,
         Some(at) => (&core[..at], &core[at + 1..]),
         None => (core, ""),
     };
@@ -209,7 +243,6 @@ mod tests {
             ("12.90 € -", "-12.90"),
             ("+3", "3"),
             (".5", "0.5"),
-            ("5.", "5"),
             ("0", "0"),
             ("12 000 FCFA", "12000"),
             ("12 000 XPF", "12000"),
@@ -240,6 +273,10 @@ mod tests {
             "1.234.56",
             "12€50",
             "0x10",
+            "5.",
+            "43,",
+            "1.234,",
+            "5. €",
             "1e5",
             "NaN",
             "١٢",
@@ -279,10 +316,63 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_text_may_have_an_exponent_too() {
+        for (text, expected) in [
+            ("1.0E-5", Some("0.000010")),
+            (" 1,25e2 ", Some("125")),
+            ("-4E+3", Some("-4000")),
+            ("1e", None),
+            ("e5", None),
+            ("2 euros", Some("2")),
+        ] {
+            let read = decimal(&text.into()).map(|value| value.to_string());
+            assert_eq!(read.is_some(), expected.is_some(), "{text}");
+            let equal = read.zip(expected).is_none_or(|(read, expected)| read.parse::<Decimal>() == expected.parse());
+            assert!(equal, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_binary_fraction_makes_of_an_amount_is_undone_and_nothing_else() {
+        for (sent, decimals, expected) in [
+            ("43.799999999999997", 2, "43.80"),
+            ("5.3499999999999996", 2, "5.35"),
+            ("0.30000000000000004", 2, "0.30"),
+            ("-12.900000000000001", 2, "-12.90"),
+            ("1250.0000001", 0, "1250"),
+            ("8.333", 2, "8.333"),
+            ("8.33000101", 2, "8.33000101"),
+            ("12.9", 2, "12.9"),
+            ("0.00001", 2, "0.00001"),
+        ] {
+            assert_eq!(meant(sent.parse().expect("a number"), decimals).to_string(), expected, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_quantity_may_have_a_unit() {
+        for (sent, expected) in [
+            ("0,250 kg", Some(("0.250", Some("kg")))),
+            ("3pièces", Some(("3", Some("pièces")))),
+            ("1.5 m²", Some(("1.5", Some("m²")))),
+            ("2", Some(("2", None))),
+            ("2 x 3", None),
+            ("kg", None),
+            ("2 pieces of cake", None),
+            ("about 3 kg", None),
+            ("0,250 <b>", None),
+        ] {
+            let value = Value::from(sent);
+            let read = quantity(&value).map(|(number, unit)| (number.to_string(), unit));
+            assert_eq!(read.as_ref().map(|(number, unit)| (number.as_str(), *unit)), expected, "{sent}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read_or_not_but_never_panics(text in "[-0-9., €'EURA−\u{a0}%]{0,12}|\\PC{0,12}") {
-            let _ = (written(&text), rate_text(&text), plain(&text));
+            let _ = (written(&text), rate_text(&text), plain(&text), quantity(&text.into()));
         }
 
         #[test]

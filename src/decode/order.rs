@@ -1,7 +1,15 @@
 //! `validated` and `terminated` → an announcement of an order.
 
-use super::{customer, fields::Fields, items, names, vat};
-use crate::order::{Customer, DeliveryMethod, Notification, OrderContent, OrderNotice, Phase, SentDates, Shop};
+use serde_json::{Map, Value};
+
+use super::{
+    customer, date,
+    fields::{Fields, flag},
+    items, names, number, vat,
+};
+use crate::order::{
+    Customer, DeliveryMethod, Notification, OrderContent, OrderNotice, Phase, SentDates, SentField, Shop,
+};
 
 /// Reads the fields of an order.
 ///
@@ -20,7 +28,10 @@ pub(super) fn read(mut fields: Fields, phase: Phase, shop: &Shop) -> Result<Noti
     let invoice_url = fields.text(names::INVOICE_URL);
     let verification_url = fields.text(names::VERIFICATION_URL);
     let total = fields.money(names::ORDER_TOTAL, shop);
-    let content = OrderContent {
+    let vat = fields.take_parts(names::VAT_LINES, |value| vat::take(value, shop));
+    let items = fields.take_parts(names::ITEMS, |value| items::take(value, total, shop));
+    let customer = customer(&mut fields);
+    let mut content = OrderContent {
         order_id,
         internal_id,
         is_refund: fields.flag(names::IS_REFUND),
@@ -31,14 +42,52 @@ pub(super) fn read(mut fields: Fields, phase: Phase, shop: &Shop) -> Result<Noti
         },
         total,
         total_vat: fields.money(names::ORDER_VAT, shop),
-        vat: fields.take_parts(names::VAT_LINES, |value| vat::take(value, shop)),
-        items: fields.take_parts(names::ITEMS, |value| items::take(value, total, shop)),
-        customer: customer(&mut fields),
         cash_box_id: fields.text(names::CASH_BOX_ID),
         delivery_method: fields.text(names::DELIVERY_METHOD).map(|code| DeliveryMethod::from_code(&code)),
-        extra: fields.into_extra(),
+        vat: None,
+        items: None,
+        customer: None,
+        unreadable: Vec::new(),
+        extra: Map::new(),
     };
+    let in_parts = [
+        (SentField::Vats, vat.as_ref().is_some_and(|read| read.is_partial)),
+        (SentField::Items, items.as_ref().is_some_and(|read| read.is_partial)),
+        (SentField::Customer, customer.as_ref().is_some_and(|read| read.is_partial)),
+    ];
+    content.unreadable.extend(in_parts.into_iter().filter(|(_, is_partial)| *is_partial).map(|(field, _)| field));
+    content.vat = vat.map(|read| read.value);
+    content.items = items.map(|read| read.value);
+    content.customer = customer.map(|read| read.value);
+    content.unreadable.extend(unread(&fields, &content, shop));
+    content.extra = fields.into_extra();
     Ok(Notification::Order(Box::new(OrderNotice { phase, content, invoice_url, verification_url, test })))
+}
+
+/// What was understood of something that has parts, and whether one of them was sent and not understood.
+pub(super) struct Parts<T> {
+    pub value: T,
+    pub is_partial: bool,
+}
+
+/// The fields that are still there and could not be read.
+fn unread(fields: &Fields, content: &OrderContent, shop: &Shop) -> Vec<SentField> {
+    let is_amount = |value: &Value| number::decimal(value).is_some();
+    let is_date = |value: &Value| date::is_none(value) || date::moment(value, &shop.timezone).is_some();
+    let is_flag = |value: &Value| flag(value).is_some();
+    // A table under the name of an amount is looked for as one.
+    let is_table = |value: &Value| content.vat.is_some() && !value.is_string();
+    let checks = [
+        (SentField::Price, fields.holds_unread(names::ORDER_TOTAL, is_amount)),
+        (SentField::Vat, fields.holds_unread(names::ORDER_VAT, |value| is_amount(value) || is_table(value))),
+        (SentField::Vats, content.vat.is_none() && fields.holds_unread(names::VAT_TABLES, |_| false)),
+        (SentField::Items, content.items.is_none() && fields.holds_unread(names::ITEMS, |_| false)),
+        (SentField::IsRefund, fields.holds_unread(names::IS_REFUND, is_flag)),
+        (SentField::CreationDate, fields.holds_unread(names::CREATED, is_date)),
+        (SentField::ValidationDate, fields.holds_unread(names::VALIDATED, is_date)),
+        (SentField::ValueDate, fields.holds_unread(names::VALUE_DATE, is_date)),
+    ];
+    checks.into_iter().filter(|(_, unread)| *unread).map(|(field, _)| field).collect()
 }
 
 /// Whether `send-test` made the call: any value but a no.
@@ -49,14 +98,16 @@ fn is_test(fields: &mut Fields) -> bool {
 
 /// The customer's data, with the number that stands beside them. Data that are not understood go into the customer's
 /// `extra`, not the order's: that one leaves without being asked for.
-fn customer(fields: &mut Fields) -> Option<Customer> {
+fn customer(fields: &mut Fields) -> Option<Parts<Customer>> {
     let id = fields.id(names::CUSTOMER_ID);
     let known = fields.take_parts(names::CUSTOMER, |value| customer::take(value, id.as_deref())).flatten();
-    let unread = fields.take_all(names::CUSTOMER);
+    let unread: Map<_, _> =
+        fields.take_all(names::CUSTOMER).into_iter().filter(|(_, value)| !customer::is_none(value)).collect();
     if known.is_none() && id.is_none() && unread.is_empty() {
         return None;
     }
+    let is_partial = !unread.is_empty();
     let mut customer = known.unwrap_or_else(|| Customer { id, ..Customer::default() });
     customer.extra.extend(unread);
-    Some(customer)
+    Some(Parts { value: customer, is_partial })
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Input, Unreadable, brackets, charset, form, json, multipart, names};
+use super::{Unreadable, brackets, charset, fields::is_empty, form, json, multipart};
 use crate::json::{Budget, CALL, Fault};
 
 /// The first bytes of what is certainly no call of a till, and what it is instead.
@@ -16,39 +16,17 @@ const FOREIGN: &[(&[u8], &str)] = &[
     (b"<", "XML or HTML"),
 ];
 
-/// The fields of a call, whatever they were encoded as; JSON text inside them is unpacked.
+/// The fields of a body, whatever they were encoded as.
 ///
 /// # Errors
 /// When the bytes are empty, foreign, broken or too many.
-pub(super) fn tree(input: &Input<'_>) -> Result<Map<String, Value>, Unreadable> {
-    let declared = charset::declared(input.content_type);
-    let body = charset::unmark(input.body, declared);
-    let bytes = match body.trim_ascii() {
-        b"" => input.query.unwrap_or("").as_bytes(),
-        body => body,
-    };
-    let budget = Budget::new(CALL);
-    let mut fields = match kind(bytes, input.content_type)? {
-        Kind::Multipart(delimiter) => from_multipart(bytes, delimiter, declared, &budget)?,
-        Kind::Json => from_json(bytes, input, &budget)?,
-        Kind::Form => from_form(bytes, input, &budget)?,
-    };
-    for (name, value) in &mut fields {
-        unpack(name, value, &budget).map_err(too_much)?;
+pub(super) fn tree(body: &[u8], content_type: Option<&str>, budget: &Budget) -> Result<Map<String, Value>, Unreadable> {
+    let bytes = body.trim_ascii();
+    match kind(bytes, content_type)? {
+        Kind::Multipart(delimiter) => from_multipart(bytes, delimiter, charset::declared(content_type), budget),
+        Kind::Json => from_json(bytes, content_type, budget),
+        Kind::Form => form(bytes, content_type, budget),
     }
-    Ok(fields)
-}
-
-/// Unpacks a field of the call, and the rows of a table, each of which may be JSON text again.
-fn unpack(name: &str, value: &mut Value, budget: &Budget) -> Result<(), Fault> {
-    json::unpack(value, budget, 1)?;
-    let mut tables = names::ITEMS.iter().chain(names::VAT_LINES);
-    if let Value::Array(rows) = value
-        && tables.any(|table| names::same(name, table))
-    {
-        rows.iter_mut().try_for_each(|row| json::unpack(row, budget, 2))?;
-    }
-    Ok(())
 }
 
 enum Kind<'a> {
@@ -80,6 +58,7 @@ fn from_multipart(
     declared: Option<&'static encoding_rs::Encoding>,
     budget: &Budget,
 ) -> Result<Map<String, Value>, Unreadable> {
+    let declared = if charset::is_mostly_utf8([bytes]) { Some(encoding_rs::UTF_8) } else { declared };
     let pairs = multipart::pairs(bytes, delimiter, declared, CALL.parts).map_err(|fault| match fault {
         multipart::Fault::CutOff => Unreadable::because("the multipart body is cut off: its last boundary is missing"),
         multipart::Fault::TooMany => too_much(Fault::TooMany),
@@ -87,14 +66,32 @@ fn from_multipart(
     brackets::nest(pairs, budget).map_err(too_much)
 }
 
-fn from_form(bytes: &[u8], input: &Input<'_>, budget: &Budget) -> Result<Map<String, Value>, Unreadable> {
-    let pairs = form::pairs(bytes, charset::declared(input.content_type), CALL.parts);
+/// The fields of a form.
+///
+/// # Errors
+/// When there are too many.
+pub(super) fn form(
+    bytes: &[u8],
+    content_type: Option<&str>,
+    budget: &Budget,
+) -> Result<Map<String, Value>, Unreadable> {
+    let pairs = form::pairs(bytes, charset::declared(content_type), CALL.parts);
     brackets::nest(pairs.ok_or_else(|| too_much(Fault::TooMany))?, budget).map_err(too_much)
 }
 
-fn from_json(bytes: &[u8], input: &Input<'_>, budget: &Budget) -> Result<Map<String, Value>, Unreadable> {
-    let text = charset::text(bytes, charset::declared(input.content_type));
-    let fault = match json::parse(&text, budget, 0) {
+/// The fields of a form that is a text in a field.
+///
+/// # Errors
+/// When there are too many.
+pub(super) fn pairs_of_text(text: &str, budget: &Budget) -> Result<Map<String, Value>, Fault> {
+    brackets::nest(form::pairs(text.as_bytes(), None, CALL.parts).ok_or(Fault::TooMany)?, budget)
+}
+
+fn from_json(bytes: &[u8], content_type: Option<&str>, budget: &Budget) -> Result<Map<String, Value>, Unreadable> {
+    let text = charset::text(bytes, charset::declared(content_type));
+    // Where JSON is sent as a form, it is a name without a value.
+    let text = text.strip_suffix('=').unwrap_or(&text);
+    let fault = match json::parse_escaped(text, budget, 0) {
         Ok(value) => return object(value, budget),
         Err(fault) => fault,
     };
@@ -102,7 +99,7 @@ fn from_json(bytes: &[u8], input: &Input<'_>, budget: &Budget) -> Result<Map<Str
         return Err(too_much(fault));
     }
     // What could not be read has taken nothing from the budget.
-    match from_form(bytes, input, budget) {
+    match form(bytes, content_type, budget) {
         // A form whose first key begins like JSON.
         Ok(form) if form.contains_key("type") => Ok(form),
         _ => Err(Unreadable::because(match fault {
@@ -125,6 +122,8 @@ fn object(mut value: Value, budget: &Budget) -> Result<Map<String, Value>, Unrea
     }
     match value {
         Value::Object(fields) => Ok(fields),
+        // What PHP, Python and JavaScript write where there is nothing.
+        nothing if is_empty(&nothing) => Ok(Map::new()),
         Value::Array(list) => Err(Unreadable::because(format!(
             "the JSON is a list of {} values: one object, one notification, was expected",
             list.len()
@@ -134,7 +133,7 @@ fn object(mut value: Value, budget: &Budget) -> Result<Map<String, Value>, Unrea
 }
 
 /// A call beyond the bounds is kept, and not looked into any further.
-fn too_much(fault: Fault) -> Unreadable {
+pub(super) fn too_much(fault: Fault) -> Unreadable {
     Unreadable::because(match fault {
         Fault::TooDeep => format!("the call is nested too deeply: in more than {} levels", CALL.levels),
         _ => format!("the call has more than {} fields and values", CALL.parts),

@@ -8,12 +8,13 @@ use serde_json::{Map, Value};
 use super::{
     fields::{Fields, money},
     names, number,
+    order::Parts,
 };
 use crate::order::{Number, Shop, VatLine};
 
 /// Takes the lines out of a value. `None`, and nothing taken, when it is none of the known shapes; where a line holds more
 /// than a [`VatLine`] can, the value stays as it was sent.
-pub(super) fn take(value: &mut Value, shop: &Shop) -> Option<Vec<VatLine>> {
+pub(super) fn take(value: &mut Value, shop: &Shop) -> Option<Parts<Vec<VatLine>>> {
     let lines = match &*value {
         Value::Array(list) => {
             list.iter().map(|entry| entry_of_list(entry, list.len(), shop)).collect::<Option<Vec<_>>>()?
@@ -24,19 +25,23 @@ pub(super) fn take(value: &mut Value, shop: &Shop) -> Option<Vec<VatLine>> {
     if lines.iter().all(|line| line.complete) {
         *value = Value::Null;
     }
-    Some(lines.into_iter().map(|line| line.line).collect())
+    let is_partial = lines.iter().any(|line| line.is_partial);
+    Some(Parts { value: lines.into_iter().map(|line| line.line).collect(), is_partial })
 }
 
-/// A line, and whether it holds everything that was sent.
+/// A line.
 struct Read {
     line: VatLine,
+    /// Whether it holds everything that was sent.
     complete: bool,
+    /// Whether an amount or a rate was sent and not understood.
+    is_partial: bool,
 }
 
 impl Read {
     fn amount(rate: Number, amount: &Value, shop: &Shop) -> Option<Self> {
         let vat = Some(money(number::decimal(amount)?, shop));
-        Some(Self { line: VatLine { rate: Some(rate), vat, ..VatLine::default() }, complete: true })
+        Some(Self { line: VatLine { rate: Some(rate), vat, ..VatLine::default() }, complete: true, is_partial: false })
     }
 }
 
@@ -86,7 +91,11 @@ fn from_object(map: &Map<String, Value>, key: Option<Number>, shop: &Shop) -> Op
     line.vat = line.vat.or_else(|| fields.money(names::VAT_AMOUNT, shop));
     line.rate = line.rate.or(key);
     let says_something = line.net.or(line.vat).or(line.gross).is_some();
-    says_something.then(|| Read { line, complete: fields.are_empty() })
+    let is_amount = |value: &Value| number::decimal(value).is_some();
+    let amounts = [names::NET, names::GROSS, names::VAT_OR_RATE, names::VAT_AMOUNT];
+    let is_partial = amounts.iter().any(|names| fields.holds_unread(names, is_amount))
+        || fields.holds_unread(names::RATE, |value| number::rate(value).is_some());
+    says_something.then(|| Read { line, complete: fields.are_empty(), is_partial })
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub const CONCURRENCY: usize = 4;
 /// How long a download may take.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How often a link is asked that gives only the beginning of a PDF (contract §5, Invoice).
+pub const CUT_OFF: u32 = 3;
+
 /// How long to wait before a PDF that could not be kept is put away again.
 const KEEP_AGAIN: Duration = Duration::from_secs(5);
 
@@ -72,22 +75,26 @@ async fn launch(
 
 /// Follows one link and records how that ended.
 async fn fetch(outbox: &Outbox, hosts: &[TillHost], due: DueInvoice) -> Result<(), StoreError> {
-    let reason = match invoice::fetch(hosts, &due.url, TIMEOUT).await {
+    let error = match invoice::fetch(hosts, &due.url, TIMEOUT).await {
         Ok(bytes) => {
             keep(outbox, &due, bytes).await;
             return Ok(());
         }
-        Err(refused) if refused.is_final() => return give_up(outbox, &due, refused.to_string()).await,
-        Err(failed) => failed.to_string(),
+        Err(error) => error,
     };
-    let now = outbox.clock.now();
-    if now >= due.first_seen_at + GIVE_UP_AFTER {
+    let (now, is_cut_off) = (outbox.clock.now(), error.is_cut_off());
+    let was_last = is_cut_off && due.cut_off + 1 >= CUT_OFF;
+    let reason = match was_last {
+        true => format!("{error}, {CUT_OFF} times; print the invoice at the till and use `tillhook invoices import`"),
+        false => error.to_string(),
+    };
+    if error.is_final() || was_last || now >= due.first_seen_at + GIVE_UP_AFTER {
         return give_up(outbox, &due, reason).await;
     }
     tracing::warn!(invoice.attempt = due.attempts + 1, invoice.reason = %reason, "an invoice could not be fetched yet");
     let wait = wait_after(due.attempts, LONGEST_WAIT);
     let again_at = (now + wait + wait * (random() % 100) / 1000).min(due.first_seen_at + GIVE_UP_AFTER);
-    outbox.store.invoice_failed(due.order, FetchFailure { url: due.url, reason, again_at }).await
+    outbox.store.invoice_failed(due.order, FetchFailure { url: due.url, reason, again_at, is_cut_off }).await
 }
 
 async fn give_up(outbox: &Outbox, due: &DueInvoice, reason: String) -> Result<(), StoreError> {

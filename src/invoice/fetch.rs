@@ -30,12 +30,20 @@ pub enum FetchError {
     /// The till answered with something else than a PDF.
     #[error("the till answered with something that is no PDF; is it asking for a password?")]
     NotPdf,
+    /// The till answered with the beginning of a PDF.
+    #[error("the till answered with the beginning of a PDF: it is cut off")]
+    CutOff,
     /// No answer, half an answer, or too much of one.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
 impl FetchError {
+    /// Whether only a part of the PDF came.
+    pub fn is_cut_off(&self) -> bool {
+        matches!(self, Self::CutOff | Self::Client(ClientError::CutOff(_)))
+    }
+
     /// Whether another try is pointless, because the link itself is refused.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Refused)
@@ -62,7 +70,8 @@ impl From<LinkError> for FetchError {
 
 fn accept(fetched: Fetched) -> Result<Bytes, FetchError> {
     match fetched.status {
-        200 if pdf::is_pdf(&fetched.body) => Ok(fetched.body),
+        200 if pdf::is_pdf(&fetched.body) && pdf::has_end(&fetched.body) => Ok(fetched.body),
+        200 if pdf::is_pdf(&fetched.body) => Err(FetchError::CutOff),
         200 => Err(FetchError::NotPdf),
         status => Err(FetchError::Status(status)),
     }
@@ -91,6 +100,7 @@ mod tests {
         };
         let router = Router::new()
             .route("/good.pdf", get(|| async { PDF }))
+            .route("/half.pdf", get(|| async { &PDF[..12] }))
             .route("/login", get(|| async { "<!doctype html><title>Connexion</title>" }))
             .route("/huge.pdf", get(|| async { [PDF, &vec![b' '; pdf::MAX_BYTES]].concat() }))
             .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
@@ -118,6 +128,7 @@ mod tests {
         let (origin, hosts) = till().await;
         for (path, expected) in [
             ("/login", FetchError::NotPdf),
+            ("/half.pdf", FetchError::CutOff),
             ("/gone", FetchError::Status(404)),
             ("/busy", FetchError::Status(503)),
             ("/huge.pdf", FetchError::Client(ClientError::TooLarge(pdf::MAX_BYTES))),

@@ -11,5 +11,5 @@ mod proof;
 pub use archive::{Archive, ArchiveError, StoredInvoice};
 pub use fetch::{FetchError, fetch};
 pub use filename::{filename, shop_in_filenames};
-pub use pdf::{MAX_BYTES, is_pdf};
+pub use pdf::{MAX_BYTES, has_end, is_pdf};
 pub use proof::{Fingerprint, OpenInvoice, hex_sha256};

@@ -35,7 +35,7 @@ pub use moment::Moment;
 pub use money::{Money, Number};
 pub use notification::{
     Address, CashBoxNotice, Customer, DeliveryMethod, Fingerprint, Item, Notification, OrderContent, OrderNotice,
-    Phase, SentDates, UnknownNotice, VatLine,
+    Phase, SentDates, SentField, UnknownNotice, VatLine,
 };
 pub use numbering::{Hole, NumberRange, OrderNumber, WIDEST, hear, holes, ranges, runs, with_those_before};
 pub use person::{Person, Traces};

@@ -84,9 +84,44 @@ pub struct OrderContent {
     pub cash_box_id: Option<String>,
     /// `deliveryMethod`.
     pub delivery_method: Option<DeliveryMethod>,
+    /// Which of these fields were sent and not understood. What was sent stays in `extra`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<SentField>,
     /// Fields that we do not understand, under the till's names.
     #[serde(default, deserialize_with = "json::map")]
     pub extra: Map<String, Value>,
+}
+
+/// A field of an order that a reader relies on, by the name that the till documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SentField {
+    /// The total.
+    #[serde(rename = "price")]
+    Price,
+    /// The total VAT.
+    #[serde(rename = "VAT")]
+    Vat,
+    /// The VAT by rate.
+    #[serde(rename = "VATs")]
+    Vats,
+    /// The lines, or an amount, a quantity or a rate of one.
+    #[serde(rename = "items")]
+    Items,
+    /// Who bought.
+    #[serde(rename = "customer")]
+    Customer,
+    /// Whether money went back.
+    #[serde(rename = "isRefund")]
+    IsRefund,
+    /// When the order was begun.
+    #[serde(rename = "creationDate")]
+    CreationDate,
+    /// When its invoice was made.
+    #[serde(rename = "validationDate")]
+    ValidationDate,
+    /// The day it counts for.
+    #[serde(rename = "valueDate")]
+    ValueDate,
 }
 
 /// The dates the till sent, with the shop's offset.
@@ -251,6 +286,21 @@ impl Fingerprint {
 }
 
 impl OrderContent {
+    /// Whether a field has a value.
+    pub(super) fn says(&self, field: SentField) -> bool {
+        match field {
+            SentField::Price => self.total.is_some(),
+            SentField::Vat => self.total_vat.is_some(),
+            SentField::Vats => self.vat.is_some(),
+            SentField::Items => self.items.is_some(),
+            SentField::Customer => self.customer.is_some(),
+            SentField::IsRefund => self.is_refund.is_some(),
+            SentField::CreationDate => self.dates.created.is_some(),
+            SentField::ValidationDate => self.dates.validated.is_some(),
+            SentField::ValueDate => self.dates.value.is_some(),
+        }
+    }
+
     /// The digest that two announcements of a phase share when they say the same (contract §5, Equality).
     pub fn fingerprint(&self) -> Fingerprint {
         fingerprint(self)

@@ -4,7 +4,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Currency, Customer, DeliveryMethod, Item, Moment, Money, OrderContent, Timeline, VatLine, Verification};
+use super::{
+    Currency, Customer, DeliveryMethod, Item, Moment, Money, OrderContent, SentField, Timeline, VatLine, Verification,
+};
 use crate::json;
 
 /// How far an order is. It never goes back.
@@ -39,6 +41,29 @@ pub enum Warning {
     RefundSignMismatch,
     /// The order number before this one has not arrived.
     OrderNumberGap,
+    /// The till sent a field that could not be read: `unreadable:price`.
+    #[serde(untagged, with = "unreadable")]
+    Unreadable(SentField),
+}
+
+/// How [`Warning::Unreadable`] is written: one word.
+mod unreadable {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::value::StrDeserializer};
+
+    use super::SentField;
+
+    const BEGIN: &str = "unreadable:";
+
+    pub fn serialize<S: Serializer>(field: &SentField, serializer: S) -> Result<S::Ok, S::Error> {
+        let name = serde_json::to_value(field).map_err(serde::ser::Error::custom)?;
+        format!("{BEGIN}{}", name.as_str().unwrap_or_default()).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SentField, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let name = word.strip_prefix(BEGIN).ok_or_else(|| serde::de::Error::custom("no such warning"))?;
+        SentField::deserialize(StrDeserializer::new(name))
+    }
 }
 
 /// How an announcement came where the till's webhook did not bring it.
@@ -202,6 +227,7 @@ impl Order {
             source: None,
         };
         order.warnings = order.cross_check();
+        order.warnings.extend(content.unreadable.into_iter().map(Warning::Unreadable));
         order
     }
 

@@ -83,6 +83,10 @@ impl Timeline {
 impl OrderContent {
     /// These fields, and where they are null those of `under`.
     fn over(self, under: Self) -> Self {
+        // What the earlier phase said and nobody understood is no matter any more where the later one says it.
+        let mut unreadable = under.unreadable.clone();
+        unreadable.retain(|field| !self.says(*field) && !self.unreadable.contains(field));
+        unreadable.extend(&self.unreadable);
         let mut extra = under.extra;
         extra.extend(self.extra);
         Self {
@@ -101,6 +105,7 @@ impl OrderContent {
             customer: self.customer.or(under.customer),
             cash_box_id: self.cash_box_id.or(under.cash_box_id),
             delivery_method: self.delivery_method.or(under.delivery_method),
+            unreadable,
             extra,
         }
     }

@@ -1,4 +1,4 @@
-//! Reading a body: all of it, within a size and a time, or nothing.
+//! Reading a body, within a size and a time. What comes of one that breaks off is kept, and known to be a part.
 //!
 //! Nearly every call is small, and is read at once. What is larger needs one of a few permits to be read on, and keeps it
 //! until the call is stored: many large calls at a time wait for each other in the network instead of in our memory.
@@ -30,9 +30,6 @@ pub(super) enum BodyError {
     /// It is longer than the limit.
     #[error("the body is too large")]
     TooLarge,
-    /// It did not come in time.
-    #[error("the body took too long")]
-    Slow,
     /// Too many other large ones are being read and stored.
     #[error("other large bodies took too long")]
     Busy,
@@ -49,11 +46,21 @@ pub(super) struct BodyReader {
     large: Arc<Semaphore>,
 }
 
-/// A body.
+/// A body, or as much of it as came.
+#[derive(Default)]
 pub(super) struct Received {
     pub(super) bytes: Bytes,
+    /// Whether that is all that was announced.
+    pub(super) is_whole: bool,
     /// Held for as long as the bytes of a large body are in memory.
     pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// A body while it is being read.
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl BodyReader {
@@ -63,38 +70,43 @@ impl BodyReader {
         Self { limit: limits.body_bytes, time: limits.body_time, large }
     }
 
-    /// Reads a whole body.
+    /// Reads a body to its end, or until nothing more comes of it: the client left, broke the protocol, or its time is over.
     ///
     /// # Errors
     /// Nothing of the body is kept then.
     pub(super) async fn read(&self, mut body: Body) -> Result<Received, BodyError> {
         let until = Instant::now() + self.time;
-        timeout_at(until, self.collect(&mut body, until)).await.unwrap_or(Err(BodyError::Slow))
+        let mut kept = Kept::default();
+        let is_whole = match timeout_at(until, self.collect(&mut body, &mut kept, until)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(BodyError::Broken)) | Err(_) => false,
+            Ok(Err(error)) => return Err(error),
+        };
+        Ok(Received { bytes: kept.bytes.into(), is_whole, permit: kept.permit })
     }
 
-    async fn collect(&self, body: &mut Body, until: Instant) -> Result<Received, BodyError> {
+    async fn collect(&self, body: &mut Body, kept: &mut Kept, until: Instant) -> Result<(), BodyError> {
         // It grows with what arrives: the announced length is only a claim, unless it is too large already.
-        let (mut kept, mut permit) = (Vec::new(), None);
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut too_large = announced > self.limit;
         while !too_large && let Some(data) = next(body).await? {
-            let length = kept.len() + data.len();
+            let length = kept.bytes.len() + data.len();
             too_large = length > self.limit;
             if !too_large {
-                if length > SMALL && permit.is_none() {
-                    permit = Some(self.large_permit(until).await?);
+                if length > SMALL && kept.permit.is_none() {
+                    kept.permit = Some(self.large_permit(until).await?);
                 }
-                grow(&mut kept, length, self.limit);
-                kept.extend_from_slice(&data);
+                grow(&mut kept.bytes, length, self.limit);
+                kept.bytes.extend_from_slice(&data);
             }
         }
         if too_large {
-            let budget = self.limit.saturating_add(DISCARDED).saturating_sub(kept.len());
-            drop((kept, permit));
+            let budget = self.limit.saturating_add(DISCARDED).saturating_sub(kept.bytes.len());
+            *kept = Kept::default();
             discard(body, budget).await;
             return Err(BodyError::TooLarge);
         }
-        Ok(Received { bytes: kept.into(), permit })
+        Ok(())
     }
 
     async fn large_permit(&self, until: Instant) -> Result<OwnedSemaphorePermit, BodyError> {

@@ -27,6 +27,8 @@ use super::{
     body::{self, BodyError, Received},
     client::Client,
     connections::ConnectionPermit,
+    framing::Facts,
+    refusals::Refusal,
 };
 use crate::{
     clock::Clock,
@@ -64,11 +66,17 @@ pub(super) async fn call(
     request: Request,
 ) -> Response {
     let watch = Stopwatch::start(door.clock.clone());
+    let facts = request.extensions().get::<Arc<Facts>>().cloned().unwrap_or_default();
+    facts.handled();
     let shop = token.ok().and_then(|Path(token)| door.credentials.load().find(&token).cloned());
     let (parts, body) = request.into_parts();
     let Some(shop) = shop else {
         return stranger(&door, &parts, body).await;
     };
+    if let Some(refusal) = parts.extensions.get::<Refusal>() {
+        refuse(&door, &shop, *refusal).await;
+        return StatusCode::BAD_REQUEST.into_response();
+    }
     let connection = parts.extensions.get::<Arc<ConnectionPermit>>().cloned();
     if connection.as_ref().is_some_and(|connection| !connection.prove(Instant::now())) {
         tracing::error!(shop.id = %shop, call.outcome = "unavailable", "Too many calls at a time: answering 503");
@@ -78,20 +86,34 @@ pub(super) async fn call(
         return turn_back(&shop);
     }
     match parts.method {
-        Method::POST | Method::GET if !is_visit(&parts, &body) => {
-            take(&door, shop, connection, parts, body, watch).await
+        Method::POST | Method::GET if !is_visit(&parts, &facts, &body) => {
+            take(&door, shop, Arriving { connection, facts, parts, body }, watch).await
         }
         Method::GET | Method::HEAD => GREETING.into_response(),
         _ => {
-            tracing::warn!(shop.id = %shop, call.outcome = "wrong_method", "The till called with neither POST nor GET");
+            refuse(&door, &shop, Refusal::Method).await;
             (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST")]).into_response()
         }
     }
 }
 
 /// A `GET` that carries nothing is a person, or a till that tries the address.
-fn is_visit(parts: &Parts, body: &Body) -> bool {
-    parts.method == Method::GET && parts.uri.query().is_none_or(str::is_empty) && body.is_end_stream()
+fn is_visit(parts: &Parts, facts: &Facts, body: &Body) -> bool {
+    let query = query(parts, facts);
+    parts.method == Method::GET && query.is_none_or(|query| query.is_empty()) && body.is_end_stream()
+}
+
+/// The query as it was sent.
+fn query(parts: &Parts, facts: &Facts) -> Option<String> {
+    facts.query().or_else(|| parts.uri.query().map(str::to_owned))
+}
+
+/// Counts and logs a call that is lost, and now and then tells somebody.
+async fn refuse(door: &Door, shop: &ShopId, refusal: Refusal) {
+    tracing::warn!(shop.id = %shop, call.outcome = "refused", "A call with a right token was refused and is not stored: {refusal}");
+    if let Some(count) = door.refusals.count(shop, refusal, Instant::now()) {
+        door.accept.refused(shop, format!("{refusal} (calls since the start that were refused for it: {count})")).await;
+    }
 }
 
 /// The body is read and dropped like a known shop's: a client that is still sending would never see the answer. It is not
@@ -123,36 +145,38 @@ fn turn_back(shop: &ShopId) -> Response {
     (StatusCode::LOOP_DETECTED, [(INSTANCE, instance())], Json(json!({ "status": "loop" }))).into_response()
 }
 
-async fn take(
-    door: &Door,
-    shop: ShopId,
+/// A call that is being read.
+struct Arriving {
     connection: Option<Arc<ConnectionPermit>>,
+    facts: Arc<Facts>,
     parts: Parts,
     body: Body,
-    watch: Stopwatch,
-) -> Response {
+}
+
+async fn take(door: &Door, shop: ShopId, call: Arriving, watch: Stopwatch) -> Response {
+    let Arriving { connection, facts, parts, body } = call;
     match door.bodies.read(body).await {
-        Ok(Received { bytes, permit }) => {
+        Ok(Received { bytes, is_whole, permit }) => {
             let is_in_time = connection.as_ref().is_none_or(|connection| connection.work(Instant::now()));
             if !is_in_time {
                 return unavailable();
             }
             // What the call takes up is given back when it has been stored, even where that takes longer than the till waits.
             let held = (permit, connection);
-            store(door, as_call(shop, parts, bytes), held, watch).await
+            store(door, as_call(shop, parts, &facts, bytes, is_whole), held, watch).await
+        }
+        Err(BodyError::TooLarge) => {
+            refuse(door, &shop, Refusal::TooLarge).await;
+            (StatusCode::PAYLOAD_TOO_LARGE, Json(json!({ "status": "too_large" }))).into_response()
         }
         Err(error) => {
-            let (outcome, status) = refusal(error);
             tracing::warn!(
                 shop.id = %shop,
-                call.outcome = outcome,
+                call.outcome = "unavailable",
                 http.duration_ms = watch.milliseconds(),
                 "A call was not stored: {error}"
             );
-            if error == BodyError::Busy {
-                return unavailable();
-            }
-            (status, Json(json!({ "status": outcome }))).into_response()
+            unavailable()
         }
     }
 }
@@ -209,22 +233,22 @@ fn unavailable() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], body).into_response()
 }
 
-fn refusal(error: BodyError) -> (&'static str, StatusCode) {
-    match error {
-        BodyError::TooLarge => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
-        BodyError::Slow => ("too_slow", StatusCode::REQUEST_TIMEOUT),
-        BodyError::Busy => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
-        BodyError::Broken => ("broken_off", StatusCode::BAD_REQUEST),
-    }
-}
-
-fn as_call(shop: ShopId, parts: Parts, body: Bytes) -> Call {
+/// The call as it came. Where more or less of it came than was announced, it says how much that was.
+fn as_call(shop: ShopId, parts: Parts, facts: &Facts, bytes: Bytes, is_whole: bool) -> Call {
     let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let (excess, came) = (facts.take_excess(), bytes.len() as u64);
+    let announced = match (is_whole, excess.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(came),
+        // A body in chunks does not say how long it is, only that it goes on.
+        (false, _) => Some(facts.announced().unwrap_or(u64::MAX)),
+    };
     Call {
         shop,
         method: parts.method.to_string(),
         content_type: content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
-        query: parts.uri.query().map(str::to_owned),
-        body,
+        query: query(&parts, facts),
+        body: if excess.is_empty() { bytes } else { [bytes, excess].concat().into() },
+        announced,
     }
 }

@@ -12,7 +12,11 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, extract::ConnectInfo};
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -35,6 +39,8 @@ use super::{
     Limits,
     client::{self, Client},
     connections::{ConnectionLimiter, ConnectionPermit},
+    framing::{Facts, Framed},
+    refusals::Refusal,
 };
 
 /// How many connections the system may keep for us until they are accepted (it may allow less: `net.core.somaxconn`).
@@ -169,6 +175,9 @@ async fn connection(
     let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(limits.write_time));
+    let facts = Arc::new(Facts::default());
+    let stream = Framed::new(Box::pin(stream), limits.head_bytes, facts.clone());
+    let refusing = Refusing { service: service.clone(), facts: facts.clone() };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
@@ -176,7 +185,7 @@ async fn connection(
         .max_buf_size(limits.head_bytes.max(BUFFER))
         // A till may close its side right after its last byte: it has called all the same, and is answered.
         .half_close(true)
-        .serve_connection(TokioIo::new(Box::pin(stream)), {
+        .serve_connection(TokioIo::new(stream), {
             let (permit, trusted) = (permit.clone(), limits.trusted_proxies.clone());
             TowerToHyperService::new(service.map_request(move |mut request: hyper::Request<Incoming>| {
                 let client = Client::of(peer.ip(), request.headers(), &trusted);
@@ -184,6 +193,7 @@ async fn connection(
                 request.extensions_mut().insert(ConnectInfo(peer));
                 request.extensions_mut().insert(client);
                 request.extensions_mut().insert(permit.clone());
+                request.extensions_mut().insert(facts.clone());
                 request
             }))
         });
@@ -191,7 +201,7 @@ async fn connection(
     tokio::select! {
         // First what has already arrived: a call must not be lost because the service stops in the same moment.
         biased;
-        ended = &mut connection => return note(ended),
+        ended = &mut connection => return refusing.note(ended).await,
         () = permit.must_close() => return tracing::debug!("Closed a connection to make room for another"),
         () = shutdown.cancelled() => {}
         () = sleep(limits.connection_time) => {}
@@ -200,16 +210,30 @@ async fn connection(
     let until = Instant::now() + limits.drain_time;
     tokio::select! {
         biased;
-        ended = connection => note(ended),
+        ended = connection => refusing.note(ended).await,
         () = permit.must_close() => tracing::debug!("Closed a connection to make room for another"),
         () = sleep_until(until) => tracing::warn!("Dropped a connection that did not end"),
     }
 }
 
-/// How a connection ended is the client's affair: mostly it left, or took too long over a request.
-fn note(ended: hyper::Result<()>) {
-    if let Err(error) = ended {
+/// What happens at the end of a connection.
+struct Refusing {
+    service: Router,
+    facts: Arc<Facts>,
+}
+
+impl Refusing {
+    /// How a connection ended is the client's affair: mostly it left, or took too long over a request. Where the library
+    /// refused the head of a call, the endpoint is asked whose it was.
+    async fn note(self, ended: hyper::Result<()>) {
+        let Err(error) = ended else { return };
         tracing::debug!(%error, "A connection ended early");
+        let refused = || Request::get(self.facts.refused()?).extension(Refusal::Head).body(Body::empty()).ok();
+        if (error.is_parse() || error.is_parse_too_large())
+            && let Some(request) = refused()
+        {
+            let _ = self.service.oneshot(request).await;
+        }
     }
 }
 

@@ -6,14 +6,17 @@
 //! **Invariant:** a 2xx is sent only after [`Accept::accept`] returned `Ok`; no token, URL, query or body reaches a log.
 
 mod body;
+mod call_head;
 mod client;
 mod connections;
 mod credential;
 mod document;
 mod endpoint;
+mod framing;
 mod health;
 mod limits;
 mod listener;
+mod refusals;
 #[cfg(test)]
 mod tests;
 mod unknown_tokens;
@@ -40,6 +43,7 @@ pub use unknown_tokens::{UNKNOWN_TOKEN_BURST, UNKNOWN_TOKEN_EVERY};
 
 use body::BodyReader;
 use document::Readers;
+use refusals::Refusals;
 use unknown_tokens::UnknownTokenLimiter;
 use workload::Workload;
 
@@ -60,6 +64,9 @@ pub trait Accept: Send + Sync + 'static {
     /// # Errors
     /// When it could not be stored; the till is answered 503.
     async fn accept(&self, call: Call) -> Result<Acceptance, Unavailable>;
+
+    /// Tells somebody that a call with the right token of a shop was refused, so that nothing of it is stored.
+    async fn refused(&self, shop: &ShopId, reason: String);
 
     /// Whether a call could be stored now, with what somebody should look after although it could.
     ///
@@ -85,8 +92,10 @@ pub struct Call {
     pub content_type: Option<String>,
     /// The query as sent, still encoded.
     pub query: Option<String>,
-    /// The body as sent.
+    /// The body, as much of it as came.
     pub body: Bytes,
+    /// How many bytes of it were announced, where that is not how many came.
+    pub announced: Option<u64>,
 }
 
 /// What became of a call that is on disk.
@@ -155,6 +164,7 @@ struct Door {
     unproven_bodies: Arc<Semaphore>,
     bodies: BodyReader,
     workload: Workload,
+    refusals: Arc<Refusals>,
     readers: Readers,
     limits: Limits,
     clock: Arc<dyn Clock>,
@@ -174,6 +184,7 @@ pub fn router(
         unproven_bodies: Arc::new(Semaphore::new(limits.unproven_bodies)),
         bodies: BodyReader::new(&limits),
         workload: Workload::new(&limits),
+        refusals: Arc::default(),
         readers: Readers::new(&limits),
         limits,
         clock,

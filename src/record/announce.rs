@@ -157,7 +157,7 @@ impl Announced {
             "what is stored of the same order cannot be read ({cause}); the call is kept: repair that row or restore a \
              backup, then `tillhook quarantine reprocess`"
         );
-        Some(Unread { kind: Some(kind.to_owned()), reason })
+        Some(Unread { kind: Some(kind.to_owned()), reason, is_check: false })
     }
 
     fn order(
@@ -220,7 +220,7 @@ impl Announced {
             "with this call, what was said of the order would take up more than {most}: look for what fills it, \
              `tillhook quarantine show` has the call"
         );
-        Unread { kind: Some(notice.phase.as_str().to_owned()), reason }
+        Unread { kind: Some(notice.phase.as_str().to_owned()), reason, is_check: false }
     }
 
     /// The event that said the same of an order. Where a phase was found in the till's list, its first call afterwards
@@ -329,9 +329,12 @@ impl Announced {
         (Outcome::Stored, Some(id))
     }
 
-    /// Kept, and somebody is told, once for each body (a body that is read again and still not understood tells nobody).
+    /// Kept, and somebody is told, once for each body (a body that is read again and still not understood tells nobody, nor
+    /// does one that is probably a check of the address).
     fn unreadable(&self, view: &mut View, shop: Option<&ShopPolicy>, unread: &Unread) -> (Outcome, Option<EventId>) {
-        if let (Origin::Till, Some(policy)) = (self.call.origin, shop) {
+        if unread.is_check {
+            tracing::warn!(shop.id = %self.call.shop, "A call with a right token is kept in quarantine: {}", unread.reason);
+        } else if let (Origin::Till, Some(policy)) = (self.call.origin, shop) {
             let mut facts = Map::new();
             facts.insert("type".to_owned(), json!(unread.kind));
             facts.insert("receipt_id".to_owned(), json!(self.receipt));

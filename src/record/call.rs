@@ -1,7 +1,10 @@
 //! What comes in, and what is answered.
 
 use super::{Raw, Requeued};
-use crate::order::{ReceiptId, ShopId, Source};
+use crate::{
+    decode,
+    order::{ReceiptId, ShopId, Source},
+};
 
 /// A call of the till.
 #[derive(Clone, Debug)]
@@ -72,10 +75,18 @@ pub struct Unread {
     pub kind: Option<String>,
     /// Words that a person can act on; never a value that was sent.
     pub reason: String,
+    /// Whether it is probably no call of the till's, so that nobody need be told.
+    pub is_check: bool,
+}
+
+impl From<decode::Unreadable> for Unread {
+    fn from(decode::Unreadable { reason, kind, is_check }: decode::Unreadable) -> Self {
+        Self { kind, reason, is_check }
+    }
 }
 
 impl From<String> for Unread {
     fn from(reason: String) -> Self {
-        Self { kind: None, reason }
+        Self { kind: None, reason, is_check: false }
     }
 }

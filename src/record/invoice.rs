@@ -9,9 +9,9 @@ use super::{
     fan_out::{self, Standing},
 };
 use crate::{
-    order::{EventData, EventId, EventType, OrderKey},
+    order::{EventId, EventType, OrderKey},
     sink::Purpose,
-    store::{GivenUp, Intake, Keys, KnownDelivery, NewDelivery, NewEvent, StoredFile, StoredOrder, View},
+    store::{GivenUp, Intake, Keys, KnownDelivery, NewDelivery, NewEvent, StoredFile, View},
 };
 
 /// How the search for an invoice ended.
@@ -30,8 +30,6 @@ pub enum Arrival {
 
 pub(super) struct Ended {
     pub order: OrderKey,
-    /// The order; `None` where it cannot be read.
-    pub stored: Option<StoredOrder>,
     pub arrival: Arrival,
     pub policy: Arc<Policy>,
     pub now: Timestamp,
@@ -46,13 +44,12 @@ impl Intake for Ended {
 
     fn plan(&self, view: &mut View) {
         let order = self.order;
-        // Who was told of an order that cannot be read is not known, so nobody is told now.
-        let stored = self.stored.as_ref().filter(|_| view.unreadable_order(order).is_none());
+        // That the search is over is written also where the order cannot be read, or it would begin again. Who was told of
+        // such an order is not known, so nobody is told now.
         match &self.arrival {
             Arrival::Stored(file) => {
                 view.invoice_arrived(order, file.clone(), self.now);
-                let Some(stored) = stored else { return };
-                let event = self.event(EventType::InvoiceStored, stored);
+                let Some(event) = self.event(view, EventType::InvoiceStored) else { return };
                 self.follow_up(view, &event);
                 let standing = Standing { complete: self.is_complete(view), changed: true };
                 fan_out::order_event(view, &self.policy.rules, &event, standing);
@@ -60,8 +57,10 @@ impl Intake for Ended {
             }
             Arrival::Missing { url, reason } => {
                 let given_up = GivenUp { order, url: url.clone(), reason: reason.clone(), at: self.now };
-                if let (true, Some(stored)) = (view.invoice_given_up(given_up), stored) {
-                    alert::tell(view, &self.policy.rules, self.event(EventType::InvoiceMissing, stored));
+                if view.invoice_given_up(given_up)
+                    && let Some(event) = self.event(view, EventType::InvoiceMissing)
+                {
+                    alert::tell(view, &self.policy.rules, event);
                 }
             }
         }
@@ -94,16 +93,19 @@ impl Ended {
         }
     }
 
-    fn event(&self, kind: EventType, stored: &StoredOrder) -> NewEvent {
-        let shop = self.policy.shops.get(&stored.shop).map(|policy| policy.shop.name.clone());
-        NewEvent {
+    /// The event, with the order as it stands when this is written: it was paid, perhaps, while its PDF was fetched. `None`
+    /// where it cannot be read, or was pruned.
+    fn event(&self, view: &View, kind: EventType) -> Option<NewEvent> {
+        let order = view.order(self.order)?;
+        let shop = self.policy.shops.get(&order.shop).map(|policy| policy.shop.name.clone());
+        Some(NewEvent {
             id: EventId::new(self.now),
             kind,
-            shop: Some((stored.shop.clone(), shop.unwrap_or_else(|| stored.shop.to_string()))),
+            shop: Some((order.shop.clone(), shop.unwrap_or_else(|| order.shop.to_string()))),
             order: Some(self.order),
             at: self.now,
-            test: stored.test,
-            data: EventData::Order(Box::new(stored.order.clone())).to_text().into(),
-        }
+            test: order.test,
+            data: view.snapshot(self.order)?,
+        })
     }
 }

@@ -165,14 +165,7 @@ impl Recorder {
     /// # Errors
     /// When it is not on disk.
     pub async fn invoice_ended(&self, order: OrderKey, arrival: Arrival) -> Result<(), StoreError> {
-        let stored = match self.store.order(order).await {
-            Ok(Some(stored)) => Some(stored),
-            Ok(None) => return Ok(()),
-            // That the search is over is written all the same, or it would begin again.
-            Err(StoreError::Corrupt(_)) => None,
-            Err(error) => return Err(error),
-        };
-        let intake = invoice::Ended { order, stored, arrival, policy: self.policy.load_full(), now: self.clock.now() };
+        let intake = invoice::Ended { order, arrival, policy: self.policy.load_full(), now: self.clock.now() };
         self.store.take_in(intake).await
     }
 

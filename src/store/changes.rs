@@ -11,6 +11,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{FoundOrder, GivenUp, KnownInvoice, KnownOrder, NewVerification, StoredFile, micros};
 use crate::{
+    decode::Input,
     order::{DeliveryId, EventId, EventType, Fingerprint, OrderKey, Phase, ReceiptId, ShopId, SinkName},
     sink::Purpose,
 };
@@ -52,6 +53,20 @@ pub struct Raw {
     pub query: Option<String>,
     /// The body, byte for byte; personal data.
     pub body: Bytes,
+    /// How many bytes of body were announced, where that is not how many came.
+    pub announced: Option<u64>,
+}
+
+impl Raw {
+    /// What it is decoded from.
+    pub fn input(&self) -> Input<'_> {
+        Input {
+            content_type: self.content_type.as_deref(),
+            query: self.query.as_deref(),
+            body: &self.body,
+            announced: self.announced,
+        }
+    }
 }
 
 /// A call of the till, as it came.
@@ -182,7 +197,8 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: Changes) -> Resu
             .push_bind(receipt.keeps_content.then(|| receipt.raw.body.to_vec()))
             .push_bind(receipt.outcome)
             .push_bind(receipt.event.map(|id| id.to_string()))
-            .push_bind(receipt.reason.clone());
+            .push_bind(receipt.reason.clone())
+            .push_bind(receipt.raw.announced.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)));
     })
     .await?;
     let orders: Vec<&SavedOrder> = changes.orders.values().collect();
@@ -213,8 +229,7 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: Changes) -> Resu
     apply_rare(conn, &changes).await
 }
 
-const RECEIPTS: &str =
-    "INSERT INTO receipt (id, shop, received_at, method, content_type, query, body, outcome, event_id, reason) ";
+const RECEIPTS: &str = "INSERT INTO receipt (id, shop, received_at, method, content_type, query, body, outcome, event_id, reason, announced) ";
 const ANNOUNCEMENTS: &str = "INSERT INTO announcement (order_key, phase, fingerprint, event_id) ";
 const EVENTS: &str = "INSERT INTO event (id, type, shop, shop_name, order_key, at, test, data) ";
 const DELIVERIES: &str =
@@ -331,7 +346,8 @@ async fn apply_rare(conn: &mut SqliteConnection, changes: &Changes) -> Result<()
             "INSERT INTO invoice (order_key, shop, url, status, first_seen_at, wait_until, next_attempt_at)
              VALUES ($1, $2, $3, $4, $5, $6, $5)
              ON CONFLICT (order_key) DO UPDATE SET url = excluded.url, status = excluded.status,
-                 next_attempt_at = excluded.next_attempt_at",
+                 next_attempt_at = excluded.next_attempt_at,
+                 cut_off = iif(url IS excluded.url, cut_off, 0)",
         )
         .bind(key.to_string())
         .bind(shop.as_str())

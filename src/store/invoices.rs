@@ -22,6 +22,8 @@ pub struct DueInvoice {
     pub url: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// How often only the beginning of a PDF came.
+    pub cut_off: u32,
     /// When the first link was seen.
     pub first_seen_at: Timestamp,
 }
@@ -50,6 +52,8 @@ pub struct FetchFailure {
     pub reason: String,
     /// When to try again.
     pub again_at: Timestamp,
+    /// Whether only the beginning of a PDF came.
+    pub is_cut_off: bool,
 }
 
 /// A link that gave no PDF and is not followed any more.
@@ -95,7 +99,7 @@ impl Store {
     pub async fn due_invoices(&self, now: Timestamp, limit: usize) -> Result<Vec<DueInvoice>, StoreError> {
         let rows = sqlx::query(
             "SELECT order_key, shop, url, attempts, first_seen_at, rowid,
-                    EXISTS (SELECT 1 FROM customer_order o WHERE o.key = order_key)
+                    EXISTS (SELECT 1 FROM customer_order o WHERE o.key = order_key), cut_off
              FROM invoice
              WHERE status = 'pending' AND next_attempt_at <= $1 AND url IS NOT NULL ORDER BY next_attempt_at LIMIT $2",
         );
@@ -111,6 +115,7 @@ impl Store {
                 url: row.try_get(2)?,
                 attempts: row.try_get(3)?,
                 first_seen_at: timestamp(row.try_get(4)?)?,
+                cut_off: row.try_get(7)?,
             })
         };
         let (mut readable, mut unreadable) = (Vec::new(), Vec::new());
@@ -171,13 +176,15 @@ impl Store {
             let failure = failure.clone();
             Box::pin(async move {
                 sqlx::query(
-                    "UPDATE invoice SET attempts = attempts + 1, last_error = $2, next_attempt_at = $3
+                    "UPDATE invoice SET attempts = attempts + 1, last_error = $2, next_attempt_at = $3,
+                         cut_off = cut_off + $5
                      WHERE order_key = $1 AND status = 'pending' AND url IS $4",
                 )
                 .bind(order.to_string())
                 .bind(failure.reason)
                 .bind(micros(failure.again_at))
                 .bind(failure.url)
+                .bind(failure.is_cut_off)
                 .execute(conn)
                 .await
                 .map(drop)
@@ -194,7 +201,7 @@ impl Store {
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query(
-                    "UPDATE invoice SET status = 'pending', next_attempt_at = $2
+                    "UPDATE invoice SET status = 'pending', next_attempt_at = $2, cut_off = 0
                      WHERE order_key = $1 AND status <> 'stored' AND url IS NOT NULL",
                 )
                 .bind(order.to_string())

@@ -56,7 +56,8 @@ impl Store {
     /// What the database says.
     pub async fn quarantined(&self, id: ReceiptId) -> Result<Option<QuarantinedBody>, StoreError> {
         let row = sqlx::query(
-            "SELECT id, shop, received_at, method, content_type, query, body, reason, resolution FROM receipt
+            "SELECT id, shop, received_at, method, content_type, query, body, reason, resolution, announced
+             FROM receipt
              WHERE id = $1 AND outcome = 'quarantined'",
         );
         let row = row.bind(id.to_string()).fetch_optional(self.readers()).await?;
@@ -70,6 +71,7 @@ impl Store {
                     content_type: row.try_get(4)?,
                     query: row.try_get(5)?,
                     body: row.try_get::<Option<Vec<u8>>, _>(6)?.unwrap_or_default().into(),
+                    announced: row.try_get::<Option<i64>, _>(9)?.map(i64::unsigned_abs),
                 },
                 reason: lossy(&row, 7).unwrap_or_default(),
                 resolution: lossy(&row, 8),

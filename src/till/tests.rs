@@ -41,7 +41,12 @@ fn orders(count: usize) -> Vec<TillOrder> {
 }
 
 fn understood(call: &Announcement) -> Result<Notification, Unreadable> {
-    let input = Input { content_type: call.content_type.as_deref(), query: call.query.as_deref(), body: &call.body };
+    let input = Input {
+        content_type: call.content_type.as_deref(),
+        query: call.query.as_deref(),
+        body: &call.body,
+        ..Input::default()
+    };
     decode(&input, &shop())
 }
 

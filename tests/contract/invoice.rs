@@ -29,7 +29,8 @@ const MARTIN: &str = "another-token-for-the-tests-0123456789";
 
 fn pdf(junk: usize, size: usize) -> String {
     let head = format!("{}%PDF-1.7\n", " ".repeat(junk));
-    format!("{head}{}", "x".repeat(size - head.len()))
+    let end = "%%EOF";
+    format!("{head}{}{end}", "x".repeat(size - head.len() - end.len()))
 }
 
 /// A sale whose invoice the till does not give away for now.
@@ -312,5 +313,51 @@ async fn nothing_is_fetched_where_the_shop_does_not_want_it_and_nobody_waits() {
     assert_eq!(app.statuses("accountant").await, ["delivered"]);
     let backlog = app.store().backlog(&name("accountant")).await.expect("the database answers");
     assert_eq!(backlog, (0, 0));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn half_a_pdf_is_asked_for_again_three_times_in_all_and_then_missing() {
+    let app = App::start(ACCOUNTANT).await;
+    let order = sell_with(Trouble::Truncated, &app).await;
+    assert_eq!(invoices(&app).await, ["pending"]);
+    for _ in 0..2 {
+        app.advance(Duration::from_hours(1)).await;
+    }
+    assert_eq!((invoices(&app).await, app.till.downloads()[&order.internal_id]), (vec!["missing".to_owned()], 3));
+    app.advance(Duration::from_hours(48)).await;
+    assert_eq!(app.till.downloads()[&order.internal_id], 3, "and no more");
+    let told = app.column("SELECT data FROM event WHERE type = 'invoice.missing'").await;
+    let why = app.column("SELECT last_error FROM invoice").await.remove(0);
+    assert!(told.len() == 1 && why.contains("cut off, 3 times") && why.contains("tillhook invoices import"), "{why}");
+    // A person may have it asked for again, with three tries of its own.
+    app.till.misbehave(&order.internal_id, None);
+    let key = app.column("SELECT order_key FROM invoice").await.remove(0).parse().expect("a key");
+    assert!(app.store().refetch_invoice(key, app.now()).await.expect("the database answers"));
+    app.advance(Duration::from_mins(1)).await;
+    assert_eq!(invoices(&app).await, ["stored"]);
+    assert_eq!(invoices(&app).await, ["stored"]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_tells_of_its_pdf_never_tells_an_older_state_than_what_was_told_before() {
+    let app = App::start("").await;
+    for _ in 0..60 {
+        let order = app.till.sell();
+        app.announce(&order, Phase::Validated).await;
+        app.announce(&order, Phase::Terminated).await;
+    }
+    app.settle().await;
+    let events = app.column("SELECT order_key || ' ' || (data ->> 'state') FROM event ORDER BY seq").await;
+    let mut paid = std::collections::HashSet::new();
+    for event in &events {
+        let (order, state) = event.split_once(' ').expect("an order and its state");
+        match state {
+            "paid" => drop(paid.insert(order)),
+            _ => assert!(!paid.contains(order), "{order} was paid before"),
+        }
+    }
+    assert_eq!((events.len(), paid.len()), (180, 60));
     app.finish().await;
 }

@@ -104,7 +104,7 @@ async fn a_machine_is_told_neither_of_the_till_nor_of_alerts() {
 #[tokio::test]
 async fn a_pdf_that_is_too_large_for_dext_is_given_up_and_somebody_is_told() {
     let till = HttpFar::start().await;
-    let pdf = format!("%PDF-1.7\n{}", "x".repeat(6_000_000));
+    let pdf = format!("%PDF-1.7\n{}%%EOF", "x".repeat(6_000_000));
     till.always(Answer::status(200).body(&pdf));
     let sinks = "alerts = [\"ops\"]\n[sink.ops]\nHTTP\non = [\"test.ping\"]\n[sink.machine]\ntype = \"email\"\n\
                  to = [\"dupont+sales@dext.cc\"]\nprofile = \"dext\"\nretry = [\"3h\", \"3h\", \"48h\"]\n";

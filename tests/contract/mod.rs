@@ -2,6 +2,7 @@
 //!
 //! | paragraph | file |
 //! |---|---|
+//! | §5 Finding the order | `finding` |
 //! | §5 Identity, Equality, State, Receipts, Cash box, Reading | `identity`, `equality`, `state`, `receipts`, `cash_box`, `reading` |
 //! | §5 `per_order`, Deliveries, Tests, Invoice | `per_order`, `deliveries`, `pauses`, `test_orders`, `invoice` |
 //! | §6, the alerts | `alerts` |
@@ -25,6 +26,7 @@ mod cash_box;
 mod deliveries;
 mod email_sink;
 mod equality;
+mod finding;
 mod http_sink;
 mod identity;
 mod invoice;

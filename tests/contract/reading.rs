@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::App;
+use crate::harness::{App, raw};
 
 /// What an announcement that says this is recorded as.
 async fn read(app: &App, mut fields: Value) -> Value {
@@ -102,5 +102,102 @@ async fn what_was_not_sent_or_not_understood_is_null_or_stays_in_extra_and_nothi
     for key in kept.into_iter().filter(|key| !matches!(key.as_str(), "type" | "orderInternalID")) {
         assert_eq!(data["extra"][key], odd[key], "{key} stays");
     }
+    assert_eq!(
+        data["warnings"],
+        json!([
+            "unreadable:price",
+            "unreadable:VAT",
+            "unreadable:VATs",
+            "unreadable:items",
+            "unreadable:isRefund",
+            "unreadable:creationDate"
+        ])
+    );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_not_understood_is_named_and_never_replaces_what_was() {
+    let app = App::start("").await;
+    let known = json!({
+        "type": "validated", "orderInternalID": "1", "price": "12.50", "VAT": "1.14", "validationDate": "2026-11-21 14:00:00",
+        "items": [{"titre": "Menu", "qte": "1", "prix": "12.50"}], "client": {"nom": "Durand", "prenom": "Zoé"},
+        "VATs": {"10": {"ht": "11.36", "tva": "1.14", "ttc": "12.50"}},
+    });
+    let odd = json!({
+        "type": "terminated", "orderInternalID": "1", "price": "12,50,", "VAT": "??", "validationDate": "soon", "items": "a menu",
+        "VATs": {"10": {"ht": "eleven", "tva": "1.14"}},
+    });
+    assert_eq!((app.say_json(known).await, app.say_json(odd).await), ("stored".to_owned(), "stored".to_owned()));
+    let before = app.data_of("order.validated").await.pop().expect("the event");
+    let after = app.data_of("order.terminated").await.pop().expect("the event");
+    for field in ["total", "total_vat", "items", "customer"] {
+        assert_eq!(after[field], before[field], "{field}");
+    }
+    assert_eq!(after["dates"]["validated"], before["dates"]["validated"]);
+    let named = ["VATs", "price", "VAT", "items", "validationDate"].map(|field| format!("unreadable:{field}"));
+    assert_eq!(after["warnings"], json!(named));
+    assert_eq!(after["extra"]["price"], "12,50,");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_mail_says_what_could_not_be_read() {
+    let app = App::start("[sink.accountant]\ntype = \"email\"\nto = [\"compta@cabinet-martin.example\"]\n").await;
+    app.say(&[("type", "validated"), ("orderInternalID", "1"), ("orderID", "42"), ("price", "douze"), ("VAT", "1.14")])
+        .await;
+    app.settle().await;
+    let mail = app.far.mail.mails().pop().expect("a mail");
+    let text = tillhook::app::demo::mime::text(&mail.source).expect("a text").0;
+    assert!(text.contains("le total envoyé par la caisse n"), "{text}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_quantity_may_have_a_unit_and_one_that_is_not_understood_leaves_the_line_open() {
+    let app = App::start("").await;
+    let items = json!([
+        {"titre": "Comté", "qte": "0,250 kg", "prix": "24.00"},
+        {"titre": "Tarte", "qte": "une demie", "prix": "24.00"},
+        {"titre": "Pain", "prix": "1.20"},
+    ]);
+    let data = read(&app, json!({ "items": items })).await;
+    let lines = |field: &str| [0, 1, 2].map(|n| data["items"][n][field].clone());
+    assert_eq!(lines("quantity"), [json!("0.25"), json!(null), json!(null)]);
+    assert_eq!(lines("total"), [json!("6.00"), json!(null), json!("1.20")]);
+    assert_eq!(lines("extra"), [json!({"unit": "kg"}), json!({"qte": "une demie"}), json!({})]);
+    assert_eq!(data["warnings"], json!(["unreadable:items"]));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn secrets_of_the_till_never_enter_extra_and_a_link_that_was_not_encoded_stays_whole() {
+    let app = App::start("").await;
+    let body = "type=validated&orderInternalID=1&PDFinvoice=https://kash.click/f.pdf?id=1&key=s3cret&VAT=1.14&token=s3cret\
+                &client[nom]=Durand&client[password]=s3cret&items[0][titre]=Menu&items[0][signature]=s3cret&note=x";
+    let (status, answer) = app.call(&raw(body)).await;
+    assert_eq!((status, &answer["status"]), (200, &json!("stored")));
+    let data = app.data_of("order.validated").await.pop().expect("the event");
+    assert!(!data.to_string().contains("s3cret"), "{data:#}");
+    assert_eq!((&data["total_vat"], &data["extra"]), (&json!("1.14"), &json!({"note": "x"})));
+    let links = app.column("SELECT url FROM invoice").await;
+    assert_eq!(links, ["https://kash.click/f.pdf?id=1&key=s3cret"], "the till wants its key");
+    app.finish_leaving(0).await;
+}
+
+#[tokio::test]
+async fn a_type_is_one_plain_word_and_anything_else_reaches_nobody() {
+    let app = App::start("[sink.erp]\nHTTP\non = [\"*\"]\n").await;
+    let body = r#"{"type":"<https://evil.example|click here>","orderInternalID":"1"}"#;
+    let long = "x".repeat(65);
+    for kind in ["two words", "<b>", "a;b", "é", "@everyone", long.as_str(), body] {
+        assert_eq!(app.say(&[("type", kind), ("orderInternalID", "1")]).await, "quarantined", "{kind}");
+    }
+    for kind in ["stock.low", "x_1-2", &long[..64]] {
+        assert_eq!(app.say(&[("type", kind)]).await, "stored", "{kind}");
+    }
+    app.settle().await;
+    let told: String = app.far.http.calls().iter().map(|call| call.body.to_string()).collect();
+    assert!(told.contains("stock.low") && !told.contains("evil.example") && !told.contains("everyone"), "{told}");
     app.finish().await;
 }

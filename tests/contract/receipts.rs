@@ -128,7 +128,7 @@ async fn a_quarantined_body_that_is_read_again_and_understood_counts_from_when_i
     let shop = app.service().recorder.shop(&kept.shop).expect("the shop").shop;
     // A later version understands it: here, because it takes the missing type for granted.
     let body = Bytes::from([&kept.raw.body[..], b"&type=validated"].concat());
-    let decoded = decode::decode(&Input { content_type: None, query: None, body: &body }, &shop).map_err(|e| e.reason);
+    let decoded = decode::decode(&Input { body: &body, ..Input::default() }, &shop).map_err(|e| e.reason);
     let raw = Raw { body, ..kept.raw };
     let origin = Origin::Quarantine(Requeued { receipt: kept.id, received_at: kept.received_at });
     let accepted = app.service().recorder.accept(Call { shop: kept.shop, raw, origin }, || decoded).await;

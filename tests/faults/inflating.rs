@@ -20,7 +20,7 @@ use super::{
 use crate::harness::{form, raw};
 
 /// How many are sent at a time.
-const AT_ONCE: usize = 100;
+const AT_ONCE: usize = 60;
 
 /// How many lines that say nothing are in each: of three bytes, they are kept with every field that a line has.
 const LINES: usize = 5_000;
@@ -29,7 +29,7 @@ const LINES: usize = 5_000;
 async fn small_calls_that_become_large_take_little_memory_and_keep_no_till_waiting() {
     let bench = Bench::start("").await;
     let to = bench.address();
-    let left = Arc::new(AtomicUsize::new(scale(AT_ONCE, 10 * AT_ONCE)));
+    let left = Arc::new(AtomicUsize::new(scale(AT_ONCE, 3 * AT_ONCE)));
     let orders = left.load(Ordering::Relaxed);
     let mut others = JoinSet::new();
     for _ in 0..AT_ONCE {

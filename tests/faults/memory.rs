@@ -172,8 +172,8 @@ async fn the_summary_of_a_day_of_the_largest_orders_and_closings_takes_little_me
 }
 
 /// How many sinks do not answer, and how many large orders are sold beside them.
-const SILENT: usize = 12;
-const SOLD: usize = 4;
+const SILENT: usize = 6;
+const SOLD: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_messages_for_many_sinks_that_do_not_answer_take_little_memory_and_the_others_get_theirs() {

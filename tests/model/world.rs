@@ -283,7 +283,7 @@ fn rule(settings: &Settings) -> Rule {
 }
 
 fn call() -> Call {
-    let raw = Raw { method: "POST".to_owned(), content_type: None, query: None, body: Bytes::new() };
+    let raw = Raw { method: "POST".to_owned(), content_type: None, query: None, body: Bytes::new(), announced: None };
     Call { shop: shop(), raw, origin: Origin::Till }
 }
 

@@ -13,6 +13,7 @@ mod door;
 mod encryption;
 mod erasure;
 mod extremes;
+mod field;
 mod file_handles;
 
 mod files;

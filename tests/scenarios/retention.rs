@@ -193,7 +193,7 @@ async fn what_waits_is_kept_with_all_it_needs_and_goes_once_it_is_over() {
 #[tokio::test]
 async fn a_file_that_two_invoices_share_goes_with_the_younger_one() {
     let till = HttpFar::start().await;
-    till.always(Answer::status(200).body("%PDF-1.7 the same for both"));
+    till.always(Answer::status(200).body("%PDF-1.7 the same for both %%EOF"));
     let origin = till.url().trim_end_matches("/hook");
     let app = App::set_up(Setup { storage: SHORT, till_host: Some(origin), ..Setup::default() }).await;
     let order = |id: &'static str| {

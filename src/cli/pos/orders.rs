@@ -144,7 +144,7 @@ fn announced(order: &Map<String, Value>, shop: &Shop) -> Option<OrderContent> {
     let mut call = order.clone();
     call.insert("type".to_owned(), "validated".into());
     let body = Value::Object(call).to_string();
-    match decode::decode(&Input { content_type: None, query: None, body: body.as_bytes() }, shop) {
+    match decode::decode(&Input { body: body.as_bytes(), ..Input::default() }, shop) {
         Ok(Notification::Order(notice)) => Some(notice.content),
         _ => None,
     }

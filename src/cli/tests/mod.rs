@@ -80,7 +80,7 @@ impl Office {
     /// The till of `shop` calls.
     pub async fn call(&self, shop: &str, body: &str) {
         let shop: ShopId = shop.parse().unwrap();
-        let input = Input { content_type: None, query: None, body: body.as_bytes() };
+        let input = Input { body: body.as_bytes(), ..Input::default() };
         let settings = self.desk.recorder.shop(&shop).unwrap();
         let decoded = decode::decode(&input, &settings.shop).map_err(|unreadable| unreadable.reason);
         let raw = Raw {
@@ -88,6 +88,7 @@ impl Office {
             content_type: Some("text/plain".to_owned()),
             query: None,
             body: Bytes::copy_from_slice(body.as_bytes()),
+            announced: None,
         };
         self.desk.recorder.accept(Call { shop, raw, origin: Origin::Till }, || decoded).await.unwrap();
     }

@@ -4,6 +4,7 @@
 
 mod abuse;
 mod documents;
+mod framing;
 mod limits;
 mod webhook;
 
@@ -43,6 +44,7 @@ const ENDLESS: &str = "endless.pdf";
 struct Fake {
     behaviour: Behaviour,
     calls: Mutex<Vec<Call>>,
+    refusals: Mutex<Vec<String>>,
     /// Told when a call begins to be stored, and when it is.
     progress: mpsc::UnboundedSender<&'static str>,
     /// A call is stored only when it gets one of these.
@@ -63,6 +65,10 @@ impl Accept for Fake {
         self.calls.lock().unwrap().push(call);
         let _ = self.progress.send("stored");
         Ok(Acceptance { status: Status::Stored, id: ReceiptId::new(Timestamp::UNIX_EPOCH) })
+    }
+
+    async fn refused(&self, _: &ShopId, reason: String) {
+        self.refusals.lock().unwrap().push(reason);
     }
 
     async fn ready(&self) -> Result<Option<&'static str>, String> {
@@ -107,6 +113,7 @@ impl House {
         let fake = Arc::new(Fake {
             behaviour,
             calls: Mutex::default(),
+            refusals: Mutex::default(),
             progress: sender,
             permits: Semaphore::new(1_000),
             invoice: Mutex::default(),
@@ -155,6 +162,11 @@ impl House {
 
     fn stored(&self) -> usize {
         self.fake.calls.lock().unwrap().len()
+    }
+
+    /// What somebody was told of refused calls.
+    fn refusals(&self) -> Vec<String> {
+        self.fake.refusals.lock().unwrap().clone()
     }
 
     async fn until(&mut self, step: &str) {

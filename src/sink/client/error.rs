@@ -26,6 +26,9 @@ pub enum ClientError {
     /// The connection broke before the answer was complete.
     #[error("the connection broke: {0}")]
     Broken(String),
+    /// The connection broke in the middle of the body.
+    #[error("only a part of the answer came: {0}")]
+    CutOff(String),
     /// What came back is not HTTP.
     #[error("the answer is not HTTP: {0}")]
     Protocol(String),
@@ -57,6 +60,14 @@ impl ClientError {
         }
     }
 
+    /// The same of an answer whose head is there.
+    pub(super) fn of_body(error: reqwest::Error, timeout: Duration) -> Self {
+        match Self::new(error, timeout) {
+            Self::Broken(cause) => Self::CutOff(cause),
+            other => other,
+        }
+    }
+
     /// From what the library says when it cannot make a client.
     pub(super) fn not_built(error: reqwest::Error) -> Self {
         Self::NoCertificates(innermost(&error.without_url()))
@@ -70,7 +81,7 @@ impl From<ClientError> for SinkError {
             ClientError::Loop => return Self::pause(Reason::Blocked, error.to_string()),
             ClientError::Blocked(_) => Reason::Blocked,
             ClientError::TimedOut(_) => Reason::TimeOut,
-            ClientError::Connect(_) | ClientError::Broken(_) => Reason::Connect,
+            ClientError::Connect(_) | ClientError::Broken(_) | ClientError::CutOff(_) => Reason::Connect,
             ClientError::Protocol(_) | ClientError::TooLarge(_) => Reason::Protocol,
             ClientError::NoCertificates(_) => Reason::Local,
         };

@@ -96,7 +96,9 @@ impl Fetched {
             return Err(ClientError::TooLarge(cap));
         }
         let mut body = BytesMut::new();
-        while wanted && let Some(chunk) = response.chunk().await.map_err(|error| ClientError::new(error, timeout))? {
+        while wanted
+            && let Some(chunk) = response.chunk().await.map_err(|error| ClientError::of_body(error, timeout))?
+        {
             if body.len() + chunk.len() > cap {
                 return Err(ClientError::TooLarge(cap));
             }

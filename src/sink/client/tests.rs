@@ -107,7 +107,7 @@ async fn a_download_is_whole_or_refused() {
     })
     .await;
     let error = client().get(&cut, 1_000).await.expect_err("cut off");
-    assert!(matches!(error, ClientError::Broken(_)) && tells_no_secret(&error), "{error}");
+    assert!(matches!(error, ClientError::CutOff(_)) && tells_no_secret(&error), "{error}");
 }
 
 #[tokio::test]

@@ -98,6 +98,15 @@ impl Facts<'_> {
                     format!("Nothing is lost. The limit is set by `limit` under [sink.{sink}]."),
                 ),
             ),
+            // One without a receipt was refused before it could be kept.
+            EventType::TillUnreadable if self.get("receipt_id").is_empty() => self.text(
+                say("Un appel de la caisse a été refusé".into(), "A call of the till was refused".into()),
+                self.lines(&[TECHNICAL_DETAIL]),
+                say(
+                    "L’appel n’est pas conservé. Comparez avec les ventes de la caisse\u{a0}: `tillhook orders missing`.".into(),
+                    "The call is not kept. Compare with the till's sales: `tillhook orders missing`.".into(),
+                ),
+            ),
             EventType::TillUnreadable => self.text(
                 say("Un appel de la caisse est illisible".into(), "A call of the till cannot be read".into()),
                 self.lines(&[("Type", "Type", "type"), TECHNICAL_DETAIL]),

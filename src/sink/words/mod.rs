@@ -7,7 +7,9 @@ mod digest;
 mod remarks;
 
 use super::Names;
-use crate::order::{Currency, DeliveryMethod, Event, EventType, Locale, Moment, Money, Number, Order, State, Warning};
+use crate::order::{
+    Currency, DeliveryMethod, Event, EventType, Locale, Moment, Money, Number, Order, SentField, State, Warning,
+};
 
 pub use alert::{AlertText, alert_text};
 pub use digest::{DigestText, TableRow, digest_text};
@@ -118,7 +120,48 @@ pub fn warning(warning: Warning, locale: Locale) -> &'static str {
         Warning::OrderNumberGap => {
             pick(locale, "le numéro précédent n'est pas arrivé", "the number before has not arrived")
         }
+        Warning::Unreadable(field) => unreadable(field, locale),
     }
+}
+
+/// That a field was sent and could not be read. What was sent is in the call.
+fn unreadable(field: SentField, locale: Locale) -> &'static str {
+    let (french, english) = match field {
+        SentField::Price => {
+            ("le total envoyé par la caisse n'a pas pu être lu", "the total that the till sent could not be read")
+        }
+        SentField::Vat => {
+            ("la TVA envoyée par la caisse n'a pas pu être lue", "the VAT that the till sent could not be read")
+        }
+        SentField::Vats => (
+            "la TVA par taux envoyée par la caisse n'a pas pu être lue entièrement",
+            "the VAT by rate that the till sent could not all be read",
+        ),
+        SentField::Items => (
+            "les articles envoyés par la caisse n'ont pas pu être lus entièrement",
+            "the items that the till sent could not all be read",
+        ),
+        SentField::Customer => {
+            ("le client envoyé par la caisse n'a pas pu être lu", "the customer that the till sent could not be read")
+        }
+        SentField::IsRefund => (
+            "la caisse n'a pas dit lisiblement s'il s'agit d'un remboursement",
+            "what the till sent does not say readably whether this is a refund",
+        ),
+        SentField::CreationDate => (
+            "la date de création envoyée par la caisse n'a pas pu être lue",
+            "the creation date that the till sent could not be read",
+        ),
+        SentField::ValidationDate => (
+            "la date de validation envoyée par la caisse n'a pas pu être lue",
+            "the validation date that the till sent could not be read",
+        ),
+        SentField::ValueDate => (
+            "la date de valeur envoyée par la caisse n'a pas pu être lue",
+            "the value date that the till sent could not be read",
+        ),
+    };
+    pick(locale, french, english)
 }
 
 /// Whether a reader, or a mail program, may take the character for a line's end or a column.

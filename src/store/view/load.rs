@@ -19,7 +19,7 @@ use super::{
     KnownDelivery, KnownInvoice, KnownOrder, View,
 };
 use crate::{
-    order::{EventId, Fingerprint, InvoiceStatus, OrderKey, Phase, hex},
+    order::{EventId, Fingerprint, InvoiceStatus, Order, OrderKey, Phase, hex},
     sink::Purpose,
 };
 
@@ -59,6 +59,9 @@ const SIZE: &str = found!("SELECT coalesce(sum(octet_length(o.timeline)), 0)");
 /// How many bytes of orders the calls of one commit may be about. More than one call is then taken by itself.
 const MOST_LOADED: i64 = 16 * 1024 * 1024;
 
+/// A list without anything in it.
+const NONE: &str = "[]";
+
 const ANNOUNCED: &str = "
     SELECT a.order_key, a.phase, a.fingerprint, a.event_id
     FROM json_each($1) k CROSS JOIN announcement a ON a.order_key = k.value";
@@ -68,6 +71,10 @@ const DELIVERIES: &str = "
            d.without_invoice
     FROM json_each($1) k CROSS JOIN delivery d ON d.order_key = k.value
     WHERE d.purpose <> 'alert' ORDER BY d.seq";
+
+const SNAPSHOTS: &str = "
+    SELECT o.key, e.data FROM json_each($1) k CROSS JOIN customer_order o ON o.key = k.value
+    CROSS JOIN event e ON e.id = o.last_event";
 
 const INVOICES: &str = "
     SELECT i.order_key, i.status, i.url, i.first_seen_at, i.wait_until, i.stored_at IS NOT NULL
@@ -98,6 +105,7 @@ impl View {
                     return Err(StoreError::TooMuch);
                 }
             }
+            view.load_snapshots(conn, &named).await?;
             let rows = sqlx::query(ORDERS).bind(numbered).bind(named);
             for row in rows.fetch_all(&mut *conn).await? {
                 match known_order(&row) {
@@ -113,6 +121,21 @@ impl View {
         view.load_rest(conn).await?;
         view.load_notices(conn, keys).await?;
         Ok(view)
+    }
+
+    /// Reads the newest event of orders, as a list of keys. One that cannot be read is left out.
+    async fn load_snapshots(&mut self, conn: &mut SqliteConnection, named: &str) -> Result<(), StoreError> {
+        if named == NONE {
+            return Ok(());
+        }
+        for row in sqlx::query(SNAPSHOTS).bind(named).fetch_all(&mut *conn).await? {
+            if let Ok(data) = row.try_get::<&str, _>(1)
+                && from_json::<Order>(data).is_ok()
+            {
+                self.snapshots.insert(parse(row.try_get(0)?)?, data.into());
+            }
+        }
+        Ok(())
     }
 
     async fn load_rest(&mut self, conn: &mut SqliteConnection) -> Result<(), StoreError> {

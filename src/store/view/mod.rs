@@ -22,6 +22,8 @@ use crate::{
 #[derive(Default)]
 pub struct View {
     orders: HashMap<OrderKey, KnownOrder>,
+    /// What the newest event says of those that were asked for by key.
+    snapshots: HashMap<OrderKey, Arc<str>>,
     by_internal_id: HashMap<(ShopId, bool, String), OrderKey>,
     by_order_id: HashMap<(ShopId, bool, String), Vec<OrderKey>>,
     announced: HashMap<(OrderKey, Phase, Fingerprint), EventId>,
@@ -104,6 +106,13 @@ impl View {
     pub fn by_order_id(&self, shop: &ShopId, test: bool, id: &str) -> Vec<&KnownOrder> {
         let keys = self.by_order_id.get(&(shop.clone(), test, id.to_owned()));
         keys.into_iter().flatten().filter_map(|key| self.orders.get(key)).collect()
+    }
+
+    /// What the newest event says of an order that was asked for by its key; `None` where that cannot be read.
+    pub fn snapshot(&self, key: OrderKey) -> Option<Arc<str>> {
+        let Some(saved) = self.changes.orders.get(&key) else { return self.snapshots.get(&key).cloned() };
+        let event = self.changes.events.iter().find(|event| event.id == saved.last_event)?;
+        Some(event.data.clone())
     }
 
     /// The order with this key.

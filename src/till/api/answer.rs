@@ -20,7 +20,11 @@ const WRAPPED: usize = 2;
 /// The data of an answer whatever its status, without the till's refusals.
 pub(super) fn data(answer: &Fetched, key: &str, budget: &Budget) -> Result<Value, ApiError> {
     let text = text_of(answer)?;
-    let value = match parse(&text, budget) {
+    let read = parse(&text, budget).or_else(|why| match without_notices(&text) {
+        Some(rest) if !why.is_too_much() => parse(rest, budget).map_err(|_| why),
+        _ => Err(why),
+    });
+    let value = match read {
         Ok(value) => value,
         Err(why) => return Err(no_data(answer.status, &text, why, key)),
     };
@@ -67,6 +71,42 @@ fn parse(text: &str, budget: &Budget) -> Result<Value, Fault> {
         }
     }
     Ok(value)
+}
+
+/// What PHP writes before an answer where it complains and goes on.
+const NOTICES: &[&str] = &["Warning", "Notice", "Deprecated", "Strict Standards"];
+
+/// An answer without PHP's complaints before and behind it; `None` where there are none. Each ends with `on line 112`, in
+/// tags or not.
+fn without_notices(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while is_notice(rest) {
+        let (_, behind) = rest.split_once(" on line ")?;
+        rest = after_tags(after_tags(behind).trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    let is_notice = |at: &usize| is_notice(&rest[*at..]);
+    let end = rest.match_indices(['\n', '<']).map(|(at, _)| at).find(is_notice).unwrap_or(rest.len());
+    let answer = rest[..end].trim();
+    (answer.len() < text.len() && answer.starts_with(['{', '[', '"'])).then_some(answer)
+}
+
+fn is_notice(text: &str) -> bool {
+    let text = after_tags(text);
+    NOTICES.iter().any(|word| text.starts_with(word))
+}
+
+/// The longest tag of layout: `br /`.
+const TAG: usize = 4;
+
+/// A text behind blanks and tags of layout.
+fn after_tags(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    while let Some(tag) = rest.strip_prefix('<')
+        && let Some(end) = tag.bytes().take(TAG + 1).position(|byte| byte == b'>')
+    {
+        rest = tag[end + 1..].trim_start();
+    }
+    rest
 }
 
 fn no_data(status: u16, text: &str, why: Fault, key: &str) -> ApiError {

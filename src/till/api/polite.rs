@@ -89,7 +89,9 @@ impl Turn<'_> {
 fn worth_another_try(answer: &Result<Fetched, ClientError>, now: Timestamp) -> Option<Duration> {
     match answer {
         Ok(answer) if matches!(answer.status, 429 | 502 | 503 | 504) => Some(wait_of(answer, now).unwrap_or_default()),
-        Err(ClientError::TimedOut(_) | ClientError::Connect(_) | ClientError::Broken(_)) => Some(Duration::ZERO),
+        Err(ClientError::TimedOut(_) | ClientError::Connect(_) | ClientError::Broken(_) | ClientError::CutOff(_)) => {
+            Some(Duration::ZERO)
+        }
         _ => None,
     }
 }

@@ -248,6 +248,7 @@ async fn take_over(
                 content_type: Some(JSON.to_owned()),
                 query: None,
                 body: Bytes::from(words),
+                announced: None,
             };
             let call = Call { shop: shop.id.clone(), raw, origin: Origin::Reconciliation };
             let notification: Result<_, String> = Ok(Notification::Order(Box::new(notice)));

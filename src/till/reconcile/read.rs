@@ -114,7 +114,7 @@ fn state(fields: &mut Map<String, Value>) -> Result<Phase, Unfit> {
 }
 
 fn announcement(words: &[u8], shop: &Shop) -> Result<OrderNotice, Unfit> {
-    match decode::decode(&Input { content_type: Some(JSON), query: None, body: words }, shop) {
+    match decode::decode(&Input { content_type: Some(JSON), body: words, ..Input::default() }, shop) {
         Ok(Notification::Order(notice)) if notice.test => Err(Unfit::Unread("it is a test")),
         Ok(Notification::Order(notice)) => Ok(*notice),
         _ => Err(Unfit::Unread("it has neither of the numbers of an order")),

@@ -18,6 +18,14 @@ async fn orders(client: &Client) -> Result<OrdersAnswer, ApiError> {
 #[case::data_by_id(r#"{"data":{"17":{"orderID":1},"18":{"orderID":2}}}"#)]
 #[case::json_in_text(r#""[{\"orderID\":1},{\"orderID\":2}]""#)]
 #[case::objects_in_text(r#"["{\"orderID\":1}","{\"orderID\":2}"]"#)]
+#[case::behind_a_notice_of_php(
+    "<br />\n<b>Warning</b>:  Undefined index: remise in <b>/var/www/getOrders.php</b> on line <b>112</b><br />\n\
+     [{\"orderID\":1},{\"orderID\":2}]"
+)]
+#[case::behind_two_and_before_one(
+    "\nNotice: a in /x.php on line 1\n\nDeprecated: b in /x.php on line 2\n[{\"orderID\":1},{\"orderID\":2}]\n<br />\n\
+     <b>Warning</b>: c in <b>/x.php</b> on line <b>3</b><br />"
+)]
 #[case::byte_order_mark("\u{feff}[{\"orderID\":1},{\"orderID\":2}]")]
 #[tokio::test]
 async fn orders_are_found_in_whatever_they_are_wrapped(#[case] body: &'static str) {
@@ -36,6 +44,10 @@ async fn orders_are_found_in_whatever_they_are_wrapped(#[case] body: &'static st
 #[case::encoded_key(r#"{"error":"?key=CANARY%26key%3D%C3%A9%2B%2F1"}"#, "the till refuses: ?key=********")]
 #[case::page("<!doctype html><title>Connexion</title>", "the till answered with a web page (HTTP 200)")]
 #[case::php("<br />\n<b>Fatal error</b>: secret", "the till answered with a web page (HTTP 200)")]
+#[case::a_notice_alone(
+    "<br />\n<b>Warning</b>: secret in <b>/x.php</b> on line <b>1</b><br />",
+    "the till answered with a web page (HTTP 200)"
+)]
 #[case::empty(" \n", "the till answered with nothing (HTTP 200)")]
 #[case::truncated(r#"[{"orderID":1},{"orderI"#, "not understood: its JSON breaks off")]
 #[case::not_quite("[{'orderID':1}]", "not understood: it is not JSON")]
