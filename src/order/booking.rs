@@ -101,7 +101,7 @@ impl Booking {
     }
 
     fn shares(&self) -> Shares {
-        shares(&self.rates, [self.net, self.vat, self.gross])
+        shares(&self.rates, [self.net, self.vat, self.gross], self.currency)
     }
 }
 
@@ -260,7 +260,20 @@ mod tests {
         let one = booking(json!({ "vat": [line("20", None, "2.00", None)], "total": "12.00" }));
         assert_eq!(parts_of(&one), ["10.00", "2.00", "12.00"]);
         assert_eq!((one.paid, one.why_undivided()), (false, None));
+        let net = json!({ "rate": "20", "net": "10.00", "vat": null, "gross": null });
+        assert_eq!(parts_of(&booking(json!({ "vat": [net], "total": "12.00" }))), ["10.00", "2.00", "12.00"]);
+        assert_eq!(booking(json!({ "vat": [net], "total": "15.00" })).vat, None);
         assert!(booking(json!({ "total": "0.00" })).paid);
+    }
+
+    #[test]
+    fn where_the_smallest_unit_is_a_franc_a_franc_is_rounding() {
+        let vat = json!([line("10", Some("1000"), "100", Some("1100")), line("20", Some("500"), "100", Some("600"))]);
+        let mut francs = order(json!({ "vat": vat, "total": "1701", "total_vat": "200" }));
+        francs.currency = "XPF".parse().expect("a currency");
+        let francs = Booking::new(OrderKey::new(jiff::Timestamp::UNIX_EPOCH), &francs, BookedPdf::default());
+        assert_eq!(francs.by_rate()[2].part, Part::Rounding);
+        assert_eq!(francs.warnings, [Warning::VatSumMismatch; 0]);
     }
 
     fn parts_of(booking: &Booking) -> [String; 3] {

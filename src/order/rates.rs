@@ -14,9 +14,6 @@ use rust_decimal::Decimal;
 
 use super::{Counted, Item, Money, Number, Order, VatLine, sign::sum};
 
-/// How far sums of rounded amounts may be apart for each of them: half a cent.
-const ROUNDING_PER_LINE: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
-
 /// How many articles an order is taken to have at least where it is asked whether a VAT fits its rate: each may be rounded
 /// by itself.
 const FEW_ITEMS: usize = 4;
@@ -24,26 +21,33 @@ const FEW_ITEMS: usize = 4;
 /// The same where the articles were not sent.
 const UNKNOWN_ITEMS: usize = 10;
 
-/// How far the sum of so many rounded amounts may be from the whole: half a cent each, and at least a cent.
-pub(super) fn slack(parts: usize) -> Decimal {
-    (ROUNDING_PER_LINE * Decimal::from(parts)).max(Decimal::new(1, 2))
+/// How far the sum of so many rounded amounts may be from the whole: half a cent each, and at least a cent, or what the
+/// currency has in its place.
+pub(super) fn slack(parts: usize, minor_digits: u32) -> Decimal {
+    rounding(parts, minor_digits).max(Decimal::new(1, minor_digits))
+}
+
+/// Half of the currency's smallest unit for each of so many.
+fn rounding(parts: usize, minor_digits: u32) -> Decimal {
+    Decimal::new(5, minor_digits + 1) * Decimal::from(parts)
 }
 
 /// Whether the VAT of every rate is that of its base, as far as both were sent.
 pub(super) fn fit(order: &Order) -> bool {
     let items = order.items.as_ref().map_or(UNKNOWN_ITEMS, |items| items.len().max(FEW_ITEMS));
+    let digits = order.currency.minor_digits();
     order.vat.iter().flatten().all(|line| {
         let net = line.net.or_else(|| line.gross?.checked_sub(line.vat?));
         let amounts = line.rate.zip(net.map(Money::abs)).zip(line.vat.map(Money::abs));
-        amounts.is_none_or(|((rate, net), vat)| is_of(rate, net, vat, items))
+        amounts.is_none_or(|((rate, net), vat)| is_of(rate, net, vat, rounding(items, digits)))
     })
 }
 
-/// Whether the VAT is that of the rate, where so many amounts were rounded.
-fn is_of(rate: Number, net: Money, vat: Money, rounded: usize) -> bool {
+/// Whether the VAT is that of the rate, but for so much rounding.
+fn is_of(rate: Number, net: Money, vat: Money, rounding: Decimal) -> bool {
     let of_rate = net.value().checked_mul(rate.value()).and_then(|product| product.checked_div(Decimal::ONE_HUNDRED));
     let off = of_rate.and_then(|of_rate| of_rate.checked_sub(vat.value()));
-    off.is_some_and(|off| off.abs() <= ROUNDING_PER_LINE * Decimal::from(rounded))
+    off.is_some_and(|off| off.abs() <= rounding)
 }
 
 /// The lines of an order, ascending by rate; one without a rate where the till sent none.
@@ -53,12 +57,13 @@ pub(super) fn rates(order: &Order, counted: &Counted) -> Vec<VatLine> {
     }
     let items = order.items.as_deref().unwrap_or_default();
     let mut lines = merged(&counted.vat);
-    let sold = sold_by_rate(items, &lines, counted.total, order.currency.minor_digits());
+    let digits = order.currency.minor_digits();
+    let sold = sold_by_rate(items, &lines, counted.total, digits);
     lines.iter_mut().for_each(|line| *line = completed(line, &sold));
     add_what_has_no_vat(&mut lines, &sold, counted.total);
     let listed: BTreeSet<Number> = lines.iter().filter_map(|line| line.rate).collect();
     if items.iter().filter_map(|item| item.vat_rate).all(|rate| listed.contains(&rate)) {
-        fill_from_totals(&mut lines, counted, items.len().max(FEW_ITEMS));
+        fill_from_totals(&mut lines, counted, items.len().max(FEW_ITEMS), digits);
     }
     lines.sort_by_key(|line| line.rate);
     lines
@@ -143,20 +148,35 @@ fn add_what_has_no_vat(lines: &mut Vec<VatLine>, sold: &BTreeMap<Number, Money>,
 }
 
 /// What is still missing, from the order's totals: the one VAT that was not sent, and bases of which only the VAT is known.
-fn fill_from_totals(lines: &mut [VatLine], counted: &Counted, rounded: usize) {
+fn fill_from_totals(lines: &mut [VatLine], counted: &Counted, rounded: usize, digits: u32) {
+    if let ([only], Some(total)) = (&mut *lines, counted.total) {
+        fill_from_net(only, total, rounding(rounded, digits));
+    }
     let (Some(net), Some(vat)) = (counted.total_net, counted.total_vat) else { return };
     if lines.iter().any(|line| line.rate.is_none()) || fill_vat(lines, vat).is_none() {
         return;
     }
     let of_lines = sum(lines.iter().map(|line| line.vat));
-    if of_lines.and_then(|sum| sum.checked_sub(vat)).is_none_or(|apart| apart.value().abs() > slack(lines.len())) {
+    if of_lines
+        .and_then(|sum| sum.checked_sub(vat))
+        .is_none_or(|apart| apart.value().abs() > slack(lines.len(), digits))
+    {
         return;
     }
-    if let Some(bases) = bases(lines, net, rounded) {
+    if let Some(bases) = bases(lines, net, rounding(rounded + lines.len(), digits)) {
         for (place, net) in bases {
             lines[place].net = Some(net);
             lines[place].gross = lines[place].vat.and_then(|vat| net.checked_add(vat));
         }
+    }
+}
+
+/// The only line, of which nothing but the net was sent: the rest of the total, where that is the rate's VAT.
+fn fill_from_net(line: &mut VatLine, total: Money, rounding: Decimal) {
+    let (Some(rate), Some(net), None) = (line.rate, line.net, line.vat) else { return };
+    let left = total.checked_sub(net).filter(|vat| is_of(rate, net, *vat, rounding));
+    if let Some(vat) = left {
+        *line = VatLine { vat: Some(vat), gross: Some(total), ..line.clone() };
     }
 }
 
@@ -178,7 +198,7 @@ fn fill_vat(lines: &mut [VatLine], whole: Money) -> Option<()> {
 }
 
 /// The bases of the lines that have none, together what the others leave of `net`; `None` where they do not fit their rates.
-fn bases(lines: &[VatLine], net: Money, rounded: usize) -> Option<Vec<(usize, Money)>> {
+fn bases(lines: &[VatLine], net: Money, rounding: Decimal) -> Option<Vec<(usize, Money)>> {
     let mut left = net;
     let mut open = Vec::new();
     for (place, line) in lines.iter().enumerate() {
@@ -200,7 +220,7 @@ fn bases(lines: &[VatLine], net: Money, rounded: usize) -> Option<Vec<(usize, Mo
     let vat = lines[last].vat?;
     let is_of_one_sign = left.value().is_zero() || vat.value().is_zero() || left.is_negative() == vat.is_negative();
     let is_of_order = !vat.value().is_zero() || left.value().is_zero() || left.is_negative() == net.is_negative();
-    let fits = is_of_one_sign && is_of_order && is_of(last_rate, left, vat, rounded + bases.len());
+    let fits = is_of_one_sign && is_of_order && is_of(last_rate, left, vat, rounding);
     bases.push((last, left));
     fits.then_some(bases)
 }

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Money, Number, Order, VatLine,
+    Currency, Money, Number, Order, VatLine,
     rates::{rates, slack},
     sign::sum,
 };
@@ -62,7 +62,7 @@ impl Order {
         let counted = self.counted();
         let totals = [counted.total_net, counted.total_vat, counted.total];
         let is_by_rate = |part: &Share| !matches!(part.part, Part::Undivided | Part::Lacking);
-        let parts = shares(&rates(self, &counted), totals).parts;
+        let parts = shares(&rates(self, &counted), totals, self.currency).parts;
         parts.iter().any(is_by_rate).then_some(parts)
     }
 }
@@ -74,7 +74,7 @@ pub(super) struct Shares {
 }
 
 /// Divides an order by rate. `totals` are its net, VAT and gross.
-pub(super) fn shares(rates: &[VatLine], totals: [Option<Money>; 3]) -> Shares {
+pub(super) fn shares(rates: &[VatLine], totals: [Option<Money>; 3], currency: Currency) -> Shares {
     let complete: Option<Vec<Share>> = rates.iter().map(complete).collect();
     let Some(mut parts) = complete else {
         let is_sent = rates.iter().any(|line| line.rate.is_some());
@@ -88,16 +88,17 @@ pub(super) fn shares(rates: &[VatLine], totals: [Option<Money>; 3]) -> Shares {
         totals[nth].unwrap_or(of_rates).checked_sub(of_rates)
     });
     let [Some(net), Some(vat), Some(gross)] = rest else { return whole(totals, WhyUndivided::NoBases) };
+    let slack = slack(rates.len(), currency.minor_digits());
     let left = [net, vat, gross].map(Money::value);
     let rest = |part| Share { part, net: Some(net), vat: Some(vat), gross: Some(gross) };
     if left.iter().all(Decimal::is_zero) {
         return Shares { parts, why_undivided: None };
     }
-    if left.iter().all(|amount| amount.abs() <= slack(rates.len())) {
+    if left.iter().all(|amount| amount.abs() <= slack) {
         parts.push(rest(Part::Rounding));
         return Shares { parts, why_undivided: None };
     }
-    if !may_be_of_order(left, totals[2].or_else(|| sum(amounts(2))), slack(rates.len())) {
+    if !may_be_of_order(left, totals[2].or_else(|| sum(amounts(2))), slack) {
         return whole(totals, WhyUndivided::NotTheOrder);
     }
     parts.push(rest(Part::Undivided));

@@ -69,6 +69,8 @@ struct Sent<'a> {
     total: Option<Money>,
     vat: Option<Money>,
     lines: &'a [VatLine],
+    /// Decimals of the currency.
+    digits: u32,
 }
 
 /// What of the rates adds up as it was sent, so that their signs among themselves are meant.
@@ -82,7 +84,13 @@ enum AddsUp {
 impl<'a> Sent<'a> {
     fn of(order: &'a Order) -> Self {
         let lines = order.vat.as_deref().unwrap_or_default();
-        Self { flag: order.is_refund, total: order.total, vat: order.total_vat, lines }
+        Self {
+            flag: order.is_refund,
+            total: order.total,
+            vat: order.total_vat,
+            lines,
+            digits: order.currency.minor_digits(),
+        }
     }
 
     fn goes_back(&self) -> bool {
@@ -134,13 +142,18 @@ impl<'a> Sent<'a> {
     /// The sign of the VAT where it is just that of the rates: more may have been brought back at the rate with more VAT.
     fn vat_goes_back(&self, vat: Money, lines: &[VatLine]) -> Option<bool> {
         let of_rates = sum(lines.iter().map(|line| line.vat))?;
-        (!of_rates.value().is_zero() && are_near(of_rates.abs(), vat.abs(), lines.len()))
-            .then(|| of_rates.is_negative())
+        (!of_rates.value().is_zero() && self.are_near(of_rates.abs(), vat.abs())).then(|| of_rates.is_negative())
+    }
+
+    /// Whether the rates come to an amount, but for rounding.
+    fn are_near(&self, of_rates: Money, whole: Money) -> bool {
+        let apart = of_rates.checked_sub(whole);
+        apart.is_some_and(|apart| apart.value().abs() <= slack(self.lines.len(), self.digits))
     }
 
     fn adds_up(&self) -> AddsUp {
         let near = |parts: Option<Money>, whole: Option<Money>| {
-            parts.zip(whole).is_some_and(|(parts, whole)| are_near(parts, whole, self.lines.len()))
+            parts.zip(whole).is_some_and(|(parts, whole)| self.are_near(parts, whole))
         };
         let is_one_way = self.total.zip(self.vat).is_none_or(|(total, vat)| total.is_negative() == vat.is_negative());
         if near(sum(self.lines.iter().map(gross)), self.total) {
@@ -160,10 +173,6 @@ fn negative(amounts: &[Option<Money>]) -> Option<bool> {
 
 fn gross(line: &VatLine) -> Option<Money> {
     line.gross.or_else(|| line.net?.checked_add(line.vat?))
-}
-
-fn are_near(one: Money, other: Money, parts: usize) -> bool {
-    one.checked_sub(other).is_some_and(|apart| apart.value().abs() <= slack(parts))
 }
 
 /// The line without parts of a cent; its net is then what the others leave, so that they still add up.

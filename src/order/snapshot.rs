@@ -236,12 +236,12 @@ impl Order {
 
     /// What does not add up. Only what was sent is compared.
     fn cross_check(&self) -> Vec<Warning> {
-        let counted = self.counted();
+        let (counted, digits) = (self.counted(), self.currency.minor_digits());
         let vat_parts = self.vat.as_ref().and_then(|lines| lines.iter().map(|line| line.vat).collect());
         let item_parts = self.items.as_ref().and_then(|items| items.iter().map(|item| item.total).collect());
         let doubts = [
-            (Warning::VatSumMismatch, differ(vat_parts, self.total_vat) || exceed(&counted)),
-            (Warning::ItemsSumMismatch, differ(item_parts, self.total)),
+            (Warning::VatSumMismatch, differ(vat_parts, self.total_vat, digits) || exceed(&counted, digits)),
+            (Warning::ItemsSumMismatch, differ(item_parts, self.total, digits)),
             (Warning::RefundSignMismatch, counted.is_contradictory),
             (Warning::VatRateMismatch, !rates::fit(self)),
         ];
@@ -250,18 +250,18 @@ impl Order {
 }
 
 /// Whether parts are not their whole. Signs are left out: a refund may list what was sold.
-fn differ(parts: Option<Vec<Money>>, whole: Option<Money>) -> bool {
+fn differ(parts: Option<Vec<Money>>, whole: Option<Money>, digits: u32) -> bool {
     let (Some(parts), Some(whole)) = (parts, whole) else { return false };
     let sum = parts.iter().try_fold(Decimal::ZERO, |sum, part| sum.checked_add(part.value()));
     let apart = sum.and_then(|sum| sum.abs().checked_sub(whole.value().abs()));
-    !parts.is_empty() && apart.is_some_and(|apart| apart.abs() > rates::slack(parts.len()))
+    !parts.is_empty() && apart.is_some_and(|apart| apart.abs() > rates::slack(parts.len(), digits))
 }
 
 /// Whether the rates are together more than the order: a discount on the whole that they do not know of. Less they may be,
 /// for tills leave out what has no VAT.
-fn exceed(counted: &Counted) -> bool {
+fn exceed(counted: &Counted, digits: u32) -> bool {
     let gross = |line: &VatLine| line.gross.or_else(|| line.net?.checked_add(line.vat?));
     let of_rates = sign::sum(counted.vat.iter().map(gross)).map(Money::abs);
     let more = of_rates.zip(counted.total).and_then(|(rates, total)| rates.checked_sub(total.abs()));
-    more.is_some_and(|more| more.value() > rates::slack(counted.vat.len()))
+    more.is_some_and(|more| more.value() > rates::slack(counted.vat.len(), digits))
 }
