@@ -66,7 +66,7 @@ fn head(desk: &Desk, stored: &StoredOrder, events: &[StoredEvent], out: &mut dyn
     fact("shop", Some(shop.map_or_else(|| stored.shop.to_string(), |name| format!("{name} ({})", stored.shop))))?;
     fact("internal id", order.internal_id.clone())?;
     fact("state", Some(order.state.as_str().to_owned()))?;
-    fact("total", order.total.map(|total| amounts(order, &total.to_string())))?;
+    fact("total", amounts(order))?;
     fact("customer", order.customer.as_ref().map(customer))?;
     fact("till", order.cash_box_id.clone())?;
     fact("handed over", order.delivery_method.as_ref().map(|method| method.name.replace('_', " ")))?;
@@ -98,10 +98,12 @@ fn head(desk: &Desk, stored: &StoredOrder, events: &[StoredEvent], out: &mut dyn
     Ok(())
 }
 
-fn amounts(order: &Order, total: &str) -> String {
-    let vat = order.total_vat.map(|vat| format!(", VAT {vat}")).unwrap_or_default();
-    let net = order.total_net.map(|net| format!(", net {net}")).unwrap_or_default();
-    format!("{total} {}{vat}{net}", order.currency)
+/// As the books count them; the rates below are as they were sent.
+fn amounts(order: &Order) -> Option<String> {
+    let counted = order.counted();
+    let vat = counted.total_vat.map(|vat| format!(", VAT {vat}")).unwrap_or_default();
+    let net = counted.total_net.map(|net| format!(", net {net}")).unwrap_or_default();
+    Some(format!("{} {}{vat}{net}", counted.total?, order.currency))
 }
 
 fn customer(customer: &crate::order::Customer) -> String {

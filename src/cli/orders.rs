@@ -204,7 +204,7 @@ fn remarks(order: &OrderLine) -> String {
     if order.test {
         remarks.push("test".to_owned());
     }
-    if order.is_refund == Some(true) {
+    if order.refund {
         remarks.push("refund".to_owned());
     }
     if order.held {

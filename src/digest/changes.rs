@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::make::Maker;
 use crate::{
-    order::{Booking, Change, ChangeKind, InvoiceStatus, OrderKey, Period},
+    order::{Booking, Change, ChangeKind, InvoiceStatus, OrderKey, Period, by_number},
     store::{MadeDigest, StoreError},
 };
 
@@ -44,7 +44,7 @@ impl Maker<'_> {
             let what = if period.contains(day) { ChangeKind::Unwanted } else { ChangeKind::Moved };
             changes.push(Change { day, ..change(booking, what) });
         }
-        changes.sort_by(|one, other| one.number.cmp(&other.number));
+        changes.sort_by(|one, other| by_number(&one.number, &other.number));
         Ok(changes)
     }
 }
@@ -52,7 +52,7 @@ impl Maker<'_> {
 /// What a correction says of an order that the last summary counted as `before`.
 fn changed(before: Option<&Booking>, now: &Booking) -> Option<ChangeKind> {
     let Some(before) = before else { return Some(ChangeKind::Added) };
-    let amounts = |one: &Booking| (one.date, one.is_refund, one.rates.clone(), one.net, one.vat, one.gross);
+    let amounts = |one: &Booking| (one.date, one.is_refund, one.by_rate(), one.net, one.vat, one.gross);
     let has_pdf = |one: &Booking| one.pdf.status == InvoiceStatus::Stored;
     match () {
         () if amounts(before) != amounts(now) => Some(ChangeKind::Amounts),

@@ -1,47 +1,46 @@
 //! The figures of a period: sums by rate, numbers and the holes between them, and what is still open.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cell::RefCell, collections::BTreeMap};
 
 use crate::order::{
-    Booking, Currency, Figures, InvoiceStatus, MissingPdf, Money, Number, NumberedAmount, NumberedWarning, OrderNumber,
-    RateSum, Sums, VatLine, WIDEST, holes, ranges,
+    Booking, Currency, Figures, InvoiceStatus, MissingPdf, Money, NumberedAmount, NumberedUndivided, NumberedWarning,
+    OrderNumber, Part, RateSum, Share, Sums, WIDEST, by_number, holes, ranges,
 };
 
 /// What was sold in a currency, by rate and in all, with everything that a reader has to know about it but the holes
-/// between the numbers.
+/// between the numbers. `bookings` are in the order of their arrival, which sequences of numbers follow; what is listed is in
+/// the order of the numbers.
 pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
-    let mut rates: BTreeMap<(Option<Number>, bool), Sums> = BTreeMap::new();
+    let mut rates: BTreeMap<Part, Sums> = BTreeMap::new();
     let (mut figures, mut known) = (Figures::default(), Sums::default());
     // Where no order has one, the shop does not fetch them.
     let has_pdfs = bookings.iter().any(|one| one.pdf.status != InvoiceStatus::None);
-    for booking in bookings {
+    let mut listed: Vec<&Booking> = bookings.iter().collect();
+    listed.sort_by(|one, other| by_number(&one.number, &other.number));
+    for booking in listed {
         if booking.currency != currency {
             figures.foreign.push(booking.number.clone());
             continue;
         }
-        let whole = VatLine { rate: None, net: booking.net, vat: booking.vat, gross: booking.gross };
-        add(&mut figures.total, &whole);
+        let whole = [booking.net, booking.vat, booking.gross];
+        add(&mut figures.total, whole);
         count(&mut figures.total, booking);
         if booking.is_whole() {
-            add(&mut known, &whole);
+            add(&mut known, whole);
             count(&mut known, booking);
         } else {
             figures.lacking.push(booking.number.clone());
         }
-        // A till may list a rate twice in an order.
-        let mut counted = BTreeSet::new();
-        for line in booking.by_rate() {
-            let sums = rates.entry((line.rate, !booking.is_whole())).or_default();
-            add(sums, &line);
-            if counted.insert(line.rate) {
-                count(sums, booking);
-            }
+        let shares = booking.by_rate();
+        for share in &shares {
+            let sums = rates.entry(share.part).or_default();
+            add(sums, [share.net, share.vat, share.gross]);
+            count(sums, booking);
         }
-        if !booking.is_complete() {
-            figures.incomplete.push(booking.number.clone());
+        if let Some(why) = booking.why_undivided() {
+            let is_undivided = |share: &&Share| matches!(share.part, Part::Undivided | Part::Lacking);
+            let gross = shares.iter().find(is_undivided).and_then(|share| share.gross);
+            figures.undivided.push(NumberedUndivided { number: booking.number.clone(), why, gross });
         }
         let number = || booking.number.clone();
         if !booking.paid {
@@ -54,10 +53,14 @@ pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
         let warning = |warning: &_| NumberedWarning { number: number(), warning: *warning };
         figures.warnings.extend(booking.warnings.iter().map(warning));
     }
-    let rate = |((rate, is_lacking), sums)| RateSum { rate, is_lacking, sums };
-    figures.rates = rates.into_iter().map(rate).collect();
+    let rate = |(part, sums): (Part, Sums)| RateSum {
+        rate: part.rate(),
+        is_lacking: part == Part::Lacking,
+        is_rounding: part == Part::Rounding,
+        sums,
+    };
     // What cannot be told by rate stands last.
-    figures.rates.sort_by_key(|sum| (sum.rate.is_none(), sum.is_lacking, sum.rate));
+    figures.rates = rates.into_iter().map(rate).collect();
     let numbers = bookings.iter().filter_map(|one| OrderNumber::parse(&one.number));
     figures.numbers = ranges(numbers, WIDEST);
     let total = &mut figures.total;
@@ -92,9 +95,9 @@ pub(super) fn suspects(numbers: &[OrderNumber]) -> Vec<String> {
 }
 
 /// Adds the amounts of an order to a line of the table. A sum that is not of all its orders is none.
-fn add(sums: &mut Sums, line: &VatLine) {
+fn add(sums: &mut Sums, amounts: [Option<Money>; 3]) {
     let is_first = sums.sales + sums.refunds == 0;
-    for (sum, amount) in [(&mut sums.net, line.net), (&mut sums.vat, line.vat), (&mut sums.gross, line.gross)] {
+    for (sum, amount) in [&mut sums.net, &mut sums.vat, &mut sums.gross].into_iter().zip(amounts) {
         *sum = if is_first { amount } else { sum.zip(amount).and_then(|(sum, amount)| sum.checked_add(amount)) };
     }
 }

@@ -8,8 +8,9 @@ use jiff::{Timestamp, ToSpan as _, civil::Date};
 use super::{Line, Plan, closings, enclosures::originals, figures, files, reports::Reports};
 use crate::{
     order::{
-        Booking, Closing, DeliveryId, Digest, EventData, EventId, EventType, Hole, LeftOut, MadeFile, Moment, OrderKey,
-        OrderNumber, Period, ReportFile, Shop, WIDEST, Why, day_of, holes, midnight, with_those_before,
+        Accounting, Booking, Closing, DeliveryId, Digest, EventData, EventId, EventType, Hole, LeftOut, MadeFile,
+        Moment, OrderKey, OrderNumber, Period, ReportFile, Shop, WIDEST, Why, day_of, holes, midnight,
+        with_those_before,
     },
     route,
     sink::Purpose,
@@ -160,6 +161,7 @@ impl Maker<'_> {
             figures,
             closings,
             left_out: self.left_out(&orders),
+            journal: self.accounts().map(|accounts| files::journal_sums(&bookings, self.shop.currency, accounts)),
             changes,
             files: Vec::new(),
             without,
@@ -169,12 +171,14 @@ impl Maker<'_> {
 
     /// The orders that are not in the journal that goes with it.
     fn left_out(&self, orders: &[&Booked]) -> Vec<LeftOut> {
-        let Some(accounting) = self.plan.accounting.as_ref() else { return Vec::new() };
-        if !self.plan.files.contains(&ReportFile::Journal) {
-            return Vec::new();
-        }
+        let Some(accounting) = self.accounts() else { return Vec::new() };
         let lines: Vec<Line> = orders.iter().map(|one| Line::from(*one)).collect();
         files::journal(&lines, self.csv(), accounting).map(|journal| journal.left_out).unwrap_or_default()
+    }
+
+    /// The accounts, where a journal goes with it.
+    fn accounts(&self) -> Option<&Accounting> {
+        self.plan.accounting.as_ref().filter(|_| self.plan.files.contains(&ReportFile::Journal))
     }
 
     /// The rows of a draft: the summary, how it counted each order, and an event and a delivery for each part.

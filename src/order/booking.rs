@@ -4,11 +4,14 @@
 //! sent (net + VAT = gross; the gross of a rate from the order's own lines), and is `None` otherwise.
 
 use jiff::civil::Date;
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::ROUNDING_PER_LINE;
-use super::{Currency, InvoiceStatus, Item, Moment, Money, Number, Order, OrderKey, State, VatLine, Warning};
+use super::{
+    Currency, InvoiceStatus, Moment, Money, Order, OrderKey, Share, State, VatLine, Warning, WhyUndivided,
+    rates::rates,
+    share::{Shares, shares},
+    sign::sum,
+};
 
 /// An order in the books. It holds nothing personal, so it may outlive its customer's wish to be forgotten.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,39 +60,39 @@ pub struct BookedPdf {
 impl Booking {
     /// How the books count an order.
     pub fn new(key: OrderKey, order: &Order, pdf: BookedPdf) -> Self {
-        let rates = rates(order);
-        let sum = |amount: fn(&VatLine) -> Option<Money>| {
-            let mut amounts = rates.iter().map(amount);
-            let first = amounts.next()??;
-            amounts.try_fold(first, |sum, amount| sum.checked_add(amount?))
-        };
-        let (net, vat, gross) = (sum(|line| line.net), sum(|line| line.vat), sum(|line| line.gross));
+        let counted = order.counted();
+        let rates = rates(order, &counted);
+        let of_rates = |amount: fn(&VatLine) -> Option<Money>| sum(rates.iter().map(amount));
+        let (net, vat, gross) = (of_rates(|line| line.net), of_rates(|line| line.vat), of_rates(|line| line.gross));
+        // What the till did not send follows from the rates, where these are known.
+        let gross = counted.total.or(gross);
         Self {
             order: key,
             date: order.dates.booked().civil().date(),
             sold_at: order.dates.validated.unwrap_or(order.dates.received),
             number: order.number().to_owned(),
-            is_refund: order.refund(),
+            is_refund: counted.is_refund,
             till: order.cash_box_id.clone(),
             currency: order.currency,
-            // What the till did not send follows from the rates, where these are known.
-            net: order.total_net.or(net),
-            vat: order.total_vat.or(vat),
-            gross: order.total.or(gross),
+            net: counted.total_net.or(net),
+            vat: counted.total_vat.or(vat),
+            gross,
             rates,
-            paid: order.state == State::Paid,
+            // Nobody owes nothing.
+            paid: order.state == State::Paid || gross.is_some_and(|gross| gross.value().is_zero()),
             pdf,
-            warnings: order.warnings.clone(),
+            warnings: order.doubts(),
         }
     }
 
-    /// The order by rate, where every amount of every rate is known; else as one line without a rate, so that the lines of
-    /// many orders add up to their totals.
-    pub fn by_rate(&self) -> Vec<VatLine> {
-        if self.is_complete() {
-            return self.rates.clone();
-        }
-        vec![VatLine { rate: None, net: self.net, vat: self.vat, gross: self.gross }]
+    /// The order by rate, in parts that add up to it: a line for each rate, and what the rates do not say of it.
+    pub fn by_rate(&self) -> Vec<Share> {
+        self.shares().parts
+    }
+
+    /// Why it, or a part of it, is not told by rate.
+    pub fn why_undivided(&self) -> Option<WhyUndivided> {
+        self.shares().why_undivided
     }
 
     /// Whether its three amounts are known.
@@ -97,90 +100,20 @@ impl Booking {
         self.net.is_some() && self.vat.is_some() && self.gross.is_some()
     }
 
-    /// Whether every amount of every rate is known.
-    pub fn is_complete(&self) -> bool {
-        self.rates
-            .iter()
-            .all(|line| line.rate.is_some() && line.net.is_some() && line.vat.is_some() && line.gross.is_some())
+    fn shares(&self) -> Shares {
+        shares(&self.rates, [self.net, self.vat, self.gross], self.currency)
     }
 }
 
-fn rates(order: &Order) -> Vec<VatLine> {
-    let sent = order.vat.as_deref().unwrap_or_default();
-    let (net, vat, gross) = (order.total_net, order.total_vat, order.total);
-    if sent.is_empty() {
-        return vec![VatLine { rate: None, net, vat, gross }];
-    }
-    let items = items_by_rate(order, sent);
-    let mut rates: Vec<VatLine> = sent.iter().map(|line| completed(line, &items)).collect();
-    if let [only] = &mut rates[..]
-        && let Some(whole) = whole_order(only, order)
-    {
-        *only = whole;
-    }
-    rates.sort_by_key(|line| line.rate);
-    rates
-}
-
-/// The only line that was sent, completed with the order's totals: where no item has another rate and the VAT is that of
-/// the rate. A line that a till left out, of a deposit without VAT for instance, would be counted at the wrong rate.
-fn whole_order(line: &VatLine, order: &Order) -> Option<VatLine> {
-    let of_order = VatLine {
-        rate: line.rate,
-        net: line.net.or(order.total_net),
-        vat: line.vat.or(order.total_vat),
-        gross: line.gross.or(order.total),
-    };
-    let (rate, net, vat, gross) = (of_order.rate?, of_order.net?, of_order.vat?, of_order.gross?);
-    let items = order.items.as_deref().unwrap_or_default();
-    let is_alone = items.iter().all(|item| item.vat_rate.is_none_or(|other| other == rate));
-    let of_rate = net.value().checked_mul(rate.value())?.checked_div(Decimal::ONE_HUNDRED)?;
-    let off = of_rate.checked_sub(vat.value())?.abs();
-    // Each item may be rounded by itself.
-    let rounding = ROUNDING_PER_LINE * Decimal::from(items.len().max(4));
-    (is_alone && net.checked_add(vat) == Some(gross) && off <= rounding).then_some(of_order)
-}
-
-/// A line with the amount that follows from the two others. `gross` is what the order's lines say of each rate.
-fn completed(line: &VatLine, gross: &[(Number, Money)]) -> VatLine {
-    let sold = line.rate.and_then(|rate| gross.iter().find(|(known, _)| *known == rate)).map(|(_, sum)| *sum);
-    let gross = line.gross.or(line.net.zip(line.vat).and_then(|(net, vat)| net.checked_add(vat))).or(sold);
-    let net = line.net.or(gross.zip(line.vat).and_then(|(gross, vat)| gross.checked_sub(vat)));
-    let vat = line.vat.or(gross.zip(net).and_then(|(gross, net)| gross.checked_sub(net)));
-    VatLine { rate: line.rate, net, vat, gross }
-}
-
-/// What was sold at each rate, where the order's lines say it of all of them: each has a rate that the VAT was sent for,
-/// and together they are the order.
-fn items_by_rate(order: &Order, sent: &[VatLine]) -> Vec<(Number, Money)> {
-    let items = order.items.as_deref().unwrap_or_default();
-    let amount = |item: &Item| Some((item.vat_rate?, item.total?.value()));
-    let Some(sold) = items.iter().map(amount).collect::<Option<Vec<_>>>() else { return Vec::new() };
-    let known = |rate: &Number| sent.iter().any(|line| line.rate == Some(*rate));
-    let all = sum(sold.iter().map(|(_, amount)| *amount));
-    if all.is_none() || all != order.total.map(Money::value) || !sold.iter().all(|(rate, _)| known(rate)) {
-        return Vec::new();
-    }
-    let of = |rate: Number| sum(sold.iter().filter(|(sold_at, _)| *sold_at == rate).map(|(_, amount)| *amount));
-    let digits = order.currency.minor_digits();
-    let rates = sent.iter().filter_map(|line| line.rate);
-    rates.filter_map(|rate| Some((rate, Money::new(of(rate)?, digits)))).collect()
-}
-
-/// `None` where 28 digits do not suffice.
-fn sum(mut amounts: impl Iterator<Item = Decimal>) -> Option<Decimal> {
-    amounts.try_fold(Decimal::ZERO, Decimal::checked_add)
-}
-
+/// Orders of which a test says only what it is about.
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
     use jiff::{Timestamp, tz::TimeZone};
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
-    use super::*;
-    use crate::order::{Moment, OrderContent, Phase, Timeline};
+    use crate::order::{Currency, Moment, Order, OrderContent, Phase, Timeline};
 
-    fn booking(sent: Value) -> Booking {
+    pub(in crate::order) fn order(sent: Value) -> Order {
         let mut whole = serde_json::to_value(OrderContent::default()).expect("JSON");
         whole.as_object_mut().expect("an object").extend(sent.as_object().expect("an object").clone());
         let content: OrderContent = serde_json::from_value(whole).expect("a content");
@@ -188,8 +121,19 @@ mod tests {
         timeline.hear(Phase::Validated, content);
         let at: Timestamp = "2026-11-20T23:30:00Z".parse().expect("a time");
         let zone = TimeZone::get("Europe/Paris").expect("a zone");
-        let order = Order::new(&timeline, Currency::EUR, Moment::new(at, &zone));
-        Booking::new(OrderKey::new(at), &order, BookedPdf::default())
+        Order::new(&timeline, Currency::EUR, Moment::new(at, &zone))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{testing::order, *};
+    use crate::order::Part;
+
+    fn booking(sent: Value) -> Booking {
+        Booking::new(OrderKey::new(jiff::Timestamp::UNIX_EPOCH), &order(sent), BookedPdf::default())
     }
 
     fn line(rate: &str, net: Option<&str>, vat: &str, gross: Option<&str>) -> Value {
@@ -214,9 +158,14 @@ mod tests {
         let items = json!([item("10", "25.80"), item("20", "17.00")]);
         assert_eq!(
             read(json!({ "vat": unknown, "total": "43.80", "items": items })),
-            unknown,
-            "the items are not the order"
+            both,
+            "from the VAT, to the cent"
         );
+        let other = json!([item("10", "25.80"), item("5.5", "18.00")]);
+        for (total, items) in [("60.00", &items), ("43.80", &other), ("30.00", &items)] {
+            let sent = json!({ "vat": unknown, "total": total, "total_vat": "5.35", "items": items });
+            assert_eq!(read(sent), unknown, "no bases follow from {total}");
+        }
         let one = json!({ "vat": [line("20", None, "3.00", None)], "total": "18.00", "total_vat": "3.00" });
         assert_eq!(read(one), json!([line("20", Some("15.00"), "3.00", Some("18.00"))]), "one rate is the whole order");
         let none = json!({ "total": "18.00", "total_vat": "3.00" });
@@ -247,5 +196,97 @@ mod tests {
         let dates =
             json!({ "created": null, "validated": "2026-11-19T12:00:00+01:00", "value": "2026-11-30T00:00:00+01:00" });
         assert_eq!(booking(json!({ "dates": dates })).date.to_string(), "2026-11-30");
+    }
+
+    fn parts(sent: Value) -> Vec<(Part, [String; 3])> {
+        let text = |amount: Option<Money>| amount.map(|amount| amount.to_string()).unwrap_or_default();
+        booking(sent).by_rate().iter().map(|one| (one.part, [one.net, one.vat, one.gross].map(text))).collect()
+    }
+
+    fn at(rate: &str, amounts: [&str; 3]) -> (Part, [String; 3]) {
+        let rate = rate.parse().map(crate::order::Number::new).expect("a rate");
+        (Part::Rate(rate), amounts.map(str::to_owned))
+    }
+
+    fn other(part: Part, amounts: [&str; 3]) -> (Part, [String; 3]) {
+        (part, amounts.map(str::to_owned))
+    }
+
+    #[test]
+    fn lines_are_rounded_to_the_cent_before_they_are_compared() {
+        let vat = json!([line("5.5", None, "0.31", None), line("20", None, "2.00", None)]);
+        let weighed = json!([item("5.5", "5.975"), item("20", "12.00")]);
+        let sent = json!({ "vat": vat, "total": "17.98", "total_vat": "2.31", "items": weighed });
+        assert_eq!(parts(sent), [at("5.5", ["5.67", "0.31", "5.98"]), at("20", ["10.00", "2.00", "12.00"])]);
+    }
+
+    #[test]
+    fn an_article_at_0_takes_no_other_rates_vat() {
+        let bare = json!([line("20", None, "2.00", None)]);
+        let based = json!([line("20", Some("10.00"), "2.00", Some("12.00"))]);
+        let items = json!([item("20", "12.00"), item("0", "0.10")]);
+        for vat in [&bare, &based] {
+            let sent = json!({ "vat": vat, "total": "12.10", "total_vat": "2.00", "items": items });
+            assert_eq!(parts(sent), [at("0", ["0.10", "0.00", "0.10"]), at("20", ["10.00", "2.00", "12.00"])], "{vat}");
+        }
+        let untold = json!({ "vat": based, "total": "17.00", "total_vat": "2.00" });
+        let rest = other(Part::Undivided, ["5.00", "0.00", "5.00"]);
+        assert_eq!(parts(untold.clone()), [at("20", ["10.00", "2.00", "12.00"]), rest]);
+        assert_eq!(booking(untold).why_undivided(), Some(WhyUndivided::TooLittle));
+        let nothing_known = json!({ "vat": bare, "total": "17.00", "total_vat": "2.00" });
+        assert_eq!(parts(nothing_known.clone()), [other(Part::Undivided, ["15.00", "2.00", "17.00"])]);
+        assert_eq!(booking(nothing_known).why_undivided(), Some(WhyUndivided::NoBases));
+    }
+
+    #[test]
+    fn rates_that_are_more_than_the_order_are_not_told_and_a_cent_is_told_by_itself() {
+        let vat =
+            json!(
+                [line("10", Some("23.45"), "2.35", Some("25.80")), line("20", Some("15.00"), "3.00", Some("18.00")),]
+            );
+        let of = |total: &str| json!({ "vat": vat, "total": total, "total_vat": "5.35" });
+        assert_eq!(parts(of("40.00")), [other(Part::Undivided, ["34.65", "5.35", "40.00"])]);
+        assert_eq!(booking(of("40.00")).why_undivided(), Some(WhyUndivided::NotTheOrder));
+        assert_eq!(booking(of("40.00")).warnings, [Warning::VatSumMismatch]);
+        for (total, cent) in [("43.81", "0.01"), ("43.79", "-0.01")] {
+            let parts = parts(of(total));
+            assert_eq!(parts[2..], [other(Part::Rounding, [cent, "0.00", cent])], "{total}");
+            assert_eq!((booking(of(total)).why_undivided(), booking(of(total)).warnings), (None, Vec::new()));
+        }
+    }
+
+    #[test]
+    fn rates_without_a_total_of_their_vat_give_it_and_what_comes_to_nothing_is_paid() {
+        let one = booking(json!({ "vat": [line("20", None, "2.00", None)], "total": "12.00" }));
+        assert_eq!(parts_of(&one), ["10.00", "2.00", "12.00"]);
+        assert_eq!((one.paid, one.why_undivided()), (false, None));
+        let net = json!({ "rate": "20", "net": "10.00", "vat": null, "gross": null });
+        assert_eq!(parts_of(&booking(json!({ "vat": [net], "total": "12.00" }))), ["10.00", "2.00", "12.00"]);
+        assert_eq!(booking(json!({ "vat": [net], "total": "15.00" })).vat, None);
+        assert!(booking(json!({ "total": "0.00" })).paid);
+    }
+
+    #[test]
+    fn where_the_smallest_unit_is_a_franc_a_franc_is_rounding() {
+        let vat = json!([line("10", Some("1000"), "100", Some("1100")), line("20", Some("500"), "100", Some("600"))]);
+        let mut francs = order(json!({ "vat": vat, "total": "1701", "total_vat": "200" }));
+        francs.currency = "XPF".parse().expect("a currency");
+        let francs = Booking::new(OrderKey::new(jiff::Timestamp::UNIX_EPOCH), &francs, BookedPdf::default());
+        assert_eq!(francs.by_rate()[2].part, Part::Rounding);
+        assert_eq!(francs.warnings, [Warning::VatSumMismatch; 0]);
+    }
+
+    fn parts_of(booking: &Booking) -> [String; 3] {
+        [booking.net, booking.vat, booking.gross].map(|amount| amount.expect("an amount").to_string())
+    }
+
+    #[test]
+    fn a_rate_that_does_not_fit_its_base_and_vat_is_doubted() {
+        let doubts = |line: Value| booking(json!({ "vat": [line] })).warnings;
+        assert_eq!(doubts(line("5", Some("100.00"), "5.50", Some("105.50"))), [Warning::VatRateMismatch]);
+        assert_eq!(doubts(line("5", None, "5.50", Some("105.50"))), [Warning::VatRateMismatch]);
+        assert_eq!(doubts(line("5.5", Some("100.00"), "5.50", Some("105.50"))), []);
+        assert_eq!(doubts(line("20", Some("0.05"), "0.01", None)), []);
+        assert_eq!(doubts(line("20", Some("-100.00"), "20.00", None)), [Warning::RefundSignMismatch]);
     }
 }

@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Accounting, Csv, Currency, Hole, LeftOut, Moment, Money, Number, NumberRange, Period, ReportFile, Warning,
+    Accounting, Csv, Currency, Hole, JournalSums, LeftOut, Moment, Money, Number, NumberRange, Period, ReportFile,
+    Warning, WhyUndivided,
 };
 
 /// For how many days a summary is corrected.
@@ -40,6 +41,9 @@ pub struct Digest {
     pub closings: Vec<Closing>,
     /// Orders that are not in the journal, where one is attached.
     pub left_out: Vec<LeftOut>,
+    /// What the journal comes to, where one is attached.
+    #[serde(default)]
+    pub journal: Option<JournalSums>,
     /// What is new since the summary before, in a correction.
     pub changes: Vec<Change>,
     /// The files that go with this part.
@@ -103,8 +107,12 @@ pub struct Figures {
     pub unpaid: Vec<NumberedAmount>,
     /// Invoices whose PDF is not in the archive.
     pub missing_pdfs: Vec<MissingPdf>,
-    /// Orders whose amounts by rate the till did not send in full.
+    /// Orders that are not told by rate, of summaries made before it was told why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub incomplete: Vec<String>,
+    /// Orders that are not told by rate, or not in full.
+    #[serde(default)]
+    pub undivided: Vec<NumberedUndivided>,
     /// What does not add up.
     pub warnings: Vec<NumberedWarning>,
 }
@@ -132,6 +140,9 @@ pub struct RateSum {
     /// Of those, the orders that lack an amount.
     #[serde(default)]
     pub is_lacking: bool,
+    /// Cents by which the rates of orders are more or less than the orders.
+    #[serde(default)]
+    pub is_rounding: bool,
     /// The sums.
     pub sums: Sums,
 }
@@ -161,6 +172,17 @@ pub struct NumberedWarning {
     pub number: String,
     /// What.
     pub warning: Warning,
+}
+
+/// An order that is not told by rate, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberedUndivided {
+    /// Its number.
+    pub number: String,
+    /// Why.
+    pub why: WhyUndivided,
+    /// What is not told by rate, with VAT.
+    pub gross: Option<Money>,
 }
 
 /// A closing of a till: what the till says that it took, and what we know of.

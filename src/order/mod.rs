@@ -6,6 +6,7 @@
 //! **Invariant:** this module imports nothing of ours but `json.rs`, and has no `f64`: amounts are decimals from the till's text to ours.
 
 mod booking;
+mod by_number;
 mod calendar;
 mod digest;
 mod event;
@@ -16,17 +17,21 @@ mod money;
 mod notification;
 mod numbering;
 mod person;
+mod rates;
 mod report;
+mod share;
 mod shop;
+mod sign;
 mod snapshot;
 mod timeline;
 mod verification;
 
 pub use booking::{BookedPdf, Booking};
+pub use by_number::by_number;
 pub use calendar::{Cadence, CadenceError, Due, Period, clock_time, day_of, midnight};
 pub use digest::{
     CORRECTED_FOR, Change, ChangeKind, Closing, Digest, Explanation, Figures, MadeFile, MissingPdf, NumberedAmount,
-    NumberedWarning, RateSum, Sums, Why,
+    NumberedUndivided, NumberedWarning, RateSum, Sums, Why,
 };
 pub use event::{Event, EventData, EventType, Pattern, PatternError, ShopRef};
 pub use hex::hex;
@@ -39,8 +44,10 @@ pub use notification::{
 };
 pub use numbering::{Hole, NumberRange, OrderNumber, WIDEST, hear, holes, ranges, runs, with_those_before};
 pub use person::{Person, Traces};
-pub use report::{Accounting, Accounts, Csv, LeftOut, NotEntered, ReportFile};
+pub use report::{Accounting, Accounts, Csv, JournalSums, LeftOut, NotEntered, ReportFile};
+pub use share::{Part, Share, WhyUndivided};
 pub use shop::{Currency, Locale, Shop};
+pub use sign::Counted;
 pub use snapshot::{Dates, InvoiceStatus, InvoiceView, Order, Source, State, Warning};
 pub use timeline::Timeline;
 pub use verification::{Verification, Verify, url_digest};

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
 /// An exact amount, written with a dot and at least the currency's decimals: `20.4` → `20.40`, `1.005` → `1.005`.
@@ -30,6 +30,16 @@ impl Money {
     /// The decimals that were written; at least the currency's.
     pub fn scale(self) -> u32 {
         self.0.scale()
+    }
+
+    /// The amount in whole units of `minor_digits` decimals, halves away from zero as tills round.
+    pub fn rounded(self, minor_digits: u32) -> Self {
+        Self::new(self.0.round_dp_with_strategy(minor_digits, RoundingStrategy::MidpointAwayFromZero), minor_digits)
+    }
+
+    /// The same amount below zero, or above; nothing has no sign.
+    pub fn towards(self, is_back: bool) -> Self {
+        if is_back && !self.0.is_zero() { Self(-self.0.abs()) } else { self.abs() }
     }
 
     /// The same amount without its sign.
@@ -126,6 +136,17 @@ mod tests {
             assert_eq!(Money::new(decimal(given), 2).to_string(), written);
         }
         assert_eq!(Money::new(decimal("500.0"), 0).to_string(), "500");
+    }
+
+    #[test]
+    fn an_amount_is_rounded_as_tills_round_and_nothing_has_no_sign() {
+        for (given, written) in
+            [("5.975", "5.98"), ("-5.975", "-5.98"), ("8.3333", "8.33"), ("-0.001", "0.00"), ("7", "7.00")]
+        {
+            assert_eq!(Money::new(decimal(given), 2).rounded(2).to_string(), written);
+        }
+        assert_eq!(Money::new(decimal("0.00"), 2).towards(true).to_string(), "0.00");
+        assert_eq!(Money::new(decimal("5"), 2).towards(true).to_string(), "-5.00");
     }
 
     #[test]

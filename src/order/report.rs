@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Locale, Number};
+use super::{Locale, Money, Number};
 
 /// How tables are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -136,6 +136,18 @@ pub struct LeftOut {
     pub number: String,
     /// Why not.
     pub why: NotEntered,
+    /// With VAT.
+    #[serde(default)]
+    pub gross: Option<Money>,
+}
+
+/// What is in a journal and what is not, so that it and the total of the sales explain each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalSums {
+    /// What is entered, with VAT.
+    pub entered: Option<Money>,
+    /// What is left out, with VAT; `None` where an order of it lacks its total.
+    pub left_out: Option<Money>,
 }
 
 /// Why an order is not in the journal.
@@ -146,6 +158,8 @@ pub enum NotEntered {
     Incomplete,
     /// The till sent its amounts, and not by rate.
     NotByRate,
+    /// The till sent VAT by rate, and what was sold at each does not follow from it.
+    NoBases,
     /// A refund with a positive total, or a sale with a negative one.
     Sign,
     /// Its rates do not add up to its total.

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Currency, Customer, DeliveryMethod, Item, Moment, Money, OrderContent, SentField, Timeline, VatLine, Verification,
+    Counted, Currency, Customer, DeliveryMethod, Item, Moment, Money, OrderContent, SentField, Timeline, VatLine,
+    Verification, rates, sign,
 };
 use crate::json;
 
@@ -37,8 +38,10 @@ pub enum Warning {
     VatSumMismatch,
     /// The items do not add up to the total.
     ItemsSumMismatch,
-    /// A refund with a positive total, or a sale with a negative one.
+    /// The flag, the total, the VAT and its rates do not agree on whether money went back (`sign.rs`).
     RefundSignMismatch,
+    /// The VAT of a rate is not that of its base.
+    VatRateMismatch,
     /// The order number before this one has not arrived.
     OrderNumberGap,
     /// The till sent a field that could not be read: `unreadable:price`.
@@ -185,9 +188,6 @@ pub struct Order {
     pub source: Option<Source>,
 }
 
-/// How far sums of rounded amounts may be apart: half a cent for each line, and at least a cent.
-pub(super) const ROUNDING_PER_LINE: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
-
 impl Order {
     /// The order that a timeline tells, as it stands when `received` an announcement arrived.
     pub fn new(timeline: &Timeline, currency: Currency, received: Moment) -> Self {
@@ -236,9 +236,9 @@ impl Order {
         self.order_id.as_deref().or(self.internal_id.as_deref()).unwrap_or("?")
     }
 
-    /// Whether this is a refund, as far as the till said so.
-    pub fn refund(&self) -> bool {
-        self.is_refund == Some(true)
+    /// Whether it comes to zero, so that there is nothing to pay.
+    pub fn is_of_nothing(&self) -> bool {
+        self.total.is_some_and(|total| total.value().is_zero())
     }
 
     /// The JSON of contract §6. The customer's address, e-mail, telephone and extra fields are in it only when asked for.
@@ -250,33 +250,42 @@ impl Order {
         json
     }
 
+    /// What does not add up: what was noted when the order was told, and what is seen now.
+    pub(super) fn doubts(&self) -> Vec<Warning> {
+        let mut doubts = self.warnings.clone();
+        let news: Vec<Warning> = self.cross_check().into_iter().filter(|one| !doubts.contains(one)).collect();
+        doubts.extend(news);
+        doubts
+    }
+
     /// What does not add up. Only what was sent is compared.
     fn cross_check(&self) -> Vec<Warning> {
-        let mut warnings = Vec::new();
-        let sums_differ = |parts: Option<Vec<Money>>, whole: Option<Money>| match (parts, whole) {
-            (Some(parts), Some(whole)) if !parts.is_empty() => {
-                let slack = (ROUNDING_PER_LINE * Decimal::from(parts.len())).max(Decimal::new(1, 2));
-                let sum = parts.iter().try_fold(Decimal::ZERO, |sum, part| sum.checked_add(part.value()));
-                // Signs are left out: a refund may list what was sold.
-                let apart = sum.and_then(|sum| sum.abs().checked_sub(whole.value().abs()));
-                apart.is_some_and(|apart| apart.abs() > slack)
-            }
-            _ => false,
-        };
+        let (counted, digits) = (self.counted(), self.currency.minor_digits());
         let vat_parts = self.vat.as_ref().and_then(|lines| lines.iter().map(|line| line.vat).collect());
-        if sums_differ(vat_parts, self.total_vat) {
-            warnings.push(Warning::VatSumMismatch);
-        }
         let item_parts = self.items.as_ref().and_then(|items| items.iter().map(|item| item.total).collect());
-        if sums_differ(item_parts, self.total) {
-            warnings.push(Warning::ItemsSumMismatch);
-        }
-        if let (Some(is_refund), Some(total)) = (self.is_refund, self.total)
-            && !total.value().is_zero()
-            && is_refund != total.is_negative()
-        {
-            warnings.push(Warning::RefundSignMismatch);
-        }
-        warnings
+        let doubts = [
+            (Warning::VatSumMismatch, differ(vat_parts, self.total_vat, digits) || exceed(&counted, digits)),
+            (Warning::ItemsSumMismatch, differ(item_parts, self.total, digits)),
+            (Warning::RefundSignMismatch, counted.is_contradictory),
+            (Warning::VatRateMismatch, !rates::fit(self)),
+        ];
+        doubts.into_iter().filter_map(|(warning, is_so)| is_so.then_some(warning)).collect()
     }
+}
+
+/// Whether parts are not their whole. Signs are left out: a refund may list what was sold.
+fn differ(parts: Option<Vec<Money>>, whole: Option<Money>, digits: u32) -> bool {
+    let (Some(parts), Some(whole)) = (parts, whole) else { return false };
+    let sum = parts.iter().try_fold(Decimal::ZERO, |sum, part| sum.checked_add(part.value()));
+    let apart = sum.and_then(|sum| sum.abs().checked_sub(whole.value().abs()));
+    !parts.is_empty() && apart.is_some_and(|apart| apart.abs() > rates::slack(parts.len(), digits))
+}
+
+/// Whether the rates are together more than the order: a discount on the whole that they do not know of. Less they may be,
+/// for tills leave out what has no VAT.
+fn exceed(counted: &Counted, digits: u32) -> bool {
+    let gross = |line: &VatLine| line.gross.or_else(|| line.net?.checked_add(line.vat?));
+    let of_rates = sign::sum(counted.vat.iter().map(gross)).map(Money::abs);
+    let more = of_rates.zip(counted.total).and_then(|(rates, total)| rates.checked_sub(total.abs()));
+    more.is_some_and(|more| more.value() > rates::slack(counted.vat.len(), digits))
 }

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OrderContent, Phase, State};
+use super::{Customer, OrderContent, Phase, State};
 use crate::json;
 
 /// What was said of an order, by phase.
@@ -102,10 +102,35 @@ impl OrderContent {
             total_vat: self.total_vat.or(under.total_vat),
             vat: self.vat.or(under.vat),
             items: self.items.or(under.items),
-            customer: self.customer.or(under.customer),
+            customer: match (self.customer, under.customer) {
+                (Some(later), Some(earlier)) => Some(later.over(earlier)),
+                (later, earlier) => later.or(earlier),
+            },
             cash_box_id: self.cash_box_id.or(under.cash_box_id),
             delivery_method: self.delivery_method.or(under.delivery_method),
             unreadable,
+            extra,
+        }
+    }
+}
+
+impl Customer {
+    /// These fields, and where they are null those of `under`: the later call often has the customer's number alone. Of
+    /// somebody with another number nothing is taken over.
+    fn over(self, under: Self) -> Self {
+        if self.id.as_ref().zip(under.id.as_ref()).is_some_and(|(one, other)| one != other) {
+            return self;
+        }
+        let mut extra = under.extra;
+        extra.extend(self.extra);
+        Self {
+            id: self.id.or(under.id),
+            name: self.name.or(under.name),
+            is_company: self.is_company.or(under.is_company),
+            email: self.email.or(under.email),
+            phone: self.phone.or(under.phone),
+            // Half of one address and half of another is no address.
+            address: self.address.or(under.address),
             extra,
         }
     }
@@ -132,5 +157,33 @@ mod tests {
         assert_eq!(merged.cash_box_id.as_deref(), Some("2"));
         assert_eq!(merged.internal_id.as_deref(), Some("77"));
         assert_eq!(timeline.state(), State::Paid);
+    }
+
+    fn bought_by(id: Option<&str>, name: Option<&str>, email: Option<&str>) -> OrderContent {
+        let [id, name, email] = [id, name, email].map(|text| text.map(Into::into));
+        OrderContent { customer: Some(Customer { id, name, email, ..Customer::default() }), ..OrderContent::default() }
+    }
+
+    #[test]
+    fn a_call_with_the_customers_number_alone_takes_nothing_away_and_another_number_is_somebody_else() {
+        for (first, then, expected) in [
+            (Phase::Validated, Phase::Terminated, (Some("512"), Some("Zoé"))),
+            (Phase::Terminated, Phase::Validated, (Some("512"), Some("Zoé"))),
+            (Phase::Validated, Phase::Validated, (Some("512"), Some("Zoé"))),
+        ] {
+            for known in [Some("512"), None] {
+                let mut timeline = Timeline::default();
+                timeline.hear(first, bought_by(known, Some("Zoé"), Some("zoe@durand.example")));
+                timeline.hear(then, bought_by(Some("512"), None, None));
+                let customer = timeline.merged().customer.expect("a customer");
+                assert_eq!((customer.id.as_deref(), customer.name.as_deref()), expected);
+                assert_eq!(customer.email.as_deref(), Some("zoe@durand.example"));
+            }
+        }
+        let mut timeline = Timeline::default();
+        timeline.hear(Phase::Validated, bought_by(Some("512"), Some("Zoé"), Some("zoe@durand.example")));
+        timeline.hear(Phase::Terminated, bought_by(Some("513"), None, None));
+        let other = Customer { id: Some("513".into()), ..Customer::default() };
+        assert_eq!(timeline.merged().customer, Some(other));
     }
 }

@@ -58,7 +58,9 @@ impl Only {
     /// The condition that keeps `order` from this sink, as it is written in the configuration, or `None`.
     pub fn refuses(&self, order: &Order) -> Option<&'static str> {
         let total = order.total.map(|total| total.value().abs());
-        let refund = match (self.refund, order.is_refund) {
+        // The amounts may say it where the till's flag does not.
+        let is_refund = if order.refund() { Some(true) } else { order.is_refund };
+        let refund = match (self.refund, is_refund) {
             (RefundFilter::Exclude, Some(true)) | (RefundFilter::Only, Some(false)) => Some("only.refund"),
             _ => None,
         };

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::order::{
     BookedPdf, Booking, CashBoxNotice, Customer, DeliveryMethod, EventType, InvoiceStatus, Order, OrderKey, Period,
-    ShopId,
+    ShopId, by_number,
 };
 
 /// An order in the books, with what names its customer.
@@ -75,6 +75,10 @@ const BOOKED: &str = of_days!(
 /// The same orders by their place, each with the size of its text.
 const BOOKED_SIZES: &str = of_days!("SELECT o.seq, coalesce(octet_length(e.data), 0)");
 
+/// The same with the number that people know the order by.
+const BOOKED_NUMBERS: &str =
+    of_days!("SELECT o.seq, coalesce(octet_length(e.data), 0), coalesce(o.order_id, o.internal_id)");
+
 /// How many characters of a name or a number a summary has.
 const LONGEST_NAME: usize = 200;
 
@@ -126,22 +130,53 @@ impl Store {
     async fn in_short(&self, shop: &ShopId, sizes: &[(i64, i64)]) -> Result<Rows<Booked>, StoreError> {
         let mut all = Rows::default();
         for places in pages(sizes) {
-            all.append(self.page_of_books(shop, &places).await?);
+            all.append(self.page_of_books(shop, &places, in_short).await?);
         }
         Ok(self.log(all))
     }
 
-    async fn page_of_books(&self, shop: &ShopId, places: &[i64]) -> Result<Rows<Booked>, StoreError> {
+    /// Where a shop's orders of some days are, in the order of their numbers, a few large ones at a time: what a table has
+    /// need not be held as a whole to be written.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn booked_places(&self, shop: &ShopId, first: Date, last: Date) -> Result<Vec<Vec<i64>>, StoreError> {
+        let rows = sqlx::query(BOOKED_NUMBERS).bind(shop.as_str()).bind(first.to_string()).bind(last.to_string());
+        let mut found = Vec::new();
+        for row in rows.fetch_all(self.readers()).await? {
+            // An order whose number cannot be read is named when it is.
+            let number: Option<String> = row.try_get(2).unwrap_or_default();
+            found.push((number.unwrap_or_default(), (row.try_get(0)?, row.try_get(1)?)));
+        }
+        // Stable: orders of one number stay in the order of their arrival.
+        found.sort_by(|(one, _), (other, _)| by_number(one, other));
+        let sizes: Vec<(i64, i64)> = found.into_iter().map(|(_, size)| size).collect();
+        Ok(pages(&sizes).collect())
+    }
+
+    /// The orders at these places, in their order.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn booked_at(&self, shop: &ShopId, places: &[i64]) -> Result<Rows<Booked>, StoreError> {
+        Ok(self.log(self.page_of_books(shop, places, |order| order).await?))
+    }
+
+    async fn page_of_books(
+        &self,
+        shop: &ShopId,
+        places: &[i64],
+        part: fn(Order) -> Order,
+    ) -> Result<Rows<Booked>, StoreError> {
         let rows = sqlx::query(
             "SELECT o.key, o.shop, e.data, i.status, i.sha256, i.bytes, i.filename, i.path, o.order_id, o.internal_id
              FROM json_each($2) k CROSS JOIN customer_order o ON o.seq = k.value
              LEFT JOIN event e ON e.id = o.last_event LEFT JOIN invoice i ON i.order_key = o.key
              WHERE o.shop = $1 AND o.test = 0 AND o.booked_on IS NOT NULL
-               AND (e.id IS NOT NULL OR o.told IS NULL) ORDER BY o.booked_on, o.seq",
+               AND (e.id IS NOT NULL OR o.told IS NULL) ORDER BY k.key",
         );
         let rows = rows.bind(shop.as_str()).bind(serde_json::json!(places).to_string());
-        let short = |row: &SqliteRow| booked(row, in_short);
-        Rows::read(&rows.fetch_all(self.readers()).await?, short, name)
+        Rows::read(&rows.fetch_all(self.readers()).await?, |row| booked(row, part), name)
     }
 
     /// Which of these days, both included, a shop has orders on, ascending. A long time is read day by day with it.
@@ -272,7 +307,7 @@ fn in_short(order: Order) -> Order {
 /// A row of the books; `part` takes the part of the order that is kept.
 fn booked(row: &SqliteRow, part: impl Fn(Order) -> Order) -> Result<Booked, StoreError> {
     let key: OrderKey = parse(row.try_get(0)?)?;
-    let order: Order = part(from_json(row.try_get(2)?)?);
+    let order: Order = from_json(row.try_get(2)?)?;
     // The order is in the books whatever becomes of its PDF.
     let (status, pdf) = invoice_of(row).unwrap_or((InvoiceStatus::Missing, None));
     let booked = BookedPdf {
@@ -280,7 +315,11 @@ fn booked(row: &SqliteRow, part: impl Fn(Order) -> Order) -> Result<Booked, Stor
         sha256: pdf.as_ref().map(|file| file.sha256.clone()),
         bytes: pdf.as_ref().map(|file| file.bytes),
     };
-    Ok(Booked { shop: parse(row.try_get(1)?)?, booking: Booking::new(key, &order, booked), order, pdf })
+    // The lines of an order say what was sold at each rate, so the books count it before it is cut short.
+    let booking = Booking::new(key, &order, booked);
+    let order = part(order);
+    let booking = Booking { number: order.number().to_owned(), till: order.cash_box_id.clone(), ..booking };
+    Ok(Booked { shop: parse(row.try_get(1)?)?, booking, order, pdf })
 }
 
 /// Whether there is a PDF, and which.

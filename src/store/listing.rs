@@ -51,6 +51,9 @@ pub struct OrderLine {
     pub total: Option<String>,
     /// Whether money went back.
     pub is_refund: Option<bool>,
+    /// Whether money went back, by its flag or by its amounts.
+    #[serde(skip)]
+    pub refund: bool,
     /// When it was first heard of.
     pub received_at: Timestamp,
     /// What does not add up.
@@ -325,6 +328,7 @@ fn order_line(row: &SqliteRow) -> Result<OrderLine, StoreError> {
         state: order.state.as_str().to_owned(),
         total: order.total.map(|total| total.to_string()),
         is_refund: order.is_refund,
+        refund: order.refund(),
         warnings: serde_json::json!(order.warnings),
         order_id: order.order_id,
         internal_id: order.internal_id,

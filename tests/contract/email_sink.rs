@@ -88,6 +88,23 @@ async fn subjects_name_the_invoice_or_the_refund_its_total_and_the_shop_in_frenc
     app.finish().await;
 }
 
+#[tokio::test]
+async fn a_refund_that_was_announced_with_the_amounts_of_a_sale_is_negative_in_its_mail_and_doubted() {
+    let app = App::start("alerts = []\n[sink.a]\nMAIL\nattach = []\n").await;
+    let sent = serde_json::json!({
+        "type": "validated", "orderID": "7", "isRefund": "1", "price": "20.00", "VAT": "3.33", "VATs": { "20": "3.33" },
+    });
+    assert_eq!(app.say_json(sent).await, "stored");
+    app.settle().await;
+    let mail = app.far.mail.mails().swap_remove(0);
+    assert_eq!(mail.subject, "Remboursement 7 – -20,00 € TTC – Boulangerie Dupont");
+    let text = mime::text(&mail.source).expect("a text").0.replace(['\u{a0}', '\u{202f}'], " ");
+    for words in [">-16,67 €<", ">-3,33 €<", ">-20,00 €<", "À vérifier"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    app.finish().await;
+}
+
 #[rstest]
 #[tokio::test]
 async fn a_4xx_is_retried_with_the_same_message_id(

@@ -201,3 +201,39 @@ async fn a_type_is_one_plain_word_and_anything_else_reaches_nobody() {
     assert!(told.contains("stock.low") && !told.contains("evil.example") && !told.contains("everyone"), "{told}");
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_rate_that_does_not_fit_its_base_and_vat_is_a_vat_rate_mismatch() {
+    let app = App::start("").await;
+    // A key of 5.5 becomes 5 in the till's arrays.
+    let line = json!({ "ht": "100.00", "tva": "5.50", "ttc": "105.50" });
+    for (rate, warnings) in [("5", json!(["vat_rate_mismatch"])), ("5.5", json!([]))] {
+        let data = read(&app, json!({ "price": "105.50", "VAT": "5.50", "VATs": { rate: line } })).await;
+        assert_eq!((&data["vat"][0]["rate"], &data["warnings"]), (&json!(rate), &warnings));
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_contradicts_itself_about_its_sign_is_a_refund_sign_mismatch_and_is_kept_as_it_was_sent() {
+    let app = App::start("").await;
+    for (flag, total, vat, rates, is_odd) in [
+        ("1", "-10.00", "-0.91", json!({ "10": "-0.91" }), false),
+        ("1", "10.00", "0.91", json!({ "10": "0.91" }), true),
+        ("1", "-10.00", "0.91", json!({ "10": "0.91" }), true),
+        ("1", "-10.00", "-0.91", json!({ "10": "0.91" }), true),
+        ("0", "-10.00", "-0.91", json!({ "10": "-0.91" }), true),
+        ("0", "10.00", "0.91", json!({ "10": "0.91" }), false),
+        ("0", "10.00", "-0.91", json!({ "10": "0.91" }), true),
+    ] {
+        let sent = json!({ "isRefund": flag, "price": total, "VAT": vat, "VATs": rates });
+        let data = read(&app, sent.clone()).await;
+        let warnings = if is_odd { json!(["refund_sign_mismatch"]) } else { json!([]) };
+        assert_eq!(
+            (&data["total"], &data["total_vat"], &data["warnings"]),
+            (&json!(total), &json!(vat), &warnings),
+            "{sent}"
+        );
+    }
+    app.finish().await;
+}

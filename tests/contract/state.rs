@@ -86,3 +86,19 @@ async fn validated_after_terminated_is_still_recorded_and_delivered_as_paid() {
     assert_eq!(told(&app), [pair("order.terminated", "paid"), pair("order.validated", "paid")]);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_later_call_with_the_customers_number_alone_keeps_the_customer() {
+    let app = App::start("").await;
+    let id = [("orderInternalID", "1"), ("price", "12.50")];
+    let client = r#"{"nom":"Durand","prenom":"Zoé","email":"zoe@durand.example"}"#;
+    app.say(&[&[("type", "validated"), ("client", client), ("clientID", "512")], &id[..]].concat()).await;
+    app.say(&[&[("type", "terminated"), ("clientID", "512")], &id[..]].concat()).await;
+    let customer = app.data_of("order.terminated").await.swap_remove(0)["customer"].clone();
+    assert_eq!((&customer["id"], &customer["name"]), (&"512".into(), &"Zoé Durand".into()));
+    // Another number is another customer, of whom nothing else is known.
+    app.say(&[&[("type", "terminated"), ("clientID", "513")], &id[..]].concat()).await;
+    let customer = app.data_of("order.updated").await.swap_remove(0)["customer"].clone();
+    assert_eq!((&customer["id"], &customer["name"]), (&"513".into(), &Value::Null));
+    app.finish().await;
+}

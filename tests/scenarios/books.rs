@@ -75,10 +75,10 @@ struct Sale {
 }
 
 /// Numbers that are the same in every run.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
@@ -142,27 +142,27 @@ fn sale(nth: u64, chance: &mut Chance) -> (TillOrder, Sale) {
 }
 
 /// The VAT in an amount, to the cent, halves away from zero.
-fn vat(gross: i64, rate: i64) -> i64 {
+pub(super) fn vat(gross: i64, rate: i64) -> i64 {
     let whole = 1_000 + rate;
     gross.signum() * ((2 * gross.abs() * rate + whole) / (2 * whole))
 }
 
 /// Cents as a French spreadsheet reads them.
-fn euros(cents: i64) -> String {
+pub(super) fn euros(cents: i64) -> String {
     format!("{}{},{:02}", if cents < 0 { "-" } else { "" }, cents.abs() / 100, cents.abs() % 100)
 }
 
-fn percent(tenths: i64) -> String {
+pub(super) fn percent(tenths: i64) -> String {
     if tenths % 10 == 0 { (tenths / 10).to_string() } else { format!("{},{}", tenths / 10, tenths % 10) }
 }
 
-fn french(day: &str) -> String {
+pub(super) fn french(day: &str) -> String {
     format!("{}/{}/{}", &day[8..10], &day[5..7], &day[..4])
 }
 
 /// Reads a table as strictly as a program may: a byte order mark, one heading, rows of the same length, every line ended
 /// by CRLF, quotes only around a whole cell.
-fn strictly(bytes: &[u8], separator: char) -> Vec<Vec<String>> {
+pub(super) fn strictly(bytes: &[u8], separator: char) -> Vec<Vec<String>> {
     let text = std::str::from_utf8(bytes).expect("UTF-8").strip_prefix('\u{feff}').expect("a byte order mark");
     let (mut rows, mut row, mut cell) = (Vec::new(), Vec::new(), String::new());
     let mut chars = text.chars().peekable();
@@ -255,11 +255,11 @@ async fn announce(app: &App, orders: &[(TillOrder, Sale)]) {
 const OCTOBER: &str = "--from 2026-10-01 --to 2026-10-31";
 
 /// Exports to a file; returns the exit code, and what was said on standard error.
-fn export(app: &App, words: &str, to: &Path) -> (Option<i32>, String) {
+pub(super) fn export(app: &App, words: &str, to: &Path) -> (Option<i32>, String) {
     tillhook(app, &format!("export {words}"), Some(to))
 }
 
-fn tillhook(app: &App, words: &str, to: Option<&Path>) -> (Option<i32>, String) {
+pub(super) fn tillhook(app: &App, words: &str, to: Option<&Path>) -> (Option<i32>, String) {
     let config = app.data().with_file_name("tillhook.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tillhook"));
     command.env_clear().arg("--config").arg(config).args(words.split(' '));
@@ -271,7 +271,7 @@ fn tillhook(app: &App, words: &str, to: Option<&Path>) -> (Option<i32>, String) 
 }
 
 /// Compares tables, and shows the first row that differs.
-fn the_same(what: &str, found: &[Vec<String>], expected: &[Vec<String>]) {
+pub(super) fn the_same(what: &str, found: &[Vec<String>], expected: &[Vec<String>]) {
     let differs = found.iter().zip(expected).find(|(found, expected)| found != expected);
     assert_eq!(differs, None, "{what}");
     assert_eq!(found.len(), expected.len(), "rows of {what}");
@@ -283,7 +283,7 @@ fn without_pdf(rows: &[Vec<String>]) -> Vec<Vec<String>> {
     rows
 }
 
-fn entries(archive: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn entries(archive: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut archive = ZipArchive::new(fs::File::open(archive).expect("an archive")).expect("an archive");
     let mut entries = BTreeMap::new();
     for place in 0..archive.len() {
@@ -398,7 +398,7 @@ fn the_workbook_has_the_same_sums(lines: &[Line], by_day: &[Vec<String>], by_inv
 }
 
 /// The numbers of a column.
-fn numbers(xml: &str, column: char) -> Vec<&str> {
+pub(super) fn numbers(xml: &str, column: char) -> Vec<&str> {
     let cells = xml.split("<c r=\"").skip(1).filter(|cell| {
         let mut chars = cell.chars();
         chars.next() == Some(column) && chars.next().is_some_and(|c| c.is_ascii_digit())
@@ -409,7 +409,7 @@ fn numbers(xml: &str, column: char) -> Vec<&str> {
 }
 
 /// `-1.5` → −150.
-fn cents(text: &str) -> i64 {
+pub(super) fn cents(text: &str) -> i64 {
     let (sign, text) = text.strip_prefix('-').map_or((1, text), |text| (-1, text));
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     assert!(part.len() <= 2, "{text}");

@@ -36,18 +36,20 @@ pub(super) async fn write(
 ) -> anyhow::Result<Report> {
     let pdfs = period.desk.outbox().archive;
     let mut zip = Zip::begin(BufWriter::new(target.file()));
-    let mut by_rate = Separated::begin(Vec::new(), style, vat::COLUMNS)?;
+    let mut sums = vat::Sums::default();
     let mut by_invoice = Separated::begin(BufWriter::new(target.scratch()?), style, invoices::COLUMNS)?;
     let mut report = Report { left_out: period.misdated().await?, ..Report::default() };
-    for day in period.days().await? {
+    for places in period.places().await? {
         let mut lines = Vec::new();
-        for booked in period.orders(day, &mut report).await? {
+        for booked in period.orders_at(&places, &mut report).await? {
             let pdf = original(&pdfs, &booked, &mut zip, &mut report, err).await?;
             lines.push(Line { pdf, ..Line::from(&booked) });
         }
-        by_rate.rows(&vat::rows(&lines))?;
+        lines.iter().for_each(|line| sums.add(line));
         by_invoice.rows(&invoices::rows(&lines, style))?;
     }
+    let mut by_rate = Separated::begin(Vec::new(), style, vat::COLUMNS)?;
+    by_rate.rows(&sums.rows())?;
     zip.add(ReportFile::Vat.as_str(), &mut &by_rate.finish()?[..])?;
     let mut table = by_invoice.finish()?.into_inner().map_err(|error| error.into_error())?;
     table.rewind()?;

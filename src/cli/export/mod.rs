@@ -1,7 +1,8 @@
 //! `tillhook export`: the orders of some days, for an accountant or a program.
 //!
-//! Orders are read a day at a time: memory stays small, and a year that goes to a slow disk keeps no read transaction
-//! open. An order that is moved to another day meanwhile may be missed or met twice; of days that are over, few are.
+//! Orders are read some at a time: memory stays small, and a year that goes to a slow disk keeps no read transaction open.
+//! Tables are in the order of the numbers, so what is in them is settled first; lines of JSON are written day by day, and an
+//! order that is moved to another day meanwhile may be missed or met twice; of days that are over, few are.
 //!
 //! **Invariant:** an order that cannot be read is named, and the exit code says so: nobody takes what is left for the whole.
 
@@ -31,7 +32,7 @@ use crate::{
         files::{Separated, invoices},
     },
     order::{Csv, InvoiceStatus, ShopId},
-    store::{Booked, StoreError, UnreadableRow},
+    store::{Booked, Rows, StoreError, UnreadableRow},
 };
 
 /// What to export, and where to.
@@ -107,6 +108,16 @@ struct Report {
     absent: u64,
     /// Orders that cannot be read, and that are or may be of these days.
     left_out: Vec<UnreadableRow>,
+}
+
+impl Report {
+    /// Counts what was read, and keeps the names of what could not be.
+    fn taking(&mut self, read: Rows<Booked>) -> Vec<Booked> {
+        let (orders, unreadable) = read.into_parts();
+        self.orders += orders.len() as u64;
+        self.left_out.extend(unreadable);
+        orders
+    }
 }
 
 /// Writes what is wanted to `out` or to its file, and what is to be known about it to `err`.
@@ -240,8 +251,8 @@ impl<'a> Job<'a> {
 
 async fn table(period: &Period<'_>, style: Csv, report: &mut Report, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut table = Separated::begin(out, style, invoices::COLUMNS)?;
-    for day in period.days().await? {
-        let lines: Vec<Line> = period.orders(day, report).await?.iter().map(Line::from).collect();
+    for places in period.places().await? {
+        let lines: Vec<Line> = period.orders_at(&places, report).await?.iter().map(Line::from).collect();
         table.rows(&invoices::rows(&lines, style))?;
     }
     table.finish()?;
@@ -272,12 +283,19 @@ impl Period<'_> {
         self.desk.store.booked_days(&self.shop, self.first, self.last).await
     }
 
+    /// Where its orders are, in the order of their numbers, some at a time.
+    async fn places(&self) -> Result<Vec<Vec<i64>>, StoreError> {
+        self.desk.store.booked_places(&self.shop, self.first, self.last).await
+    }
+
+    /// The orders at these places; those that cannot be read go into the report.
+    async fn orders_at(&self, places: &[i64], report: &mut Report) -> Result<Vec<Booked>, StoreError> {
+        Ok(report.taking(self.desk.store.booked_at(&self.shop, places).await?))
+    }
+
     /// The orders of a day; those that cannot be read go into the report.
     async fn orders(&self, day: Date, report: &mut Report) -> Result<Vec<Booked>, StoreError> {
-        let (orders, unreadable) = self.desk.store.booked(&self.shop, day, day).await?.into_parts();
-        report.orders += orders.len() as u64;
-        report.left_out.extend(unreadable);
-        Ok(orders)
+        Ok(report.taking(self.desk.store.booked(&self.shop, day, day).await?))
     }
 
     /// The orders whose day cannot be read: they may be of these days.

@@ -121,15 +121,16 @@ async fn an_archive_holds_the_tables_and_the_pdfs_and_names_those_that_are_lost(
     let words = format!("{DAYS} --as zip --shop dupont --csv iso -o {}", file.display());
     let (exit, said, notes) = told(&office, &words).await;
     assert_eq!((exit, said, notes), (Exit::Ok, format!("{}: 2 orders\n", file.display()), String::new()));
+    // In the order of the numbers.
     let names =
-        ["20261121_Boulangerie-Dupont_Comptoir_F20261121042.pdf", "20261121_Boulangerie-Dupont_Comptoir_F43.pdf"];
+        ["20261121_Boulangerie-Dupont_Comptoir_F43.pdf", "20261121_Boulangerie-Dupont_Comptoir_F20261121042.pdf"];
     let first = read(&file);
     let found: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         found,
         [&format!("invoices/{}", names[0]), &format!("invoices/{}", names[1]), "vat.csv", "invoices.csv"]
     );
-    assert_eq!(first[1].1, "%PDF-1.7 43");
+    assert_eq!(first[0].1, "%PDF-1.7 43");
     assert!(first[3].1.contains(names[0]) && first[3].1.contains(names[1]), "{}", first[3].1);
     assert!(first[2].1.contains("2026-11-21,,,76.90,10.70,87.60,2,0\r\n"), "{}", first[2].1);
 
@@ -141,10 +142,10 @@ async fn an_archive_holds_the_tables_and_the_pdfs_and_names_those_that_are_lost(
     assert!(notes.starts_with("order 43: ") && notes.contains("1 PDF is lost or changed on disk"), "{notes}");
     let second = read(&file);
     assert_eq!((second.len(), second[0].1.as_str()), (3, "%PDF-1.7 20261121042"));
-    assert!(second[2].1.contains(names[0]) && !second[2].1.contains(names[1]), "{}", second[2].1);
+    assert!(second[2].1.contains(names[1]) && !second[2].1.contains(names[0]), "{}", second[2].1);
     let lines = office.ok(&format!("export {DAYS} --as jsonl --shop dupont")).await;
     let order: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
-    assert_eq!((&order["invoice"]["status"], &order["invoice"]["filename"]), (&"stored".into(), &names[0].into()));
+    assert_eq!((&order["invoice"]["status"], &order["invoice"]["filename"]), (&"stored".into(), &names[1].into()));
 }
 
 /// The files of an archive, in their order.

@@ -1,10 +1,10 @@
-//! `invoices.csv`: every invoice, with a line for each of its VAT rates.
+//! `invoices.csv`: every invoice, with a line for each of its VAT rates, and one for what the rates do not say of it.
 
 use super::{
     super::Line,
     table::{Cell, Column, Row},
 };
-use crate::order::{Csv, VatLine};
+use crate::order::{Csv, Share};
 
 /// The columns.
 pub const COLUMNS: &[Column] = &[
@@ -22,21 +22,22 @@ pub const COLUMNS: &[Column] = &[
 ];
 
 /// A row for each order and rate, in the order of `lines`.
-pub fn rows(lines: &[Line], style: Csv) -> Vec<Row> {
-    lines.iter().flat_map(|line| line.booking.by_rate().into_iter().map(move |rate| row(line, &rate, style))).collect()
+pub fn rows<'a>(lines: impl IntoIterator<Item = &'a Line>, style: Csv) -> Vec<Row> {
+    let of_line = |line: &'a Line| line.booking.by_rate().into_iter().map(move |share| row(line, &share, style));
+    lines.into_iter().flat_map(of_line).collect()
 }
 
-fn row(line: &Line, rate: &VatLine, style: Csv) -> Row {
+fn row(line: &Line, share: &Share, style: Csv) -> Row {
     let Line { booking, customer, pdf } = line;
     vec![
         Cell::Day(booking.date),
         Cell::text(&booking.number),
         Cell::text(kind(booking.is_refund, style)),
         Cell::maybe(customer.as_deref()),
-        Cell::Rate(rate.rate),
-        Cell::Amount(rate.net),
-        Cell::Amount(rate.vat),
-        Cell::Amount(rate.gross),
+        Cell::Rate(share.part.rate()),
+        Cell::Amount(share.net),
+        Cell::Amount(share.vat),
+        Cell::Amount(share.gross),
         Cell::text(yes_or_no(booking.paid, style)),
         Cell::maybe(pdf.as_deref()),
         Cell::maybe(booking.pdf.sha256.as_deref()),

@@ -9,10 +9,12 @@ use rust_decimal::Decimal;
 
 use super::{
     super::Line,
-    separated,
+    by_number, separated,
     table::{Cell, Column, Row},
 };
-use crate::order::{Accounting, Booking, Csv, LeftOut, Money, NotEntered, VatLine, Warning};
+use crate::order::{
+    Accounting, Booking, Csv, Currency, JournalSums, LeftOut, Money, NotEntered, Part, Share, WhyUndivided,
+};
 
 /// The columns.
 pub const COLUMNS: &[Column] = &[
@@ -30,7 +32,7 @@ pub const COLUMNS: &[Column] = &[
 pub struct Journal {
     /// The file.
     pub bytes: Vec<u8>,
-    /// The orders that are left out, in the order of the lines.
+    /// The orders that are left out, in the order of their numbers.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -40,13 +42,29 @@ pub struct Journal {
 /// None that a buffer in memory has.
 pub fn journal(lines: &[Line], style: Csv, accounting: &Accounting) -> io::Result<Journal> {
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
-    for line in lines {
+    for line in by_number(lines) {
         match entries(&line.booking, accounting) {
             Ok(entries) => rows.extend(entries.iter().map(|entry| row(line, entry, style, accounting))),
-            Err(why) => left_out.push(LeftOut { number: line.booking.number.clone(), why }),
+            Err(why) => {
+                let Booking { number, gross, .. } = line.booking.clone();
+                left_out.push(LeftOut { number, why, gross });
+            }
         }
     }
     Ok(Journal { bytes: separated::table(style, COLUMNS, &rows)?, left_out })
+}
+
+/// What a journal of these orders comes to, and what it leaves out: together they are the total of the sales. Orders in other
+/// currencies are in no sum.
+pub fn journal_sums(bookings: &[Booking], currency: Currency, accounting: &Accounting) -> JournalSums {
+    let nothing = Some(Money::new(Decimal::ZERO, currency.minor_digits()));
+    let mut sums = JournalSums { entered: nothing, left_out: nothing };
+    for booking in bookings.iter().filter(|booking| booking.currency == currency) {
+        let is_entered = entries(booking, accounting).is_ok();
+        let sum = if is_entered { &mut sums.entered } else { &mut sums.left_out };
+        *sum = sum.zip(booking.gross).and_then(|(sum, gross)| sum.checked_add(gross));
+    }
+    sums
 }
 
 /// What an account is debited with; below zero it is credited.
@@ -57,17 +75,23 @@ struct Entry<'a> {
 
 /// The entries of an order. None is of zero: accounting programs refuse them.
 fn entries<'a>(booking: &Booking, accounting: &'a Accounting) -> Result<Vec<Entry<'a>>, NotEntered> {
-    let gross = match booking.gross {
-        Some(gross) if booking.is_complete() => gross,
-        _ if booking.is_whole() => return Err(NotEntered::NotByRate),
-        _ => return Err(NotEntered::Incomplete),
-    };
-    if booking.warnings.contains(&Warning::RefundSignMismatch) {
+    let gross = booking.gross.ok_or(NotEntered::Incomplete)?;
+    let shares = booking.by_rate();
+    match booking.why_undivided() {
+        _ if shares.iter().any(|share| share.part == Part::Lacking) => return Err(NotEntered::Incomplete),
+        Some(WhyUndivided::NotSent) => return Err(NotEntered::NotByRate),
+        Some(WhyUndivided::NoBases) => return Err(NotEntered::NoBases),
+        Some(WhyUndivided::NotTheOrder | WhyUndivided::TooLittle) => return Err(NotEntered::Unbalanced),
+        None => {}
+    }
+    // Only in summaries made by earlier versions, whose amounts kept the sign that was sent.
+    if !gross.value().is_zero() && booking.is_refund != gross.is_negative() {
         return Err(NotEntered::Sign);
     }
     let mut entries = vec![Entry { account: &accounting.customer, debit: gross }];
-    for line in &booking.rates {
-        entries.extend(credits(line, accounting)?);
+    // Cents of rounding have no account: where they matter, the entries do not balance.
+    for share in shares.iter().filter(|share| share.part.rate().is_some()) {
+        entries.extend(credits(share, accounting)?);
     }
     let balance = entries.iter().try_fold(Decimal::ZERO, |sum, entry| sum.checked_add(entry.debit.value()));
     if !balance.is_some_and(|balance| balance.is_zero()) {
@@ -78,8 +102,8 @@ fn entries<'a>(booking: &Booking, accounting: &'a Accounting) -> Result<Vec<Entr
 }
 
 /// The entries of a rate; none where nothing was sold at it, also where nobody named its accounts.
-fn credits<'a>(line: &VatLine, accounting: &'a Accounting) -> Result<Vec<Entry<'a>>, NotEntered> {
-    let (Some(rate), Some(net), Some(vat)) = (line.rate, line.net, line.vat) else {
+fn credits<'a>(share: &Share, accounting: &'a Accounting) -> Result<Vec<Entry<'a>>, NotEntered> {
+    let (Some(rate), Some(net), Some(vat)) = (share.part.rate(), share.net, share.vat) else {
         return Err(NotEntered::Incomplete);
     };
     if net.value().is_zero() && vat.value().is_zero() {

@@ -18,13 +18,13 @@ mod workbook;
 
 use std::io;
 
-pub use journal::{Journal, journal};
+pub use journal::{Journal, journal, journal_sums};
 pub use originals::{Zip, split, zip};
 pub use separated::Separated;
 pub use table::{Cell, Column, Row};
 
 use super::Line;
-use crate::order::{Accounting, Csv, LeftOut, ReportFile};
+use crate::order::{self, Accounting, Csv, LeftOut, ReportFile};
 
 /// A table that was made.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +59,7 @@ pub fn make(
 ) -> Result<Option<Made>, FileError> {
     let bytes = match kind {
         ReportFile::Vat => separated::table(style, vat::COLUMNS, &vat::rows(lines))?,
-        ReportFile::Invoices => separated::table(style, invoices::COLUMNS, &invoices::rows(lines, style))?,
+        ReportFile::Invoices => separated::table(style, invoices::COLUMNS, &invoices::rows(by_number(lines), style))?,
         ReportFile::Workbook => workbook::make(lines, style)?,
         ReportFile::Originals | ReportFile::TillPdf | ReportFile::TillFec | ReportFile::TillCsv => return Ok(None),
         ReportFile::Journal => {
@@ -69,4 +69,11 @@ pub fn make(
         }
     };
     Ok(Some(Made { bytes, left_out: Vec::new() }))
+}
+
+/// The lines in the order of their numbers, as people look them up; those of one number stay as they are.
+fn by_number(lines: &[Line]) -> Vec<&Line> {
+    let mut sorted: Vec<&Line> = lines.iter().collect();
+    sorted.sort_by(|one, other| order::by_number(&one.booking.number, &other.booking.number));
+    sorted
 }

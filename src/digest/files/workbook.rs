@@ -7,7 +7,7 @@ use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet,
 
 use super::{
     super::Line,
-    invoices, plain,
+    by_number, invoices, plain,
     table::{Cell, Column, Row},
     vat,
 };
@@ -33,7 +33,12 @@ pub(super) fn make(lines: &[Line], style: Csv) -> Result<Vec<u8>, XlsxError> {
     let properties = DocProperties::new().set_creation_datetime(&ExcelDateTime::from_ymd(2000, 1, 1)?);
     workbook.set_properties(&properties);
     fill(workbook.add_worksheet().set_name(vat)?, style, vat::COLUMNS, &vat::rows(lines))?;
-    fill(workbook.add_worksheet().set_name(invoices)?, style, invoices::COLUMNS, &invoices::rows(lines, style))?;
+    fill(
+        workbook.add_worksheet().set_name(invoices)?,
+        style,
+        invoices::COLUMNS,
+        &invoices::rows(by_number(lines), style),
+    )?;
     workbook.save_to_buffer()
 }
 

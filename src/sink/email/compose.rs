@@ -12,7 +12,7 @@ use super::{
     templates::{Templates, Words, words},
 };
 use crate::{
-    order::{Digest, Event, EventData, EventType, InvoiceStatus, Locale, Number, Order, State, Warning},
+    order::{Digest, Event, EventData, EventType, InvoiceStatus, Locale, Money, Number, Order, Part, State, Warning},
     sink::{InvoiceFile, Outgoing, Payload, Purpose, Reason, SinkError, Thread, words as say},
 };
 
@@ -222,7 +222,7 @@ impl<'a> Composer<'a> {
     }
 
     fn total(&self, order: &Order) -> Option<String> {
-        let total = say::money(order.total?, order.currency, self.locale);
+        let total = say::money(order.counted().total?, order.currency, self.locale);
         Some(format!("{total} {}", self.w("incl_vat")).trim_end().to_owned())
     }
 
@@ -242,10 +242,6 @@ impl<'a> Composer<'a> {
     /// A sentence of its own.
     fn warning(&self, warning: Warning) -> String {
         format!("{}{} {}.", self.w("doubt"), self.w("colon"), say::warning(warning, self.locale))
-    }
-
-    fn percent(&self, rate: Number) -> String {
-        format!("{}{}", say::number(rate, self.locale), say::pick(self.locale, "\u{a0}%", "%"))
     }
 
     fn order_facts(&self, order: &Order) -> Vec<Fact<'static>> {
@@ -269,39 +265,47 @@ impl<'a> Composer<'a> {
                 context! {
                     label => clean::short(item.label.as_deref().or(item.id.as_deref()).unwrap_or("–")),
                     quantity => item.quantity.map(|quantity| say::number(quantity, self.locale)).unwrap_or_default(),
-                    total => item.total.map(|total| say::money(total, order.currency, self.locale)).unwrap_or_default(),
+                    total => item.total.map(|total| self.in_cents(total, order)).unwrap_or_default(),
                 }
             })
             .collect()
     }
 
+    /// The table of VAT: rows that add up to the order, and where these cannot be made what was sent.
     fn vat(&self, order: &Order) -> Vec<Value> {
-        let money = |amount: Option<_>| {
-            amount.map(|amount| say::money(amount, order.currency, self.locale)).unwrap_or_default()
-        };
-        let lines = order.vat.as_deref().unwrap_or_default();
-        lines
-            .iter()
-            .map(|line| {
-                let rate = line.rate.map(|rate| self.percent(rate)).unwrap_or_default();
-                context! { rate, net => money(line.net), vat => money(line.vat), gross => money(line.gross) }
-            })
-            .collect()
+        let money = |amount: Option<_>| amount.map(|amount| self.in_cents(amount, order)).unwrap_or_default();
+        let row = |label: String, [net, vat, gross]: [Option<Money>; 3]| context! { rate => label, net => money(net), vat => money(vat), gross => money(gross) };
+        let rate = |rate: Option<Number>| rate.map(|rate| say::part(Part::Rate(rate), self.locale)).unwrap_or_default();
+        let counted = order.counted();
+        match order.by_rate() {
+            Some(shares) => shares
+                .iter()
+                .map(|share| row(say::part(share.part, self.locale), [share.net, share.vat, share.gross]))
+                .collect(),
+            None => counted.vat.iter().map(|line| row(rate(line.rate), [line.net, line.vat, line.gross])).collect(),
+        }
     }
 
     fn sums(&self, order: &Order) -> Vec<Fact<'static>> {
-        let money = |amount: Option<_>| amount.map(|amount| say::money(amount, order.currency, self.locale));
+        let money = |amount: Option<_>| amount.map(|amount| self.in_cents(amount, order));
+        let counted = order.counted();
         present([
-            (self.w("total_net"), money(order.total_net)),
-            (self.w("total_vat"), money(order.total_vat)),
-            (self.w("total"), money(order.total)),
+            (self.w("total_net"), money(counted.total_net)),
+            (self.w("total_vat"), money(counted.total_vat)),
+            (self.w("total"), money(counted.total)),
         ])
+    }
+
+    fn in_cents(&self, amount: Money, order: &Order) -> String {
+        say::money(amount.rounded(order.currency.minor_digits()), order.currency, self.locale)
     }
 }
 
 /// The word for how far an order is. "Validated" and "terminated" are the till's words, and people never see them.
 fn state_word(order: &Order) -> &'static str {
     match (order.refund(), order.state) {
+        (false, State::Invoiced) if order.is_of_nothing() => "issued_free",
+        (true, State::Invoiced) if order.is_of_nothing() => "refund_issued_free",
         (false, State::Invoiced) => "issued",
         (false, State::Paid) => "paid",
         (true, State::Invoiced) => "refund_issued",

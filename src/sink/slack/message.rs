@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Show;
 use crate::{
-    order::{Item, Locale, Order},
+    order::{Item, Locale, Money, Order},
     sink::{
         Outgoing, Purpose,
         words::{self, pick},
@@ -41,8 +41,9 @@ fn sale(outgoing: &Outgoing, order: &Order, locale: Locale, show: &[Show]) -> Va
     let title = headline(outgoing, order, locale, " – ");
     let amount = |money| words::money(money, order.currency, locale);
     let shown = |what| show.contains(&what);
-    let total = order.total.filter(|_| shown(Show::Total)).map(amount);
-    let with_vat = total.clone().map(|total| match order.total_vat.map(amount) {
+    let counted = order.counted();
+    let total = counted.total.filter(|_| shown(Show::Total)).map(amount);
+    let with_vat = total.clone().map(|total| match counted.total_vat.map(amount) {
         Some(vat) => pick(locale, format!("{total} TTC (dont TVA {vat})"), format!("{total} (VAT {vat})")),
         None => pick(locale, format!("{total} TTC"), total.clone()),
     });
@@ -103,8 +104,8 @@ fn item_lines(items: &[Item], order: &Order, locale: Locale) -> Vec<String> {
 fn item_line(item: &Item, order: &Order, locale: Locale) -> String {
     let quantity = item.quantity.map(|quantity| format!("{} × ", words::number(quantity, locale))).unwrap_or_default();
     let label = item.label.as_deref().or(item.id.as_deref()).unwrap_or("?");
-    let total =
-        item.total.map(|total| format!(" – {}", words::money(total, order.currency, locale))).unwrap_or_default();
+    let in_cents = |total: Money| words::money(total.rounded(order.currency.minor_digits()), order.currency, locale);
+    let total = item.total.map(|total| format!(" – {}", in_cents(total))).unwrap_or_default();
     format!("{quantity}{}{total}", piece(label))
 }
 
@@ -188,7 +189,7 @@ mod tests {
         let mut refund = order();
         refund.is_refund = Some(true);
         let message = told(refund, Locale::En, ALL);
-        assert_eq!(message["text"], "Refund 20261121042 – paid out – €43.80");
+        assert_eq!(message["text"], "Refund 20261121042 – paid out – -€43.80");
         assert_eq!(texts(&message)[2], "Boulangerie Dupont · 21 Nov 2026 at 14:03 · till 1 · on site · Zoé Durand");
     }
 

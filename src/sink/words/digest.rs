@@ -5,9 +5,9 @@
 
 use jiff::civil::Date;
 
-use super::{date_time, money, number, pick, remarks::not_entered, warning};
+use super::{date_time, money, part, pick, warning};
 use crate::{
-    order::{Currency, Digest, Figures, Hole, Locale, Money, Period, RateSum, Sums, Why},
+    order::{Currency, Digest, Figures, Hole, Locale, Money, Part, Period, RateSum, Sums, Why},
     sink::Names,
 };
 
@@ -192,11 +192,13 @@ impl Words<'_> {
     }
 
     fn rate(&self, sum: &RateSum) -> String {
-        match sum.rate {
-            None if sum.is_lacking => self.say("montants incomplets", "incomplete amounts"),
-            Some(rate) => format!("{}{}", number(rate, self.locale), pick(self.locale, "\u{a0}%", "%")),
-            None => self.say("non ventilé", "not by rate"),
-        }
+        let told = match sum.rate {
+            Some(rate) => Part::Rate(rate),
+            None if sum.is_lacking => Part::Lacking,
+            None if sum.is_rounding => Part::Rounding,
+            None => Part::Undivided,
+        };
+        part(told, self.locale)
     }
 
     fn row(&self, label: String, sums: &Sums) -> TableRow {
@@ -222,16 +224,14 @@ impl Words<'_> {
             false => pdf.number.clone(),
         });
         sections.push((self.say("Factures sans PDF", "Invoices without their PDF"), missing.collect()));
-        sections.push((self.say("TVA non communiquée par taux", "VAT not sent by rate"), figures.incomplete.clone()));
+        sections.push((self.say("Non ventilées par taux", "Not told by rate"), self.undivided()));
         let title = self.say("Dans une autre monnaie, non comptées", "In another currency, not counted");
         sections.push((title, figures.foreign.clone()));
         let warnings = figures.warnings.iter();
         let colon = pick(self.locale, "\u{a0}:", ":");
         let warnings = warnings.map(|one| format!("{}{colon} {}", one.number, warning(one.warning, self.locale)));
         sections.push((self.say("À vérifier", "To be checked"), warnings.collect()));
-        let left_out = self.digest.left_out.iter();
-        let left_out = left_out.map(|one| format!("{}{colon} {}", one.number, not_entered(one.why, self.locale)));
-        sections.push((self.say("Absentes du journal", "Not in the journal"), left_out.collect()));
+        sections.push((self.say("Absentes du journal", "Not in the journal"), self.left_out()));
         let closings = self.digest.closings.iter().map(|closing| self.closing(closing)).collect();
         sections.push((self.say("Clôtures de caisse", "Closings of the till"), closings));
         let files = self.digest.files.iter().map(|file| file.filename.clone());

@@ -8,7 +8,7 @@ mod remarks;
 
 use super::Names;
 use crate::order::{
-    Currency, DeliveryMethod, Event, EventType, Locale, Moment, Money, Number, Order, SentField, State, Warning,
+    Currency, DeliveryMethod, Event, EventType, Locale, Moment, Money, Number, Order, Part, SentField, State, Warning,
 };
 
 pub use alert::{AlertText, alert_text};
@@ -46,6 +46,16 @@ pub fn number(number: Number, locale: Locale) -> String {
     pick(locale, text.replace('.', ","), text.clone())
 }
 
+/// What a part of an order is told as in a table by VAT rate: `5,5 %`.
+pub fn part(part: Part, locale: Locale) -> String {
+    match part {
+        Part::Rate(rate) => format!("{}{}", number(rate, locale), pick(locale, "\u{a0}%", "%")),
+        Part::Undivided => pick(locale, "non ventilé", "not by rate").to_owned(),
+        Part::Lacking => pick(locale, "montants incomplets", "incomplete amounts").to_owned(),
+        Part::Rounding => pick(locale, "arrondi", "rounding").to_owned(),
+    }
+}
+
 /// A day: `21/11/2026`, `21 Nov 2026`.
 pub fn date(moment: Moment, locale: Locale) -> String {
     moment.civil().strftime(pick(locale, "%d/%m/%Y", "%-d %b %Y")).to_string()
@@ -68,6 +78,9 @@ pub fn order_name(order: &Order, locale: Locale) -> String {
 /// How far the order is, after its name: `émise, non soldée`, `paid`. A refund is made rather than paid.
 pub fn order_state(order: &Order, locale: Locale) -> &'static str {
     match (order.refund(), order.state) {
+        // Nobody owes nothing.
+        (false, State::Invoiced) if order.is_of_nothing() => pick(locale, "émise", "issued"),
+        (true, State::Invoiced) if order.is_of_nothing() => pick(locale, "émis", "issued"),
         (false, State::Invoiced) => pick(locale, "émise, non soldée", "issued, unpaid"),
         (false, State::Paid) => pick(locale, "payée", "paid"),
         (true, State::Invoiced) => pick(locale, "émis, non soldé", "issued, unpaid"),
@@ -107,15 +120,20 @@ pub fn delivery_method(method: &DeliveryMethod, names: &Names, locale: Locale) -
 pub fn warning(warning: Warning, locale: Locale) -> &'static str {
     match warning {
         Warning::VatSumMismatch => {
-            pick(locale, "le détail de la TVA ne correspond pas à son total", "the VAT lines do not add up")
+            pick(locale, "le détail par taux ne fait pas les totaux", "the amounts by rate do not add up to the totals")
         }
         Warning::ItemsSumMismatch => {
             pick(locale, "la somme des articles ne correspond pas au total", "the items do not add up")
         }
         Warning::RefundSignMismatch => pick(
             locale,
-            "le signe du total ne correspond pas au type (vente ou remboursement)",
-            "the total's sign does not fit a sale or refund as announced",
+            "le type (vente ou remboursement), le total, la TVA et ses taux se contredisent sur le signe\u{a0}; les montants sont comptés d’un seul signe",
+            "the kind (sale or refund), the total, the VAT and its rates contradict each other on the sign; the amounts are counted with one",
+        ),
+        Warning::VatRateMismatch => pick(
+            locale,
+            "la TVA d’un taux ne correspond pas à ce taux et à sa base",
+            "the VAT of a rate is not that of the rate and its base",
         ),
         Warning::OrderNumberGap => {
             pick(locale, "le numéro précédent n'est pas arrivé", "the number before has not arrived")

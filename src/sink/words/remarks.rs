@@ -6,7 +6,8 @@ use super::{
     number, pick,
 };
 use crate::order::{
-    ChangeKind, Closing, Explanation, Locale, Money, NotEntered, NumberRange, NumberedAmount, ReportFile, Why,
+    ChangeKind, Closing, Explanation, LeftOut, Locale, Money, NotEntered, NumberRange, NumberedAmount,
+    NumberedUndivided, ReportFile, Why, WhyUndivided,
 };
 
 impl Words<'_> {
@@ -69,6 +70,40 @@ impl Words<'_> {
         let line =
             |order: &NumberedAmount| format!("{}{colon} {}{}", order.number, self.amount(order.gross), kind(order));
         orders.iter().map(line).collect()
+    }
+
+    /// The orders that are not told by rate, each with what is not, and why.
+    pub(super) fn undivided(&self) -> Vec<String> {
+        let figures = &self.digest.figures;
+        let colon = pick(self.locale, "\u{a0}:", ":");
+        let line = |order: &NumberedUndivided| {
+            let why = why_undivided(order.why, self.locale);
+            format!("{}{colon} {}, {why}", order.number, self.amount(order.gross))
+        };
+        figures.incomplete.iter().cloned().chain(figures.undivided.iter().map(line)).collect()
+    }
+
+    /// What is not in the journal: first what that comes to, so that the journal and the total of the sales explain each
+    /// other.
+    pub(super) fn left_out(&self) -> Vec<String> {
+        let colon = pick(self.locale, "\u{a0}:", ":");
+        let line = |order: &LeftOut| {
+            let amount = order.gross.map(|gross| format!("{}, ", self.amount(Some(gross)))).unwrap_or_default();
+            format!("{}{colon} {amount}{}", order.number, not_entered(order.why, self.locale))
+        };
+        let mut lines: Vec<String> = self.digest.left_out.iter().map(line).collect();
+        if let Some(sums) = self.digest.journal.filter(|_| !lines.is_empty()) {
+            let [entered, left_out] = [sums.entered, sums.left_out].map(|sum| self.amount(sum));
+            let total = self.amount(self.digest.figures.total.gross);
+            lines.insert(
+                0,
+                self.say(
+                    format!("Au journal\u{a0}: {entered} TTC\u{a0}; absentes\u{a0}: {left_out}\u{a0}; ensemble\u{a0}: {total}"),
+                    format!("In the journal: {entered} gross; not in it: {left_out}; together: {total}"),
+                ),
+            );
+        }
+        lines
     }
 
     pub(super) fn change(&self, change: &crate::order::Change) -> String {
@@ -144,12 +179,35 @@ impl Words<'_> {
     }
 }
 
+/// Why an order, or a part of it, is not told by rate.
+fn why_undivided(why: WhyUndivided, locale: Locale) -> &'static str {
+    match why {
+        WhyUndivided::NotSent => pick(locale, "TVA non communiquée par taux", "VAT not sent by rate"),
+        WhyUndivided::NoBases => pick(
+            locale,
+            "les bases des taux ne se déduisent pas",
+            "the bases of its rates do not follow from what was sent",
+        ),
+        WhyUndivided::NotTheOrder => pick(
+            locale,
+            "les taux ne font pas le total (une remise\u{a0}?)",
+            "its rates do not add up to its total (a discount?)",
+        ),
+        WhyUndivided::TooLittle => pick(
+            locale,
+            "le reste du total, hors des taux communiqués",
+            "the rest of its total, at no rate that was sent",
+        ),
+    }
+}
+
 /// Why an order is not in the journal: `no accounts for 20%`.
 pub(super) fn not_entered(why: NotEntered, locale: Locale) -> String {
     let percent = |rate| format!("{}{}", number(rate, locale), pick(locale, "\u{a0}%", "%"));
     match why {
         NotEntered::Incomplete => pick(locale, "montants incomplets", "incomplete amounts").to_owned(),
         NotEntered::NotByRate => pick(locale, "TVA non communiquée par taux", "VAT not sent by rate").to_owned(),
+        NotEntered::NoBases => why_undivided(WhyUndivided::NoBases, locale).to_owned(),
         NotEntered::Sign => {
             pick(locale, "signe du total contradictoire", "the sign of its total contradicts its kind").to_owned()
         }

@@ -30,18 +30,22 @@ fn digest() -> serde_json::Value {
             "rates": [
                 { "rate": "5.5", "sums": sums("948.34", "52.16", "1000.50", 30, 0) },
                 { "rate": "10", "sums": sums("213.18", "21.32", "234.50", 12, 1) },
-                { "rate": null, "sums": sums("10.00", "1.00", "11.00", 1, 0) },
+                { "rate": null, "sums": sums("9.99", "1.00", "10.99", 1, 0) },
+                { "rate": null, "is_rounding": true, "sums": sums("0.01", "0.00", "0.01", 1, 0) },
             ],
             "total": sums("1171.52", "74.48", "1246.00", 42, 1),
             "numbers": [{ "first": "20261121001", "last": "20261121048" }],
             "holes": [hole("20261121017", "20261121017", 1), hole("20261121020", "20261121023", 4)],
             "unpaid": [{ "number": "20261121042", "gross": "43.80" }],
             "missing_pdfs": [{ "number": "20261121030", "is_awaited": false }, { "number": "20261121048", "is_awaited": true }],
-            "incomplete": ["20261121031"],
+            "undivided": [{ "number": "20261121031", "why": "not_sent", "gross": "11.00" },
+                          { "number": "20261121040", "why": "too_little", "gross": "5.00" }],
             "warnings": [{ "number": "20261121031", "warning": "vat_sum_mismatch" }],
         },
         "closings": [closing("1", "1202.20", "1202.20", None), closing("2", "43.80", "0.00", Some("43.80"))],
-        "left_out": [{ "number": "20261121031", "why": "incomplete" }, { "number": "20261121040", "why": { "no_accounts": "2.1" } }],
+        "left_out": [{ "number": "20261121031", "why": "incomplete" },
+                     { "number": "20261121040", "why": { "no_accounts": "2.1" }, "gross": "43.80" }],
+        "journal": { "entered": "1191.20", "left_out": "54.80" },
         "changes": [],
         "files": [file("vat.csv"), file("journal.csv"), file("invoices.zip")],
     })
@@ -168,7 +172,11 @@ fn what_is_not_known_or_not_there_is_said() {
 fn a_month_of_trouble_is_cut_short_and_stays_small() {
     let mut digest = digest();
     let numbers: Vec<String> = (0..5_000).map(|number| format!("2026112{number:05}")).collect();
-    digest["figures"]["incomplete"] = json!(numbers);
+    digest["figures"]["undivided"] = numbers
+        .iter()
+        .map(|number| json!({ "number": number, "why": "no_bases", "gross": "43.80" }))
+        .collect::<Vec<_>>()
+        .into();
     digest["figures"]["unpaid"] =
         numbers.iter().map(|number| json!({ "number": number, "gross": "43.80" })).collect::<Vec<_>>().into();
     digest["figures"]["holes"] =
