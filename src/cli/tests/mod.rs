@@ -147,7 +147,15 @@ impl Office {
             status: delivered.then(|| "200".to_owned()),
             excerpt: (!delivered).then(|| "connection refused".to_owned()),
         };
-        let finished = Finished { id: candidate.id, sink, verdict, attempt, hold_until: None, pause: None };
+        let finished = Finished {
+            id: candidate.id,
+            sink,
+            verdict,
+            attempt,
+            hold_until: None,
+            pause: None,
+            shared: Default::default(),
+        };
         self.desk.store.finish(finished, Untold).await.unwrap();
         candidate.id
     }
@@ -170,6 +178,10 @@ struct Untold;
 
 impl crate::store::Review for Untold {
     type News = ();
+
+    fn refused(&self, _: &crate::store::RefusedRecipient, _: (u64, u64)) -> Option<crate::store::Changes> {
+        None
+    }
 
     fn news(&self, _: &crate::store::SinkState, _: bool, _: bool) -> Option<()> {
         None
