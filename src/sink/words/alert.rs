@@ -401,6 +401,35 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_told_that_nothing_is_lost_where_something_may_be_given_up() {
+        for kind in [EventType::SinkFailing, EventType::SinkPaused] {
+            let facts = json!({ "sink": "team", "reason": "550", "since": null, "waiting": 1, "dead": 1 });
+            let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
+                let said = alert_text(&event(kind, facts.clone()), None, &Names::default(), locale);
+                said.what_to_do.unwrap_or_default()
+            });
+            assert!(!french.contains("Rien n’est perdu") && !english.contains("Nothing is lost"), "{french} {english}");
+            assert!(french.contains("abandonné") && english.contains("given up"), "{french} {english}");
+            let again = "`tillhook deliveries retry --sink team --dead`";
+            assert!(french.contains(again) && english.contains(again), "{french} {english}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_refused_is_named_and_the_others_are_said_to_get_their_mails() {
+        let facts = json!({
+            "sink": "accountant", "address": "compta@cabinet.fr", "reason": "550 5.1.1", "since": null, "waiting": 0,
+            "dead": 0,
+        });
+        let [french, english] = [Locale::Fr, Locale::En]
+            .map(|locale| alert_text(&event(EventType::SinkFailing, facts.clone()), None, &Names::default(), locale));
+        assert_eq!(french.title, "Une adresse de « accountant » est refusée");
+        assert_eq!(english.title, "An address of “accountant” is refused");
+        assert_eq!(english.lines, ["Address: compta@cabinet.fr", "Technical detail: 550 5.1.1"]);
+        assert!(english.what_to_do.is_some_and(|words| words.contains("The other addresses get their messages")));
+    }
+
+    #[test]
     fn a_disk_that_is_nearly_full_is_described_with_what_is_left_of_it() {
         let facts = json!({ "free": 3_145_728, "path": "/data" });
         let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
