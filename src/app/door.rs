@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::Mutex;
 
+use super::outages::Unheard;
 use crate::{
     clock::Clock,
     decode,
@@ -30,11 +31,31 @@ pub(super) struct Inside {
     recorder: Recorder,
     clock: Arc<dyn Clock>,
     archive: Archive,
-    /// Whether the last nightly backup failed.
-    unsaved: Arc<AtomicBool>,
+    troubles: Troubles,
     last_probe: Mutex<Option<(Timestamp, Result<(), String>)>>,
-    space_is_low: SpaceIsLow,
 }
+
+/// What somebody should look after although calls can be taken.
+pub(super) struct Troubles {
+    pub space_is_low: SpaceIsLow,
+    /// Whether the last nightly backup failed.
+    pub unsaved: Arc<AtomicBool>,
+    pub unheard: Unheard,
+}
+
+/// What is said of troubles: of the first of them by one bit, of the second by the next.
+const WARNINGS: [Option<&str>; 8] = [
+    None,
+    Some("space on the disk is low"),
+    Some("the nightly backup failed; see the log"),
+    Some("space on the disk is low, and the nightly backup failed; see the log"),
+    Some("deliveries fail and nobody can be told; see the log"),
+    Some("space on the disk is low, and deliveries fail and nobody can be told; see the log"),
+    Some("the nightly backup failed, and deliveries fail and nobody can be told; see the log"),
+    Some(
+        "space on the disk is low, the nightly backup failed, and deliveries fail and nobody can be told; see the log",
+    ),
+];
 
 /// Whether space on the disk is low, as `space.rs` last saw it.
 pub(super) type SpaceIsLow = Arc<AtomicBool>;
@@ -43,10 +64,18 @@ pub(super) type SpaceIsLow = Arc<AtomicBool>;
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 impl Inside {
-    /// The service. `unsaved` says whether the last nightly backup failed.
-    pub fn new(outbox: &Outbox, unsaved: Arc<AtomicBool>, space_is_low: SpaceIsLow) -> Self {
+    /// The service.
+    pub fn new(outbox: &Outbox, troubles: Troubles) -> Self {
         let Outbox { store, recorder, clock, archive, .. } = outbox.clone();
-        Self { store, recorder, clock, archive, unsaved, last_probe: Mutex::default(), space_is_low }
+        Self { store, recorder, clock, archive, troubles, last_probe: Mutex::default() }
+    }
+}
+
+impl Troubles {
+    fn warning(&self) -> Option<&'static str> {
+        let all = [&self.space_is_low, &self.unsaved, &self.unheard];
+        let bits = all.iter().enumerate().map(|(bit, trouble)| usize::from(trouble.load(Ordering::Relaxed)) << bit);
+        WARNINGS.get(bits.sum::<usize>()).copied().flatten()
     }
 }
 
@@ -90,12 +119,7 @@ impl Accept for Inside {
     }
 
     async fn ready(&self) -> Result<Option<&'static str>, String> {
-        let warning = match (self.space_is_low.load(Ordering::Relaxed), self.unsaved.load(Ordering::Relaxed)) {
-            (true, true) => Some("space on the disk is low, and the nightly backup failed; see the log"),
-            (true, false) => Some("space on the disk is low"),
-            (false, true) => Some("the nightly backup failed; see the log"),
-            (false, false) => None,
-        };
+        let warning = self.troubles.warning();
         let mut last = self.last_probe.lock().await;
         let now = self.clock.now();
         if let Some((at, found)) = &*last

@@ -5,6 +5,7 @@ pub mod assemble;
 pub mod demo;
 mod door;
 mod nightly;
+mod outages;
 pub mod output;
 mod service;
 mod space;

@@ -18,8 +18,10 @@ use url::Url;
 
 use super::{
     assemble::{self, Clients, Lanes, UnusableSink},
-    door::{Inside, SpaceIsLow},
-    nightly, space,
+    door::{Inside, SpaceIsLow, Troubles},
+    nightly,
+    outages::{self, Unheard},
+    space,
 };
 use crate::{
     clock::Clock,
@@ -72,6 +74,8 @@ pub struct Running {
     credentials: Arc<ArcSwap<Credentials>>,
     clock: Arc<dyn Clock>,
     space_is_low: SpaceIsLow,
+    /// Whether a sink fails and nobody can be told.
+    is_unheard: Unheard,
     door: Group,
     workers: Group,
 }
@@ -123,6 +127,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
         outbox,
         clock,
         space_is_low: SpaceIsLow::default(),
+        is_unheard: Unheard::default(),
         reconciler: Arc::new(Mutex::new(reconciler)),
         door: Group::new(),
         workers: Group::new(),
@@ -196,6 +201,7 @@ impl Running {
             is_low: self.space_is_low.clone(),
         };
         tasks.spawn(watch.run(stop.clone()));
+        tasks.spawn(outages::run(self.outbox.clone(), self.is_unheard.clone(), stop.clone()));
         let shops = config.shops.iter().map(|(id, settings)| (id.clone(), settings.shop.clone())).collect();
         let Outbox { store, clock, .. } = self.outbox.clone();
         let reports = assemble::reports(&tills);
@@ -212,7 +218,12 @@ impl Running {
             trusted_proxies: config.server.trusted_proxies.clone().into(),
             ..Limits::default()
         };
-        let inside = Inside::new(&self.outbox, self.unsaved.clone(), self.space_is_low.clone());
+        let troubles = Troubles {
+            space_is_low: self.space_is_low.clone(),
+            unsaved: self.unsaved.clone(),
+            unheard: self.is_unheard.clone(),
+        };
+        let inside = Inside::new(&self.outbox, troubles);
         let router = receive::router(Arc::new(inside), self.credentials.clone(), limits.clone(), self.clock.clone());
         let router = also_below(config.server.public_url.as_ref(), router);
         let stop = self.door.stop.clone();

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     order::DeliveryId,
-    store::{DeliveryFilter, DeliveryLine},
+    store::{DeliveryFilter, DeliveryLine, RecipientStatus},
 };
 
 /// The statuses of contract §2.
@@ -179,10 +179,11 @@ async fn retry(wanted: &Retry, desk: &Desk, out: &mut dyn Write) -> anyhow::Resu
 async fn retry_one(id: DeliveryId, force: bool, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let refused = |what: &str| Stop::with_fix(Exit::Refused, what, "`--force` attempts it all the same");
     let before = line(desk, id).await?;
-    if !force && before.status == "delivered" {
+    let given_up = before.recipients.iter().any(|row| row.status == RecipientStatus::GivenUp);
+    if !force && before.status == "delivered" && !given_up {
         return Err(refused("this was delivered already: the far side would get it twice"));
     }
-    if !force && desk.store.is_overtaken(id).await? {
+    if !force && !given_up && desk.store.is_overtaken(id).await? {
         return Err(refused("a later delivery of this order has gone out already: the far side would go back in time"));
     }
     if !desk.store.retry_delivery(id, desk.now(), force).await? {
@@ -193,7 +194,8 @@ async fn retry_one(id: DeliveryId, force: bool, desk: &Desk, out: &mut dyn Write
     } else {
         String::new()
     };
-    writeln!(out, "{id} is due now: the running service attempts it{paused}")?;
+    let alone = if given_up { ", for the addresses alone that do not have it" } else { "" };
+    writeln!(out, "{id} is due now: the running service attempts it{alone}{paused}")?;
     Ok(Exit::Ok)
 }
 

@@ -10,7 +10,7 @@ use super::{
     desk::Desk,
     print::{self, ShortIds},
 };
-use crate::store::{DeliveryLine, StoredAttempt};
+use crate::store::{DeliveryLine, RecipientStatus, StoredAttempt};
 
 /// How much of an error fits into a line of a list.
 const ERROR_WIDTH: usize = 30;
@@ -41,6 +41,7 @@ pub async fn show(
         return Ok(Exit::Ok);
     }
     facts(desk, line, out)?;
+    recipients(desk, line, out)?;
     writeln!(out, "\n{}", if attempts.is_empty() { "No attempt yet." } else { "Attempts" })?;
     for attempt in &attempts {
         writeln!(out, "  {}", attempted(desk, attempt, line.shop.as_deref()))?;
@@ -73,6 +74,34 @@ fn facts(desk: &Desk, line: &DeliveryLine, out: &mut dyn Write) -> anyhow::Resul
     Ok(())
 }
 
+/// How those stand that it goes to, where they did not fare alike.
+fn recipients(desk: &Desk, line: &DeliveryLine, out: &mut dyn Write) -> anyhow::Result<()> {
+    if !line.recipients.is_empty() {
+        writeln!(out, "\nRecipients")?;
+    }
+    let width = line.recipients.iter().map(|row| row.address.chars().count()).max().unwrap_or(0);
+    for row in &line.recipients {
+        let word = match row.status {
+            RecipientStatus::Taken => "taken",
+            RecipientStatus::Refused => "refused",
+            RecipientStatus::GivenUp => "given up",
+        };
+        let at = desk.time(row.at, line.shop.as_deref());
+        let error = row.error.as_deref().map(|error| format!(": {}", print::excerpt(error, DETAIL_WIDTH)));
+        writeln!(out, "  {:<width$}  {word} {at}{}", print::harmless(&row.address), error.unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// How many of those that it goes to do not have it.
+fn without(line: &DeliveryLine) -> String {
+    let without = line.recipients.iter().filter(|row| row.status != RecipientStatus::Taken).count() as u64;
+    match without {
+        0 => String::new(),
+        without => format!(", but not to {}", print::counted(without, "address", "addresses")),
+    }
+}
+
 /// The length at which the ids of a list, and of what these deliveries wait behind, still differ.
 pub fn short_ids(lines: &[DeliveryLine]) -> ShortIds {
     ShortIds::of(lines.iter().flat_map(|line| [Some(line.id), line.behind]).flatten().map(|id| id.to_string()))
@@ -92,8 +121,11 @@ pub fn outcome(desk: &Desk, line: &DeliveryLine, ids: &ShortIds) -> String {
         return "waiting: not confirmed by the till".to_owned();
     }
     match (line.status.as_str(), &line.last_error) {
-        ("delivered", _) => with_time("delivered", line.delivered_at),
+        ("delivered", _) => with_time("delivered", line.delivered_at) + &without(line),
         ("waiting", _) => with_time("waiting until", line.next_attempt_at),
+        ("retrying", _) if !line.recipients.is_empty() => {
+            format!("delivered{}, {}", without(line), with_time("retrying at", line.next_attempt_at))
+        }
         ("retrying", _) => with_time("retrying at", line.next_attempt_at),
         ("skipped", _) => format!("skipped: {}", line.skipped_because.as_deref().unwrap_or("?")),
         ("dead", Some(error)) => format!("dead: {}", print::excerpt(error, ERROR_WIDTH)),

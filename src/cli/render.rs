@@ -142,6 +142,7 @@ fn about(desk: &Desk, event: StoredEvent) -> Candidate {
         attempts: 0,
         retries: 0,
         first_attempt_at: None,
+        recipients: Vec::new(),
     }
 }
 

@@ -39,8 +39,25 @@ pub async fn run(name: &str, config: &Config, clock: &Arc<dyn Clock>, out: &mut 
     let receipt =
         within(lane.timeout, lane.sink.send(&delivery)).await.map_err(|error| failed("did not take it", &error))?;
     let excerpt = receipt.excerpt.map(|text| format!(": {}", print::excerpt(&text, 80))).unwrap_or_default();
-    writeln!(out, "  sent       the far side took it ({}{excerpt})", receipt.status)?;
-    Ok(Exit::Ok)
+    if receipt.refused.is_empty() {
+        writeln!(out, "  sent       the far side took it ({}{excerpt})", receipt.status)?;
+        return Ok(Exit::Ok);
+    }
+    for recipient in &receipt.taken {
+        writeln!(
+            out,
+            "  sent       the far side took it for {} ({})",
+            print::harmless(&recipient.address),
+            receipt.status
+        )?;
+    }
+    for (recipient, error) in &receipt.refused {
+        let detail = print::excerpt(error.detail(), 200);
+        writeln!(out, "  refused    {}: {detail}", print::harmless(&recipient.address))?;
+    }
+    let advice = receipt.refused.iter().find_map(|(_, error)| lane.sink.advice(error));
+    let fix = advice.unwrap_or_else(|| "it may pass by itself; the service would try again".to_owned());
+    Err(Stop::with_fix(Exit::Failed, "the far side does not take the message for every address", fix))
 }
 
 /// As patient as the service is.
@@ -99,5 +116,6 @@ fn delivery(outgoing: &Outgoing, payload: Payload, at: Timestamp) -> Delivery {
         at,
         payload,
         attachments: Vec::new(),
+        settled: Vec::new(),
     }
 }

@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use super::{
     Lane, Outbox,
     health::{Ended, Health},
+    recipients::{self, Concluded},
     schedule::{self, History},
 };
 use crate::{
     digest,
     sink::{Delivery, Payload, Reason, Receipt, SinkError},
-    store::{AttemptRow, Candidate, Finished, Verdict},
+    store::{AttemptRow, Candidate, Finished, RecipientStatus, Shared, Verdict},
 };
 
 /// How long to wait before a result that could not be written is written again.
@@ -63,6 +64,7 @@ async fn hand_over(
         at,
         payload,
         attachments,
+        settled: settled(candidate),
     };
     tokio::select! {
         result = lane.sink.send(&delivery) => result,
@@ -71,6 +73,12 @@ async fn hand_over(
             Err(SinkError::retry(Reason::TimeOut, waited))
         }
     }
+}
+
+/// The addresses that are not asked again.
+fn settled(candidate: &Candidate) -> Vec<String> {
+    let settled = candidate.recipients.iter().filter(|row| !row.is_open());
+    settled.map(|row| row.address.clone()).collect()
 }
 
 async fn read_attachments(outbox: &Outbox, payload: &Payload) -> Result<Vec<Bytes>, SinkError> {
@@ -109,32 +117,52 @@ fn conclude(
         status,
         excerpt: excerpt.map(|text| text.chars().take(EXCERPT).collect()),
     };
-    let finished = |verdict, attempt, hold_until, pause| Finished {
+    let finished = |concluded: Concluded, attempt| Finished {
         id: candidate.id,
         sink: lane.name.clone(),
-        verdict,
+        verdict: concluded.verdict,
         attempt,
-        hold_until,
-        pause,
-    };
-    let error = match result {
-        Ok(receipt) => {
-            let row = row("delivered", None, Some(receipt.status.clone()), receipt.excerpt.clone());
-            return finished(Verdict::Delivered { reference: receipt.reference.clone() }, row, None, None);
-        }
-        Err(error) => error,
+        hold_until: None,
+        pause: None,
+        shared: concluded.shared,
     };
     let first_attempt_at = candidate.first_attempt_at.unwrap_or(at);
     let history = History { attempts, retries: candidate.retries, first_attempt_at };
-    let next = schedule::next(error, history, &lane.retry, now, random());
-    let word = match error {
+    let plan = schedule::Plan { history, retry: &lane.retry, now, jitter: random() };
+    let error = match result {
+        Ok(receipt) => {
+            let concluded = recipients::told(&candidate.recipients, receipt, &plan, now);
+            let refusal = receipt.refused.first().filter(|_| concluded.shared.only_refused).map(|(_, error)| error);
+            let row = match refusal {
+                Some(error) => row(word(error), Some(error.reason().as_str()), None, receipt.excerpt.clone()),
+                None => row("delivered", None, Some(receipt.status.clone()), receipt.excerpt.clone()),
+            };
+            return finished(concluded, row);
+        }
+        Err(error) => error,
+    };
+    let next = plan.next(error);
+    let row = row(word(error), Some(error.reason().as_str()), None, Some(error.detail().to_owned()));
+    let concluded = if candidate.recipients.is_empty() {
+        let verdict = next.again.map_or(Verdict::Dead, |(at, uses_retry)| Verdict::Again { at, uses_retry });
+        Concluded { verdict, shared: Shared::default() }
+    } else {
+        recipients::failed(&candidate.recipients, error, &next, now)
+    };
+    Finished {
+        hold_until: next.hold_until,
+        pause: next.pause.then(|| error.detail().to_owned()),
+        ..finished(concluded, row)
+    }
+}
+
+/// The verdict as the log has it.
+fn word(error: &SinkError) -> &'static str {
+    match error {
         SinkError::Retry { .. } => "retry",
         SinkError::Reject { .. } => "reject",
         SinkError::Pause { .. } => "pause",
-    };
-    let row = row(word, Some(error.reason().as_str()), None, Some(error.detail().to_owned()));
-    let verdict = next.again.map_or(Verdict::Dead, |(at, uses_retry)| Verdict::Again { at, uses_retry });
-    finished(verdict, row, next.hold_until, next.pause.then(|| error.detail().to_owned()))
+    }
 }
 
 /// Writes how it ended, again and again until it is on disk: the far side may have the message, so that must not be lost.
@@ -156,6 +184,12 @@ async fn write(outbox: &Outbox, lane: &Lane, finished: Finished, result: &Result
 fn log(lane: &Lane, candidate: &Candidate, finished: &Finished) {
     let (sink, id, attempt) = (&lane.name, candidate.id, finished.attempt.number);
     let took = finished.attempt.took.as_millis();
+    let rows = finished.shared.rows.iter().flatten();
+    let without = rows.filter(|row| row.status != RecipientStatus::Taken).count();
+    if without > 0 {
+        tracing::warn!(sink.name = %sink, delivery.id = %id, delivery.attempt = attempt, delivery.without = without, "the far side has the message, but not for all recipients; see `tillhook deliveries show`");
+        return;
+    }
     match &finished.verdict {
         Verdict::Delivered { .. } => {
             tracing::info!(sink.name = %sink, delivery.id = %id, delivery.attempt = attempt, delivery.took_ms = took, "delivered");

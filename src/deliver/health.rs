@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     order::EventType,
     record::{Alert, Policy},
-    store::{Changes, Review, SinkState},
+    store::{Changes, RefusedRecipient, Review, SinkState},
 };
 
 /// A sink is failing after that many failed attempts in a row …
@@ -92,6 +92,29 @@ impl Review for Health {
             marks_told: Some(news.kind != EventType::SinkRecovered),
         };
         alert.into_changes(&self.policy, self.now)
+    }
+
+    /// Said of an address as it is of a sink: once, when it was given up or fails for a while. Where no other sink can tell,
+    /// this one does: it works for the others.
+    fn refused(&self, refused: &RefusedRecipient, (waiting, dead): (u64, u64)) -> Option<Changes> {
+        let series = refused.failures >= FAILING_ATTEMPTS && self.now >= refused.since + FAILING_FOR;
+        if refused.told_at.is_some() || !(refused.given_up || series) {
+            return None;
+        }
+        let facts = json!({
+            "sink": refused.sink, "address": refused.called, "reason": refused.error, "since": refused.since,
+            "waiting": waiting, "dead": dead,
+        });
+        let has_others = self.policy.tell_of(&refused.sink).next().is_some();
+        let alert = Alert {
+            kind: EventType::SinkFailing,
+            shop: None,
+            about: has_others.then(|| refused.sink.clone()),
+            facts: facts.as_object().cloned().unwrap_or_default(),
+            also: (!has_others).then(|| refused.sink.clone()),
+            marks_told: None,
+        };
+        Some(alert.into_changes(&self.policy, self.now))
     }
 }
 

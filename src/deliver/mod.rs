@@ -1,7 +1,8 @@
 //! The outbox at work: one worker a sink, one task for invoices.
 //!
 //! A worker looks for what is due (`worker.rs`), makes the messages (`prepare.rs`), attempts them (`attempt.rs`), and lets
-//! `schedule.rs` say when to try again; `health.rs` says when a person has to know. Workers wake on every commit, sleep
+//! `schedule.rs` say when to try again (`recipients.rs`, where a message goes to several and some are refused); `health.rs`
+//! says when a person has to know. Workers wake on every commit, sleep
 //! until the next due time, and look now and then all the same, because the command line is another process. So does
 //! whoever asks a till for something in the background (`errands.rs`).
 //!
@@ -16,6 +17,7 @@ mod health;
 mod invoices;
 mod limit;
 mod prepare;
+mod recipients;
 pub mod schedule;
 mod worker;
 

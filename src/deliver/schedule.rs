@@ -37,6 +37,25 @@ pub struct Next {
     pub pause: bool,
 }
 
+/// All that a decision depends on but the error.
+pub struct Plan<'a> {
+    /// What the delivery has behind it.
+    pub history: History,
+    /// The waits between attempts.
+    pub retry: &'a [Duration],
+    /// When the attempt ended.
+    pub now: Timestamp,
+    /// A random number: what is decided of one attempt is spread alike.
+    pub jitter: u32,
+}
+
+impl Plan<'_> {
+    /// Decides.
+    pub fn next(&self, error: &SinkError) -> Next {
+        next(error, self.history, self.retry, self.now, self.jitter)
+    }
+}
+
 /// Decides. `jitter` is a random number; any will do.
 pub fn next(error: &SinkError, history: History, retry: &[Duration], now: Timestamp, jitter: u32) -> Next {
     let slot = |index: u32| retry.get(index as usize).map(|wait| now + jittered(*wait, jitter));

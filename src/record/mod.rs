@@ -38,7 +38,7 @@ pub use crate::store::Raw;
 use crate::{
     clock::Clock,
     decode::{LIGHT, weight},
-    order::{EventType, Notification, OrderKey, ReceiptId, Shop, ShopId, Verify},
+    order::{EventType, Notification, OrderKey, ReceiptId, Shop, ShopId, SinkName, Verify},
     pool::{Panicked, Pool, Turn},
     route::Rule,
     store::{Changes, Store, StoreError, StoredEvent},
@@ -56,6 +56,14 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// How many bytes of JSON an order may take up, with everything that was said of it: what is more is quarantined.
     pub largest_order: usize,
+}
+
+impl Policy {
+    /// The sinks that tell of what is wrong with this one.
+    pub fn tell_of<'a>(&'a self, sink: &'a SinkName) -> impl Iterator<Item = &'a SinkName> {
+        let told = self.rules.iter().filter(|rule| rule.alerts || rule.selects(EventType::SinkFailing));
+        told.map(|rule| &rule.sink).filter(move |name| *name != sink)
+    }
 }
 
 /// What recording has to know of a shop.

@@ -154,7 +154,7 @@ impl Sink for Http {
     async fn send(&self, delivery: &Delivery) -> Result<Receipt, SinkError> {
         let answer = self.client.post(&self.url, self.sign(delivery)?, delivery.payload.body.clone()).await?;
         judge(&answer, self.clock.now())?;
-        Ok(Receipt { status: answer.status.to_string(), excerpt: answer.excerpt(), reference: None })
+        Ok(Receipt { status: answer.status.to_string(), excerpt: answer.excerpt(), ..Receipt::default() })
     }
 
     /// Any answer will do: a system that takes only signed calls has no other way to show that it is there.

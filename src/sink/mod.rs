@@ -190,9 +190,23 @@ pub struct Delivery {
     pub payload: Payload,
     /// The bytes of what `payload` attaches, in its order.
     pub attachments: Vec<Bytes>,
+    /// The addresses that are not asked again, where the far side has the message for some of several: those that have it,
+    /// and those that were given up.
+    pub settled: Vec<String>,
 }
 
-/// The far side took responsibility.
+/// One of several that a message goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// Its address.
+    pub address: String,
+    /// Which of them it is, from 1: what is said of it in a detail, where no address stands.
+    pub place: usize,
+    /// What it is called before others: a blind copy's address is nobody else's affair.
+    pub called: String,
+}
+
+/// The far side took responsibility, where a message goes to several for one of them at least: now, or in an earlier attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// Its answer in short: `200`, `250`.
@@ -201,6 +215,10 @@ pub struct Receipt {
     pub excerpt: Option<String>,
     /// What the message is called there, for what continues it.
     pub reference: Option<String>,
+    /// For whom it took the message in this attempt, where that can differ from one to the other.
+    pub taken: Vec<Recipient>,
+    /// For whom it did not, and what that means for each alone: never a pause.
+    pub refused: Vec<(Recipient, SinkError)>,
 }
 
 /// A sink ready for use.

@@ -166,5 +166,6 @@ pub(crate) fn delivery(outgoing: &Outgoing, payload: Payload) -> Delivery {
         at: now(),
         payload,
         attachments: Vec::new(),
+        settled: Vec::new(),
     }
 }

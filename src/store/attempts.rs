@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
 use super::{
-    Store, StoreError, Unreadable, micros,
+    Shared, Store, StoreError, Unreadable, micros, recipients,
     review::{self, Ending, Failure, Review, follow_up},
 };
 use crate::order::{DeliveryId, SinkName};
@@ -46,6 +46,8 @@ pub struct Finished {
     pub hold_until: Option<Timestamp>,
     /// The sink stops, because of that.
     pub pause: Option<String>,
+    /// How those fare that the message goes to, where they are several.
+    pub shared: Shared,
 }
 
 /// An attempt as the log keeps it.
@@ -84,7 +86,12 @@ impl Store {
                 let finished = &forget_answer(conn, finished).await?;
                 log_attempt(conn, finished).await?;
                 finish_delivery(conn, finished).await?;
-                follow_up(conn, &finished.ending(), review).await
+                let (shared, at) = (&finished.shared, finished.attempt.ended_at);
+                recipients::keep(conn, &finished.id.to_string(), shared, at).await?;
+                if !shared.only_refused {
+                    follow_up(conn, &finished.ending(), review).await?;
+                }
+                recipients::follow_up(conn, &finished.sink, shared, at, review).await
             })
         })
         .await
@@ -160,6 +167,11 @@ impl Store {
 }
 
 impl Finished {
+    /// Whether the far side took the message in this attempt, for one recipient at least.
+    pub fn was_taken(&self) -> bool {
+        self.attempt.verdict == "delivered"
+    }
+
     /// What it says of the sink.
     fn ending(&self) -> Ending<'_> {
         let failure = Failure {
@@ -167,8 +179,7 @@ impl Finished {
             hold_until: self.hold_until,
             pause: self.pause.as_deref(),
         };
-        let delivered = matches!(self.verdict, Verdict::Delivered { .. });
-        Ending { sink: &self.sink, at: self.attempt.ended_at, failure: (!delivered).then_some(failure) }
+        Ending { sink: &self.sink, at: self.attempt.ended_at, failure: (!self.was_taken()).then_some(failure) }
     }
 }
 
@@ -191,6 +202,9 @@ async fn forget_answer<'a>(
     finished.attempt.status = None;
     finished.attempt.excerpt = None;
     finished.pause = finished.pause.map(|_| "it failed".to_owned());
+    for row in finished.shared.rows.iter_mut().flatten() {
+        row.error = None;
+    }
     Ok(Cow::Owned(finished))
 }
 

@@ -13,6 +13,14 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use super::{Store, StoreError, from_json, rows::lossy};
 use crate::order::{Order, OrderKey, ShopId, Timeline, Traces};
 
+/// How the recipients of a message stand, without what the far side said of them.
+macro_rules! without_answers {
+    () => {
+        "recipients = iif(json_valid(recipients),
+             (SELECT json_group_array(json_remove(value, '$.error')) FROM json_each(delivery.recipients)), NULL)"
+    };
+}
+
 /// How many rows hold something of a person, by table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ErasedRows {
@@ -121,8 +129,11 @@ impl Store {
                         "UPDATE attempt SET status = NULL, excerpt = NULL WHERE $2 IS NOT NULL AND delivery_id IN
                             (SELECT d.id FROM event e CROSS JOIN delivery d ON d.event_id = e.id AND d.order_key IS NULL
                              WHERE e.seq = $1)",
-                        "UPDATE delivery SET payload = NULL, last_error = NULL, version = version + 1
-                         WHERE $2 IS NOT NULL AND order_key IS NULL AND event_id = (SELECT id FROM event WHERE seq = $1)",
+                        concat!(
+                            "UPDATE delivery SET payload = NULL, last_error = NULL, version = version + 1, ",
+                            without_answers!(),
+                            " WHERE $2 IS NOT NULL AND order_key IS NULL AND event_id = (SELECT id FROM event WHERE seq = $1)"
+                        ),
                     ] {
                         sqlx::query(change).bind(seq).bind(data).execute(&mut *conn).await?;
                     }
@@ -255,9 +266,11 @@ async fn erase_order(
          WHERE delivery_id IN (SELECT id FROM delivery WHERE order_key = $1)",
         // Whoever has read the row and is about to send its message has to look again. Made anew, it is as good as never
         // attempted, and waits where the till is still to confirm the order.
-        "UPDATE delivery SET payload = NULL, last_error = NULL, version = version + 1,
-             held = coalesce((SELECT o.held FROM customer_order o WHERE o.key = $1), 0)
-         WHERE order_key = $1",
+        concat!(
+            "UPDATE delivery SET payload = NULL, last_error = NULL, version = version + 1, ",
+            without_answers!(),
+            ", held = coalesce((SELECT o.held FROM customer_order o WHERE o.key = $1), 0) WHERE order_key = $1"
+        ),
     ] {
         sqlx::query(change).bind(&key).execute(&mut *conn).await?;
     }

@@ -96,7 +96,8 @@ impl Store {
             "SELECT DISTINCT d.order_key FROM delivery d
              WHERE d.sink = $1 AND d.skipped_because = 'limit' AND d.order_key IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM delivery t
-                               WHERE t.order_key = d.order_key AND t.sink = d.sink AND t.status = 'delivered')",
+                               WHERE t.order_key = d.order_key AND t.sink = d.sink 
+                                 AND (t.status = 'delivered' OR t.recipients IS NOT NULL))",
         );
         let keys = texts(&untold.bind(sink.as_str()).fetch_all(self.readers()).await?, 0);
         // A key that is none leads to no order.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
 use super::{
-    Rows, Store, StoreError, from_json, parse,
+    RecipientRow, Rows, Store, StoreError, from_json, parse,
     rows::{Name, bytes, lossy},
     timestamp,
 };
@@ -100,6 +100,9 @@ pub struct DeliveryLine {
     /// Why it waits, where the till is still to confirm the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_because: Option<String>,
+    /// How those stand that it goes to, where they did not fare alike.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<RecipientRow>,
     /// The delivery of the same order (or lane) that has to end before this one is tried.
     pub behind: Option<DeliveryId>,
 }
@@ -198,7 +201,7 @@ impl Store {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT * FROM (SELECT d.seq, d.id, d.sink, d.event_id, d.event_type,
             d.shop, o.order_id, o.internal_id, d.attempts, d.open, d.due_at, d.last_error, d.skipped_because,
-            d.delivered_at, CASE WHEN d.open = 1 THEN
+            d.delivered_at, d.recipients, CASE WHEN d.open = 1 THEN
                 (SELECT p.id FROM delivery p WHERE p.lane = d.lane AND p.open = 1 AND p.seq < d.seq ORDER BY p.seq LIMIT 1)
             END AS behind, d.open = 1 AND d.held = 1 AND d.status <> 'sending' AS held,
             (SELECT json_array(v.status, v.last_error) FROM verification v
@@ -376,6 +379,7 @@ fn delivery_line(row: &SqliteRow) -> Result<DeliveryLine, StoreError> {
         skipped_because: lossy(row, "skipped_because"),
         delivered_at: row.try_get::<Option<i64>, _>("delivered_at")?.map(timestamp).transpose()?,
         held_because: why_held.map(|(status, error)| super::holds::why_held(&status, error.as_deref())),
+        recipients: lossy(row, "recipients").and_then(|json| from_json(&json).ok()).unwrap_or_default(),
         behind: behind.map(parse).transpose()?,
     })
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    InvoiceRow, Store, StoreError, StoredEvent, StoredFile, from_json, micros, parse,
+    InvoiceRow, RecipientRow, Store, StoreError, StoredEvent, StoredFile, from_json, micros, parse,
     rows::{id_of, nearest},
     timestamp,
     view::{invoice_status, purpose},
@@ -49,6 +49,8 @@ pub struct Candidate {
     pub retries: u32,
     /// When it was first attempted.
     pub first_attempt_at: Option<Timestamp>,
+    /// How those stand that it goes to, where the far side has it for some of several; else empty.
+    pub recipients: Vec<RecipientRow>,
 }
 
 /// What is due.
@@ -143,7 +145,7 @@ macro_rules! candidates {
                     t.status, t.reference, iif(size <= $4, t.payload, NULL),
                     CASE WHEN d.order_key IS NULL
                          THEN (SELECT v.status FROM verification v WHERE v.event_id = d.event_id)
-                         ELSE o.verification END, d.seq, size
+                         ELSE o.verification END, d.seq, size, d.recipients
              FROM (SELECT seq, due_at, size, sum(size) OVER (ORDER BY due_at, seq) - size AS before FROM (",
             due!(),
             ")) due
@@ -313,7 +315,14 @@ fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
         attempts: row.try_get(5)?,
         retries: row.try_get(6)?,
         first_attempt_at: row.try_get::<Option<i64>, _>(7)?.map(timestamp).transpose()?,
+        recipients: recipients(row, 31)?,
     })
+}
+
+/// How those stand that a delivery goes to.
+pub(super) fn recipients(row: &SqliteRow, column: usize) -> Result<Vec<RecipientRow>, StoreError> {
+    let json: Option<&str> = row.try_get(column)?;
+    Ok(json.map(from_json).transpose()?.unwrap_or_default())
 }
 
 fn invoice(row: &SqliteRow, order: OrderKey) -> Result<Option<InvoiceRow>, StoreError> {

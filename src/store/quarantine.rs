@@ -122,8 +122,10 @@ impl Store {
         Ok(overtaken == 1)
     }
 
-    /// Makes a delivery that is not delivered and not being sent due at once, with a fresh schedule. One that is sent
-    /// again keeps the time at which it was delivered. Returns whether it was made due. Atomic.
+    /// Makes a delivery that is not delivered and not being sent due at once, with a fresh schedule, and one that was, for
+    /// the addresses alone that it was given up for. One that is sent again keeps the time at which it was delivered; to
+    /// everybody, where that is wanted (`also_delivered`) although nobody was given up. Returns whether it was made due.
+    /// Atomic.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -138,8 +140,10 @@ impl Store {
                 sqlx::query(
                     "UPDATE delivery SET status = CASE WHEN attempts = 0 THEN 'pending' ELSE 'retrying' END, open = 1,
                          version = version + 1, retries = 0, first_attempt_at = NULL, due_at = $2, settle_until = $2,
-                         invoice_until = min(invoice_until, $2), skipped_because = NULL
-                     WHERE id = $1 AND status <> 'sending' AND (status <> 'delivered' OR $3)",
+                         invoice_until = min(invoice_until, $2), skipped_because = NULL, given_up = 0,
+                         recipients = CASE WHEN $3 AND status = 'delivered' AND given_up = 0 THEN NULL
+                                           ELSE replace(recipients, '\"given_up\"', '\"refused\"') END
+                     WHERE id = $1 AND status <> 'sending' AND (status <> 'delivered' OR given_up > 0 OR $3)",
                 )
                 .bind(id.to_string())
                 .bind(micros(now))
@@ -152,8 +156,8 @@ impl Store {
         .await
     }
 
-    /// Makes every dead delivery of a sink due at once that no later one has overtaken, or every one. Returns how many.
-    /// Atomic.
+    /// Makes every dead delivery of a sink due at once that no later one has overtaken, or every one; and those that were
+    /// given up for some addresses, for these alone. Returns how many. Atomic.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -162,7 +166,7 @@ impl Store {
         self.write(move |conn| {
             let sink = sink.clone();
             Box::pin(async move {
-                sqlx::query(
+                let dead = sqlx::query(
                     "UPDATE delivery SET status = 'retrying', open = 1, version = version + 1, retries = 0,
                          first_attempt_at = NULL, due_at = $2
                      WHERE sink = $1 AND status = 'dead'
@@ -174,12 +178,20 @@ impl Store {
                                  AND later.lane = delivery.lane AND later.seq > delivery.seq
                                  AND later.status IN ('sending', 'delivered'))))",
                 )
-                .bind(sink)
+                .bind(&sink)
                 .bind(micros(now))
                 .bind(also_overtaken)
-                .execute(conn)
-                .await
-                .map(|done| done.rows_affected())
+                .execute(&mut *conn)
+                .await?
+                .rows_affected();
+                let partly = sqlx::query(
+                    "UPDATE delivery SET status = 'retrying', open = 1, version = version + 1, retries = 0,
+                         first_attempt_at = NULL, due_at = $2, given_up = 0,
+                         recipients = replace(recipients, '\"given_up\"', '\"refused\"')
+                     WHERE sink = $1 AND given_up > 0 AND status = 'delivered'",
+                );
+                let partly = partly.bind(&sink).bind(micros(now)).execute(conn).await?.rows_affected();
+                Ok::<_, sqlx::Error>(dead + partly)
             })
         })
         .await

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use sqlx::{SqliteConnection, SqliteExecutor};
 
-use super::{Changes, SinkState, StoreError, changes, micros, sinks};
+use super::{Changes, RefusedRecipient, SinkState, StoreError, changes, micros, sinks};
 use crate::order::SinkName;
 
 /// What follows for people, decided inside the transaction that writes what happened.
@@ -23,6 +23,10 @@ pub trait Review: Send + Sync + 'static {
 
     /// The alert, with how many deliveries of the sink wait and how many are dead.
     fn tell(&self, state: &SinkState, news: Self::News, waiting: u64, dead: u64) -> Changes;
+
+    /// The alert about an address that is refused, while the sink works for others; `None` where there is nothing to tell,
+    /// or no more. `backlog`: how many deliveries of the sink wait, and how many are dead.
+    fn refused(&self, refused: &RefusedRecipient, backlog: (u64, u64)) -> Option<Changes>;
 }
 
 /// How something ended for a sink.
@@ -110,8 +114,9 @@ async fn pause(conn: &mut SqliteConnection, ending: &Ending<'_>, because: &str) 
 }
 
 async fn is_retrying(conn: &mut SqliteConnection, sink: &SinkName) -> Result<bool, sqlx::Error> {
-    const RETRYING: &str =
-        "SELECT EXISTS (SELECT 1 FROM delivery WHERE sink = $1 AND open = 1 AND held = 0 AND status = 'retrying')";
+    // One that only some addresses do not have yet is none: the sink works.
+    const RETRYING: &str = "SELECT EXISTS (SELECT 1 FROM delivery
+        WHERE sink = $1 AND open = 1 AND held = 0 AND status = 'retrying' AND recipients IS NULL)";
     let retrying: i64 = sqlx::query_scalar(RETRYING).bind(sink.as_str()).fetch_one(conn).await?;
     Ok(retrying == 1)
 }

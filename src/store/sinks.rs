@@ -5,7 +5,7 @@ use sqlx::{Row, SqliteConnection, SqliteExecutor, sqlite::SqliteRow};
 
 use super::{
     Store, StoreError, micros,
-    rows::{lossy, nearest},
+    rows::{lossy, nearest, texts},
 };
 use crate::order::SinkName;
 
@@ -70,6 +70,18 @@ impl Store {
     /// What the database says.
     pub async fn sink_state(&self, sink: &SinkName) -> Result<Option<SinkState>, StoreError> {
         state(self.readers(), sink).await
+    }
+
+    /// The sinks of which somebody has to know that they fail, or that they were paused because they did: from then on until
+    /// they work again.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn failing_sinks(&self) -> Result<Vec<SinkName>, StoreError> {
+        let failing = sqlx::query("SELECT sink FROM sink_state WHERE told_at IS NOT NULL ORDER BY sink");
+        let names = texts(&failing.fetch_all(self.readers()).await?, 0);
+        // A name that is none is nobody's sink.
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     /// Stops attempts. Keeps an earlier pause and its reason. Returns whether it was running. Atomic.

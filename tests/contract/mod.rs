@@ -7,7 +7,7 @@
 //! | §5 `per_order`, Deliveries, Tests, Invoice | `per_order`, `deliveries`, `pauses`, `test_orders`, `invoice` |
 //! | §6, the alerts | `alerts` |
 //! | §7, what an HTTP answer means | `http_sink` |
-//! | §8, what a mail server's answer means; what machines get | `email_sink`, `machines` |
+//! | §8, what a mail server's answer means; what machines get | `email_sink`, `email_recipients`, `machines` |
 //!
 //! Nothing here looks inside: the till calls the webhook, and what is asserted is what the till, a subscriber or an
 //! operator can see.
@@ -24,6 +24,7 @@ use crate::{
 mod alerts;
 mod cash_box;
 mod deliveries;
+mod email_recipients;
 mod email_sink;
 mod equality;
 mod finding;

@@ -3,7 +3,8 @@
 Usage: foreign_smtp.py starttls|implicit PLAIN|LOGIN CERTIFICATE KEY FOLDER
 
 It knows that one way to sign in and takes no mail without. Its port is the first line that it prints. A mail is kept as
-FOLDER/N.eml, as it came, once FOLDER/N.json holds its envelope.
+FOLDER/N.eml, as it came, once FOLDER/N.json holds its envelope. It takes no mail of more than 200,000 bytes, as it announces,
+and nobody called gone@….
 """
 
 import asyncio
@@ -15,16 +16,24 @@ import sys
 from aiosmtpd.smtp import SMTP, AuthResult
 
 tls, mechanism, certificate, key, folder = sys.argv[1:]
+LARGEST = 200_000
 ACCOUNT = (b"caisse@dupont.example", b"password-of-the-tests")
 
 
 class Keeper:
     kept = 0
 
+    async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
+        if address.startswith("gone@"):
+            return "550 5.1.1 nobody of that name here"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 taken"
+
     async def handle_DATA(self, server, session, envelope):
         facts = {
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
+            "hello": session.host_name,
             "encrypted": session.ssl is not None,
             "signed_in": session.auth_data is not None,
         }
@@ -51,6 +60,7 @@ async def serve():
         "auth_require_tls": tls == "starttls",
         "auth_exclude_mechanism": [{"PLAIN": "LOGIN", "LOGIN": "PLAIN"}[mechanism]],
         "authenticator": authenticate,
+        "data_size_limit": LARGEST,
     }
     if tls == "starttls":
         options |= {"tls_context": context, "require_starttls": True}

@@ -22,6 +22,8 @@ pub enum At {
     Greeting,
     /// After `EHLO`.
     Ehlo,
+    /// After `HELO`.
+    Helo,
     /// After `STARTTLS`.
     StartTls,
     /// After the password.
@@ -72,6 +74,16 @@ pub struct Script {
     password: Option<(&'static str, &'static str)>,
     /// It asks for name and password one after the other, and knows no other way.
     asks: bool,
+    /// What it says to `AUTH PLAIN`, which it offers all the same.
+    no_plain: Option<&'static str>,
+    /// Addresses that it does not take, and what it says to them.
+    refused: Vec<(&'static str, &'static str)>,
+    /// Addresses that it takes at first, and what it says to a mail for them.
+    refused_late: Vec<(&'static str, &'static str)>,
+    /// How many bytes a mail may have, and whether `EHLO` is told so.
+    largest: Option<(usize, bool)>,
+    /// How many recipients a mail may have.
+    most_recipients: Option<usize>,
 }
 
 /// A running server. It stops when dropped.
@@ -128,6 +140,48 @@ impl Script {
     pub fn with_login(mut self, name: &'static str, password: &'static str) -> Self {
         self.asks = true;
         self.with_password(name, password)
+    }
+
+    /// Offers `AUTH PLAIN`, says this to it, and takes the password by `AUTH LOGIN`.
+    #[allow(dead_code, reason = "not every test that uses this file needs it")]
+    pub fn without_plain(mut self, words: &'static str) -> Self {
+        self.no_plain = Some(words);
+        self
+    }
+
+    /// Says this to whoever writes to that address.
+    #[allow(dead_code, reason = "not every test that uses this file needs it")]
+    pub fn refusing(mut self, address: &'static str, words: &'static str) -> Self {
+        self.refused.push((address, words));
+        self
+    }
+
+    /// Takes that address, and says this to any mail for it.
+    #[allow(dead_code, reason = "not every test that uses this file needs it")]
+    pub fn refusing_late(mut self, address: &'static str, words: &'static str) -> Self {
+        self.refused_late.push((address, words));
+        self
+    }
+
+    /// Takes no mail of more bytes, and says so in `EHLO`.
+    #[allow(dead_code, reason = "not every test that uses this file needs it")]
+    pub fn at_most(mut self, bytes: usize) -> Self {
+        self.largest = Some((bytes, true));
+        self
+    }
+
+    /// Takes no mail of more bytes, and says so once it has it.
+    #[allow(dead_code, reason = "not every test that uses this file needs it")]
+    pub fn silently_at_most(mut self, bytes: usize) -> Self {
+        self.largest = Some((bytes, false));
+        self
+    }
+
+    /// Takes no more recipients in one mail.
+    #[allow(dead_code, reason = "not every test that uses this file needs it")]
+    pub fn with_recipients_at_most(mut self, number: usize) -> Self {
+        self.most_recipients = Some(number);
+        self
     }
 
     /// Starts the server on a free port of the loopback.
@@ -216,6 +270,8 @@ struct Session {
     signed_in: bool,
     from: String,
     to: Vec<String>,
+    /// How many recipients were named, taken or not.
+    named: usize,
 }
 
 /// The connection is over.
@@ -226,7 +282,8 @@ impl Session {
         let (read, out) = stream.into_split();
         let signed_in = script.password.is_none();
         let number = log.0.borrow().made;
-        Self { lines: BufReader::new(read), out, script, log, number, signed_in, from: String::new(), to: Vec::new() }
+        let (from, to) = (String::new(), Vec::new());
+        Self { lines: BufReader::new(read), out, script, log, number, signed_in, from, to, named: 0 }
     }
 
     async fn run(mut self) {
@@ -245,22 +302,25 @@ impl Session {
         self.log.0.send_modify(|history| history.commands.push(command.to_owned()));
         let word = command.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         match word.as_str() {
-            "EHLO" if self.script.asks => self.answer(At::Ehlo, "250-mail.test\r\n250 AUTH LOGIN").await,
-            "EHLO" if self.script.password.is_some() => {
-                self.answer(At::Ehlo, "250-mail.test\r\n250 AUTH PLAIN LOGIN").await
-            }
-            "EHLO" | "HELO" => self.answer(At::Ehlo, "250 mail.test").await,
+            "EHLO" => self.answer(At::Ehlo, &self.offer()).await,
+            "HELO" => self.answer(At::Helo, "250 mail.test").await,
             "STARTTLS" => self.answer(At::StartTls, "454 4.7.0 no TLS here").await,
             "AUTH" => self.sign_in(command).await,
             "MAIL" if !self.signed_in => self.answer(At::Mail, "530 5.7.0 Authentication required").await,
             "MAIL" => {
-                (self.from, self.to) = (between_brackets(command), Vec::new());
+                (self.from, self.to, self.named) = (between_brackets(command), Vec::new(), 0);
+                let announced = command.rsplit_once(" SIZE=").and_then(|(_, size)| size.parse().ok()).unwrap_or(0);
+                if self.script.largest.is_some_and(|(largest, told)| told && announced > largest) {
+                    return self.say("552 5.3.4 message size exceeds fixed limit").await;
+                }
                 self.answer(At::Mail, "250 2.1.0 sender ok").await
             }
-            "RCPT" => {
-                self.to.push(between_brackets(command));
-                self.answer(At::Rcpt(self.to.len()), "250 2.1.5 recipient ok").await
+            "RCPT" => self.take_recipient(between_brackets(command)).await,
+            "RSET" => {
+                self.to.clear();
+                self.say("250 2.0.0 flushed").await
             }
+            "DATA" if self.to.is_empty() => self.answer(At::Data, "503 5.5.1 no recipient").await,
             "DATA" => self.take_mail().await,
             "NOOP" => self.answer(At::Noop, "250 2.0.0 well").await,
             "QUIT" => {
@@ -271,10 +331,44 @@ impl Session {
         }
     }
 
+    /// What it says to `EHLO`.
+    fn offer(&self) -> String {
+        let ways = if self.script.asks { "AUTH LOGIN" } else { "AUTH PLAIN LOGIN" };
+        let size = self.script.largest.filter(|(_, told)| *told).map(|(largest, _)| format!("SIZE {largest}"));
+        let mut lines = vec!["mail.test".to_owned()];
+        lines.extend(self.script.password.map(|_| ways.to_owned()));
+        lines.extend(size);
+        let (last, before) = lines.split_last().expect("its name");
+        before.iter().map(|line| format!("250-{line}\r\n")).collect::<String>() + &format!("250 {last}")
+    }
+
+    async fn take_recipient(&mut self, address: String) -> Result<(), Over> {
+        self.named += 1;
+        if let Some((_, words)) = self.script.refused.iter().find(|(refused, _)| *refused == address) {
+            return self.say(words).await;
+        }
+        if self.script.most_recipients.is_some_and(|most| self.to.len() >= most) {
+            return self.say("452 4.5.3 too many recipients").await;
+        }
+        let at = At::Rcpt(self.named);
+        let is_taken = match self.act(at) {
+            Some(Act::Say(words) | Act::Drawl(words)) => words.starts_with('2'),
+            Some(Act::Hush | Act::HangUp) => false,
+            None => true,
+        };
+        if is_taken {
+            self.to.push(address);
+        }
+        self.answer(at, "250 2.1.5 recipient ok").await
+    }
+
     /// `AUTH PLAIN` with its initial response, which is what a client chooses that may choose; or `AUTH LOGIN`.
     async fn sign_in(&mut self, command: &str) -> Result<(), Over> {
         let (name, password) = self.script.password.unwrap_or_default();
-        self.signed_in = match self.script.asks {
+        if let Some(words) = self.script.no_plain.filter(|_| command.starts_with("AUTH PLAIN")) {
+            return self.say(words).await;
+        }
+        self.signed_in = match self.script.asks || self.script.no_plain.is_some() {
             false => command == format!("AUTH PLAIN {}", base64(&format!("\0{name}\0{password}"))),
             true => {
                 command == "AUTH LOGIN"
@@ -294,6 +388,11 @@ impl Session {
 
     async fn take_mail(&mut self) -> Result<(), Over> {
         self.answer(At::Data, "354 go ahead").await?;
+        if let Some(Act::Say(words) | Act::Drawl(words)) = self.act(At::Data)
+            && !words.starts_with("354")
+        {
+            return Ok(());
+        }
         let mut data = String::new();
         loop {
             let line = self.line().await?;
@@ -304,11 +403,17 @@ impl Session {
             data.push_str("\r\n");
         }
         let mail = Caught { from: self.from.clone(), to: self.to.clone(), data };
-        let taken = self.will_take().then(|| mail.clone());
+        let is_too_large = self.script.largest.is_some_and(|(largest, _)| mail.data.len() > largest);
+        let late = self.script.refused_late.iter().find(|(address, _)| mail.to.iter().any(|to| to == address));
+        let refused = late.map(|(_, words)| *words).or(is_too_large.then_some("552 5.3.4 message too big"));
+        let taken = (refused.is_none() && self.will_take()).then(|| mail.clone());
         self.log.0.send_modify(|history| {
             history.offered.push(mail);
             history.mails.extend(taken);
         });
+        if let Some(words) = refused {
+            return self.say(words).await;
+        }
         self.answer(At::Dot, "250 2.0.0 queued as 1").await
     }
 

@@ -28,20 +28,36 @@ struct Scene {
     _authority: Authority,
 }
 
+const SINKS: &str = r#"
+    [sink.accountant]
+    type = "email"
+    to = ["compta@cabinet-martin.example"]
+    per_order = "follow"
+    bcc = ["archive@dupont.example"]
+    attach = ["invoice"]
+    [sink.books]
+    type = "email"
+    to = ["books@martin.example"]
+    locale = "en"
+    profile = "one-pdf"
+"#;
+
 impl Scene {
     async fn set(begins: Begins, mechanism: &str, password: &str) -> Self {
+        Self::with(begins, mechanism, password, PDF, SINKS).await
+    }
+
+    async fn with(begins: Begins, mechanism: &str, password: &str, pdf: &str, sinks: &str) -> Self {
         install_cryptography();
         let authority = Authority::new();
         let server = ForeignSmtp::start(begins, mechanism, &authority);
         let till = HttpFar::start().await;
-        till.always(Answer::status(200).body(PDF));
+        till.always(Answer::status(200).body(pdf));
         let tls = if begins == Begins::AtOnce { "implicit" } else { "starttls" };
         let rest = format!(
             "[smtp]\nhost = \"localhost\"\nport = {}\ntls = \"{tls}\"\nusername = \"caisse@dupont.example\"\n\
              password = \"{password}\"\nfrom = \"Épicerie, « Chez Zoé » <caisse@dupont.example>\"\n\
-             [sink.accountant]\ntype = \"email\"\nto = [\"compta@cabinet-martin.example\"]\nper_order = \"follow\"\n\
-             bcc = [\"archive@dupont.example\"]\nattach = [\"invoice\"]\n\
-             [sink.books]\ntype = \"email\"\nto = [\"books@martin.example\"]\nlocale = \"en\"\nprofile = \"one-pdf\"\n",
+             {sinks}",
             server.port
         );
         let origin = till.url().trim_end_matches("/hook").to_owned();
@@ -168,6 +184,34 @@ fn the_machines_mail_is_right(mail: &ForeignMail) {
     assert_eq!(mail.read["headers"]["content-language"], "en");
     assert_eq!(mail.read["bodies"].as_object().map(|bodies| bodies.len()), Some(1), "text alone: {mail:?}");
     the_pdf_is_right(mail);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_address_and_a_file_that_is_too_large_cost_the_others_nothing_there() {
+    let sinks = "[sink.accountant]\ntype = \"email\"\nattach = [\"invoice\"]\n\
+                 to = [\"gone@martin.example\", \"patron@dupont.example\"]\n";
+    let large = format!("%PDF-1.7\n{}\n%%EOF\n", "x".repeat(300_000));
+    let mut scene = Scene::with(Begins::AfterStartTls, "PLAIN", "password-of-the-tests", &large, sinks).await;
+    let webhook = scene.program.serve().await;
+    scene.announce(&webhook, "validated").await;
+    let mails = scene.server.mails(1).await;
+    scene.program.kill();
+    let mail = &mails[0];
+    assert_eq!(mail.envelope["to"], json!(["patron@dupont.example"]));
+    assert_eq!(mail.envelope["hello"], "dupont.example", "the domain of the sender");
+    assert_eq!(mail.read["attachments"], json!([]));
+    for kind in ["text/plain", "text/html"] {
+        let body = body(mail, kind);
+        assert!(
+            body.contains("n’accepte pas un message de cette taille") && body.contains("_F20261121042.pdf"),
+            "{body}"
+        );
+    }
+    let tried = scene.program.output("sinks test accountant").await;
+    let said = [tried.stdout, tried.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert_eq!(tried.status.code(), Some(1), "{said}");
+    assert!(said.contains("took it for patron@dupont.example (250)"), "{said}");
+    assert!(said.contains("refused    gone@martin.example: ") && said.contains("fix: check the addresses"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

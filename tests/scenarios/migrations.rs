@@ -52,6 +52,8 @@ const SAMPLES: &[(i64, &str)] = &[
 (10, "INSERT INTO customer_order (key, shop, test, order_id, state, timeline, last_event, received_at, updated_at)
          VALUES ('ord_2', 'dupont', 0, '20261121043', 'invoiced', '{}', 'evt_1', 1, 2);"),
 (11, "UPDATE receipt SET announced = 92; UPDATE invoice SET cut_off = 1;"),
+(12, "UPDATE delivery SET recipients = '[]', given_up = 1;
+     INSERT INTO refused_recipient VALUES ('erp', 'compta@cabinet-martin.example', 1, 1, NULL);"),
 ];
 
 #[tokio::test]

@@ -2,12 +2,13 @@
 
 use std::fs;
 
+use jiff::Timestamp;
 use rustix::fs::{FileType, Mode};
 
 use super::{Office, without_ids};
 use crate::{
     cli::Exit,
-    store::{Verdict, Verdict::Delivered},
+    store::{RecipientRow, RecipientStatus, Shared, Verdict, Verdict::Delivered},
 };
 
 #[tokio::test]
@@ -27,6 +28,63 @@ async fn what_was_delivered_or_overtaken_is_retried_only_when_forced() {
     office.ok(&format!("deliveries retry {delivered} --force")).await;
     assert!(office.deliveries("erp").await.iter().all(|line| line.status == "retrying"));
     assert_eq!(office.ok("deliveries retry --sink books --dead").await, "books has no dead deliveries\n");
+}
+
+/// The owner has it, and the accountant does not.
+fn for_the_owner_alone(at: Timestamp) -> Shared {
+    let row = |address: &str, status, error: Option<&str>| RecipientRow {
+        address: address.to_owned(),
+        called: address.to_owned(),
+        status,
+        at,
+        error: error.map(str::to_owned),
+    };
+    let refused = Some("the server answered 550 5.1.1 Zoe Durand is nobody here");
+    let rows = vec![
+        row("patron@dupont.fr", RecipientStatus::Taken, None),
+        row("compta@cabinet.fr", RecipientStatus::GivenUp, refused),
+    ];
+    Shared { rows: Some(rows), ..Shared::default() }
+}
+
+#[tokio::test]
+async fn what_was_given_up_for_one_address_is_retried_for_it_alone_and_needs_no_force() {
+    let office = Office::open().await;
+    office.order("dupont", "41", "1").await;
+    let shared = for_the_owner_alone(office.desk.now());
+    let id = office.attempt_for("erp", Delivered { reference: None }, shared.clone()).await;
+    let listed = office.ok("deliveries list --sink erp").await;
+    assert!(listed.contains("delivered 2026-11-21 14:05, but not to 1 address"), "{listed}");
+    let sheet = office.ok(&format!("deliveries show {id}")).await;
+    assert!(sheet.contains("\n  patron@dupont.fr   taken 2026-11-21 14:05\n"), "{sheet}");
+    assert!(sheet.contains("\n  compta@cabinet.fr  given up 2026-11-21 14:05: the server answered 550"), "{sheet}");
+
+    let said = office.ok(&format!("deliveries retry {id}")).await;
+    assert!(said.contains("is due now: the running service attempts it, for the addresses alone that"), "{said}");
+    let rows = office.deliveries("erp").await.remove(0).recipients;
+    let statuses: Vec<_> = rows.iter().map(|row| row.status).collect();
+    assert_eq!(statuses, [RecipientStatus::Taken, RecipientStatus::Refused]);
+
+    office.attempt_for("erp", Delivered { reference: None }, shared).await;
+    let said = office.ok("deliveries retry --sink erp --dead").await;
+    assert_eq!(said, "1 dead delivery is due now: the running service attempts them in order\n");
+}
+
+#[tokio::test]
+async fn what_a_server_said_of_an_address_goes_with_the_customer_and_how_it_stands_stays() {
+    let office = Office::open().await;
+    office
+        .call(
+            "dupont",
+            "type=validated&orderID=41&orderInternalID=1&price=43.80&VAT=5.35&clientID=512&client[nom]=Zoe+Durand",
+        )
+        .await;
+    let shared = for_the_owner_alone(office.desk.now());
+    office.attempt_for("erp", Delivered { reference: None }, shared.clone()).await;
+    office.ok("customers erase --client 512").await;
+    let line = office.deliveries("erp").await.remove(0);
+    let expected: Vec<_> = shared.rows.unwrap().into_iter().map(|row| RecipientRow { error: None, ..row }).collect();
+    assert_eq!((line.recipients, line.last_error), (expected, None));
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use crate::{
     decode::{self, Input},
     order::{DeliveryId, ShopId},
     record::{Call, Origin, Raw},
-    store::{Access, AttemptRow, DeliveryFilter, DeliveryLine, Finished, Found, Started, Store, Verdict},
+    store::{Access, AttemptRow, DeliveryFilter, DeliveryLine, Finished, Found, Shared, Started, Store, Verdict},
 };
 
 /// A desk at 14:05 in Paris, with two shops and three sinks.
@@ -131,6 +131,11 @@ impl Office {
 
     /// An attempt at the delivery that is due next to `sink` ends like this.
     pub async fn attempt(&self, sink: &str, verdict: Verdict) -> DeliveryId {
+        self.attempt_for(sink, verdict, Shared::default()).await
+    }
+
+    /// The same where it goes to several.
+    pub async fn attempt_for(&self, sink: &str, verdict: Verdict, shared: Shared) -> DeliveryId {
         let (sink, now) = (sink.parse().unwrap(), self.desk.now());
         let found = self.desk.store.candidates(&sink, now, 1, true).await.unwrap().remove(0);
         let Found::Candidate(candidate) = found else { panic!("{found:?}") };
@@ -148,7 +153,7 @@ impl Office {
             status: delivered.then(|| "200".to_owned()),
             excerpt: (!delivered).then(|| "connection refused".to_owned()),
         };
-        let finished = Finished { id: candidate.id, sink, verdict, attempt, hold_until: None, pause: None };
+        let finished = Finished { id: candidate.id, sink, verdict, attempt, hold_until: None, pause: None, shared };
         self.desk.store.finish(finished, Untold).await.unwrap();
         candidate.id
     }
@@ -171,6 +176,10 @@ struct Untold;
 
 impl crate::store::Review for Untold {
     type News = ();
+
+    fn refused(&self, _: &crate::store::RefusedRecipient, _: (u64, u64)) -> Option<crate::store::Changes> {
+        None
+    }
 
     fn news(&self, _: &crate::store::SinkState, _: bool, _: bool) -> Option<()> {
         None

@@ -91,7 +91,7 @@ fn is_local(text: &str) -> bool {
 }
 
 /// A host name of two labels or more, the last of which is no number.
-fn is_domain(text: &str) -> bool {
+pub(super) fn is_domain(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     let label = |label: &str| {
         (1..=MAX_LABEL).contains(&label.len())

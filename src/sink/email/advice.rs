@@ -6,29 +6,40 @@ use crate::sink::{Reason, SinkError};
 /// Which port goes with which encryption.
 const PORTS: &str = "port 465 goes with `tls = \"implicit\"`, port 587 with `tls = \"starttls\"`";
 
+/// What helps where the server does not like the name that we give.
+const HELLO: &str = "the server does not take the name that tillhook gives as its machine's: set `smtp.hello` to a full name \
+                     that the server knows, such as the one that your internet address leads back to";
+
 /// The end of the names of Microsoft's servers.
 const MICROSOFT: &[&str] = &["office365.com", "outlook.com"];
 
 /// What to do about `error` of a server called `host`; `None` where time alone helps, or nothing is known.
 pub(super) fn advice(host: &str, error: &SinkError) -> Option<String> {
-    let text = match (Step::of(error.detail())?, error.reason()) {
+    let step = Step::of(error.detail())?;
+    let is_refused = error.reason() == Reason::Refused;
+    if matches!(step, Step::Hello(_)) && is_refused || is_about_name(error.detail()) {
+        return Some(HELLO.to_owned());
+    }
+    let text = match (step, error.reason()) {
         (_, Reason::Unavailable) => return None,
         (Step::Lookup, _) => "check `smtp.host` letter by letter, and whether this machine reaches the internet",
-        (Step::Connect, Reason::Protocol) | (Step::Tls, _) => {
+        (Step::Connect | Step::Hello(_), Reason::Protocol) | (Step::Tls, _) => {
             return Some(format!(
                 "check `smtp.port` and `smtp.tls`: {PORTS}; write `smtp.host` exactly as your mail provider does"
             ));
         }
         // A closed port, or a server that waits for the other kind of encryption: both say nothing.
-        (Step::Connect, Reason::TimeOut) => {
+        (Step::Connect | Step::Hello(_), Reason::TimeOut) => {
             return Some(format!(
                 "check `smtp.port` and `smtp.tls`: {PORTS}; some internet providers close both: ask yours"
             ));
         }
-        (Step::Connect, Reason::Connect) => {
+        (Step::Connect | Step::Hello(_), Reason::Connect) => {
             "check `smtp.host` and `smtp.port`; some internet providers close the ports of mail: ask yours"
         }
-        (Step::Connect, _) => "this server takes no mail from this machine: use your own mail provider's server",
+        (Step::Connect | Step::Hello(_), _) => {
+            "this server takes no mail from this machine: use your own mail provider's server"
+        }
         (Step::SignIn, _) => password(host),
         (Step::Sender, Reason::Credentials) => "this server wants a password: set `smtp.username` and `smtp.password`",
         (Step::Sender, _) => {
@@ -41,6 +52,12 @@ pub(super) fn advice(host: &str, error: &SinkError) -> Option<String> {
         (Step::Noop, _) => return None,
     };
     Some(text.to_owned())
+}
+
+/// Whether a refusal, at whichever step, is of the name that we gave: many servers say so only when they hear a recipient.
+fn is_about_name(detail: &str) -> bool {
+    let detail = detail.to_ascii_lowercase();
+    detail.contains("helo") || detail.contains("ehlo")
 }
 
 /// What the provider calls a password is not always one.

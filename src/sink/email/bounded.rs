@@ -36,10 +36,6 @@ impl<S> Bounded<S> {
     pub fn new(stream: S, peer: SocketAddr) -> Self {
         Self { stream, peer, left: MOST }
     }
-
-    pub fn peer(&self) -> SocketAddr {
-        self.peer
-    }
 }
 
 impl Bounded<TcpStream> {

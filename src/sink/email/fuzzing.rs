@@ -10,5 +10,5 @@ use super::{Letter, Payload, Reason, SinkError};
 pub fn mime(payload: &Payload) -> Result<Vec<u8>, SinkError> {
     let letter: Letter =
         serde_json::from_str(&payload.body).map_err(|error| SinkError::reject(Reason::Local, error.to_string()))?;
-    letter.to_mime(payload, &[])
+    letter.to_mime(payload, &[], &[])
 }

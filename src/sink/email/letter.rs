@@ -19,11 +19,17 @@ use lettre::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::address::{Email, Mailbox};
+use super::{
+    address::{Email, Mailbox},
+    left_out,
+};
 use crate::{
     order::Locale,
-    sink::{Payload, Reason, SinkError},
+    sink::{Payload, Reason, Recipient, SinkError},
 };
+
+/// A file that goes with a mail: its name, its media type, its bytes.
+type File<'a> = ((&'a str, &'a str), &'a Bytes);
 
 /// A mail, frozen: the body of a mail sink's payload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,14 +65,17 @@ impl Letter {
     }
 
     /// Who gets it, each once.
-    pub(super) fn recipients(&self) -> Result<Vec<Address>, SinkError> {
-        let mut all: Vec<&Email> = Vec::new();
-        for email in self.to.iter().chain(&self.cc).chain(&self.bcc) {
-            if !all.contains(&email) {
-                all.push(email);
+    pub(super) fn recipients(&self) -> Result<Vec<(Recipient, Address)>, SinkError> {
+        let mut all: Vec<(Recipient, Address)> = Vec::new();
+        let open = self.to.iter().chain(&self.cc).map(|email| (email, email.as_str().to_owned()));
+        let blind = self.bcc.iter().enumerate().map(|(index, email)| (email, format!("bcc {}", index + 1)));
+        for (email, called) in open.chain(blind) {
+            if all.iter().all(|(known, _)| known.address != email.as_str()) {
+                let recipient = Recipient { address: email.as_str().to_owned(), place: all.len() + 1, called };
+                all.push((recipient, address(email)?));
             }
         }
-        all.into_iter().map(address).collect()
+        Ok(all)
     }
 
     /// The sender's address.
@@ -74,8 +83,21 @@ impl Letter {
         address(&self.from.email)
     }
 
-    /// The mail in MIME. `files` are the bytes of what is attached, in its order.
-    pub(super) fn to_mime(&self, payload: &Payload, files: &[Bytes]) -> Result<Vec<u8>, SinkError> {
+    /// The mail in MIME: seven-bit, lines ended by CRLF. `files` are the bytes of what `payload` attaches, in its order; those
+    /// at the places `left_out` do not go with it, and the mail says so.
+    pub(super) fn to_mime(&self, payload: &Payload, files: &[Bytes], left_out: &[usize]) -> Result<Vec<u8>, SinkError> {
+        let attached = || payload.attached().zip(files).enumerate();
+        let (gone, kept): (Vec<_>, Vec<_>) = attached().partition(|(place, _)| left_out.contains(place));
+        let kept: Vec<_> = kept.into_iter().map(|(_, file)| file).collect();
+        if gone.is_empty() {
+            return self.mime(&kept);
+        }
+        let names: Vec<&str> = gone.iter().map(|(_, ((name, _), _))| *name).collect();
+        let invoice = gone.iter().any(|(place, _)| *place < payload.attachments.len());
+        left_out::without(self, &names, invoice).mime(&kept)
+    }
+
+    fn mime(&self, files: &[File<'_>]) -> Result<Vec<u8>, SinkError> {
         let mut mail = Message::builder()
             .date(SystemTime::from(self.date))
             .message_id(Some(self.message_id.clone()))
@@ -102,27 +124,27 @@ impl Letter {
             mail = mail.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
         }
         // Bcc is no header of ours, so lettre must be told whom it is for even where there is no To.
-        let envelope = lettre::address::Envelope::new(Some(self.sender()?), self.recipients()?).map_err(unsendable)?;
-        let mail = mail.envelope(envelope).multipart(self.parts(payload, files)?).map_err(unsendable)?;
+        let recipients = self.recipients()?.into_iter().map(|(_, address)| address).collect();
+        let envelope = lettre::address::Envelope::new(Some(self.sender()?), recipients).map_err(unsendable)?;
+        let mail = mail.envelope(envelope).multipart(self.parts(files)?).map_err(unsendable)?;
         Ok(mail.formatted())
     }
 
     /// The text, the HTML beside it, and the files after both.
-    fn parts(&self, payload: &Payload, files: &[Bytes]) -> Result<MultiPart, SinkError> {
+    fn parts(&self, files: &[File<'_>]) -> Result<MultiPart, SinkError> {
         let mut versions = MultiPart::alternative()
             .boundary(self.boundary("text"))
             .singlepart(part(ContentType::TEXT_PLAIN, &self.text));
         if let Some(html) = &self.html {
             versions = versions.singlepart(part(ContentType::TEXT_HTML, html));
         }
-        let attached: Vec<(&str, &str)> = payload.attached().collect();
-        if attached.is_empty() {
+        if files.is_empty() {
             return Ok(versions);
         }
         let mut all = MultiPart::mixed().boundary(self.boundary("all")).multipart(versions);
-        for ((filename, media_type), bytes) in attached.into_iter().zip(files) {
+        for ((filename, media_type), bytes) in files {
             let kind = ContentType::parse(media_type).map_err(unsendable)?;
-            all = all.singlepart(Attachment::new(filename.to_owned()).body(bytes.to_vec(), kind));
+            all = all.singlepart(Attachment::new((*filename).to_owned()).body(bytes.to_vec(), kind));
         }
         Ok(all)
     }

@@ -10,11 +10,16 @@ mod advice;
 mod bounded;
 mod clean;
 mod compose;
+mod content;
 #[doc(hidden)]
 pub mod fuzzing;
+mod greeting;
+mod handover;
+mod left_out;
 mod letter;
 mod preset;
 mod profile;
+mod sign_in;
 mod smtp;
 mod summary;
 mod templates;
@@ -24,7 +29,7 @@ mod tests;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::{authentication::Credentials, extension::ClientId};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -35,8 +40,10 @@ pub use profile::Profile;
 pub use summary::{LimitTable, MailFile, TillFile, When};
 
 use self::{
+    content::Content,
+    handover::{HandedOver, Parcel},
     letter::Letter,
-    smtp::{Parcel, Relay},
+    smtp::Relay,
     templates::Templates,
 };
 use super::{
@@ -65,6 +72,8 @@ pub struct Smtp {
     pub password: Option<SecretString>,
     /// Who the mails are from: `Boulangerie Dupont <caisse@dupont.fr>`.
     pub from: String,
+    /// The name of this machine, as it is told to the server (EHLO); the domain of `from` where not set.
+    pub hello: Option<String>,
     /// A folder whose files, such as `mail/order.html`, take the place of the built-in templates of the same name.
     #[schemars(with = "Option<String>")]
     pub templates: Option<PathBuf>,
@@ -168,9 +177,10 @@ impl Kind for Options {
                 "add an `[smtp]` table with host, port, username, password and from",
             )
         })?;
+        let who = self.correspondence(smtp)?;
         Ok(Arc::new(EmailSink {
-            who: self.correspondence(smtp)?,
-            relay: smtp.relay()?,
+            relay: smtp.relay(who.from.email.domain())?,
+            who,
             templates: Templates::load(context.templates.as_deref())?,
         }))
     }
@@ -250,7 +260,8 @@ impl Options {
 }
 
 impl Smtp {
-    fn relay(&self) -> Result<Relay, BuildError> {
+    /// `domain` is that of the sender.
+    fn relay(&self, domain: &str) -> Result<Relay, BuildError> {
         let credentials = match (&self.username, &self.password) {
             (Some(name), Some(password)) => Some(Credentials::new(name.clone(), password.expose_secret().to_owned())),
             (None, None) => None,
@@ -263,7 +274,8 @@ impl Smtp {
                 "write your mail provider's server, such as `ssl0.ovh.net`",
             ));
         }
-        Ok(Relay { host: self.host.trim().to_owned(), port: self.port, tls: self.tls, credentials })
+        let hello = self.hello.as_deref().map_or_else(|| Ok(ClientId::Domain(domain.to_owned())), parse_hello)?;
+        Ok(Relay { host: self.host.trim().to_owned(), port: self.port, tls: self.tls, credentials, hello })
     }
 }
 
@@ -280,13 +292,18 @@ impl Sink for EmailSink {
         if delivery.payload.attached().count() != delivery.attachments.len() {
             return Err(SinkError::reject(Reason::Local, "the invoice that belongs to the mail is not at hand"));
         }
-        let bytes = letter.to_mime(&delivery.payload, &delivery.attachments)?;
-        let parcel = Parcel { from: letter.sender()?, to: letter.recipients()?, bytes: &bytes };
-        let said = self.relay.hand_over(parcel).await?;
+        let whole = self.who.profile.is_machine();
+        let content = Content::new(&letter, &delivery.payload, &delivery.attachments, whole)?;
+        let mut to = letter.recipients()?;
+        to.retain(|(recipient, _)| !delivery.settled.contains(&recipient.address));
+        let parcel = Parcel { from: letter.sender()?, to, content };
+        let handed_over = self.relay.hand_over(parcel, !delivery.settled.is_empty()).await?;
         Ok(Receipt {
-            status: "250".to_owned(),
-            excerpt: Some(said).filter(|said| !said.is_empty()),
+            status: if handed_over.taken.is_empty() { String::new() } else { "250".to_owned() },
+            excerpt: Some(excerpt(&handed_over)).filter(|said| !said.is_empty()),
             reference: Some(letter.message_id),
+            taken: handed_over.taken,
+            refused: handed_over.refused,
         })
     }
 
@@ -297,6 +314,36 @@ impl Sink for EmailSink {
     fn advice(&self, error: &SinkError) -> Option<String> {
         advice::advice(&self.relay.host, error)
     }
+}
+
+/// What the server said, and what became of the mail beyond that.
+fn excerpt(handed_over: &HandedOver) -> String {
+    let left_out = match handed_over.left_out {
+        0 => String::new(),
+        1 => "one file left out: too large for the mail server".to_owned(),
+        several => format!("{several} files left out: too large for the mail server"),
+    };
+    let refused = handed_over.refused.iter().map(|(_, error)| error.detail().to_owned());
+    let said = [handed_over.said.clone(), left_out].into_iter().chain(refused);
+    said.filter(|said| !said.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// A full name, or an address in brackets (RFC 5321 §4.1.3).
+fn parse_hello(text: &str) -> Result<ClientId, BuildError> {
+    let literal = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let hello = match literal {
+        Some(literal) => match literal.strip_prefix("IPv6:") {
+            Some(address) => address.parse().ok().map(ClientId::Ipv6),
+            None => literal.parse().ok().map(ClientId::Ipv4),
+        },
+        None => Some(text.trim()).filter(|name| address::is_domain(name)).map(|name| ClientId::Domain(name.to_owned())),
+    };
+    hello.ok_or_else(|| {
+        BuildError::new(
+            "`smtp.hello` is no name of a machine",
+            "write a full name, such as `mail.dupont.fr`, or leave it out: then it is the domain of `from`",
+        )
+    })
 }
 
 fn parse_emails(key: &str, texts: &[String]) -> Result<Vec<Email>, BuildError> {

@@ -53,7 +53,7 @@ impl Said {
     pub(super) fn accepted(self) -> Result<Receipt, SinkError> {
         if self.ok {
             let reference = self.channel.zip(self.ts).map(|(channel, ts)| format!("{channel}:{ts}"));
-            return Ok(Receipt { status: "200".to_owned(), excerpt: None, reference });
+            return Ok(Receipt { status: "200".to_owned(), reference, ..Receipt::default() });
         }
         let error: String = self.error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect();
         Err(match error.as_str() {

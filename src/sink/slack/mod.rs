@@ -162,7 +162,7 @@ impl Sink for Slack {
             FarSide::Webhook(url) => {
                 let answer = self.client.post(url, headers(None), body.clone()).await?;
                 judge_webhook(&answer, self.clock.now())?;
-                Ok(Receipt { status: answer.status.to_string(), excerpt: answer.excerpt(), reference: None })
+                Ok(Receipt { status: answer.status.to_string(), excerpt: answer.excerpt(), ..Receipt::default() })
             }
             FarSide::Bot(bot) => self.say(bot, body).await,
         }

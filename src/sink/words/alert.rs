@@ -50,15 +50,16 @@ impl Facts<'_> {
         let say = |french: String, english: String| pick(self.locale, french, english);
         let sink = self.get("sink");
         match self.event.kind {
+            EventType::SinkFailing if !self.get("address").is_empty() => self.refused(&sink),
             EventType::SinkFailing => self.text(
                 say(format!("L’envoi vers « {sink} » échoue"), format!("Deliveries to “{sink}” are failing")),
                 self.outage(),
                 say(
                     format!(
-                        "Rien n’est perdu, les envois sont réessayés. Vérifiez le service destinataire, puis lancez `tillhook sinks test {sink}`."
+                        "Les envois sont réessayés un certain temps, puis abandonnés\u{a0}; ils restent enregistrés. Vérifiez le service destinataire, puis lancez `tillhook sinks test {sink}`. Ce qui a été abandonné repart avec `tillhook deliveries retry --sink {sink} --dead`."
                     ),
                     format!(
-                        "Nothing is lost, deliveries are retried. Look at the receiving service, then run `tillhook sinks test {sink}`."
+                        "Deliveries are tried again for some time, then given up; they stay stored. Look at the receiving service, then run `tillhook sinks test {sink}`. What was given up goes out again with `tillhook deliveries retry --sink {sink} --dead`."
                     ),
                 ),
             ),
@@ -67,9 +68,13 @@ impl Facts<'_> {
                 self.outage(),
                 say(
                     format!(
-                        "La file d’attente est conservée. Corrigez la cause, puis lancez `tillhook sinks resume {sink}`."
+                        "La file d’attente est conservée. Corrigez la cause, puis lancez `tillhook sinks resume {sink}`.{}",
+                        self.given_up(&sink)
                     ),
-                    format!("The queue is kept. Mend the cause, then run `tillhook sinks resume {sink}`."),
+                    format!(
+                        "The queue is kept. Mend the cause, then run `tillhook sinks resume {sink}`.{}",
+                        self.given_up(&sink)
+                    ),
                 ),
             ),
             EventType::SinkRecovered => AlertText {
@@ -94,8 +99,8 @@ impl Facts<'_> {
                 ),
                 self.lines(&[("Limite", "Limit", "limit"), ("Récapitulatif après", "Summary after", "until")]),
                 say(
-                    format!("Rien n’est perdu. La limite se règle avec `limit` sous [sink.{sink}]."),
-                    format!("Nothing is lost. The limit is set by `limit` under [sink.{sink}]."),
+                    format!("Chaque commande figurera dans le récapitulatif. La limite se règle avec `limit` sous [sink.{sink}]."),
+                    format!("Every order will be in the summary. The limit is set by `limit` under [sink.{sink}]."),
                 ),
             ),
             // One without a receipt was refused before it could be kept.
@@ -180,6 +185,36 @@ impl Facts<'_> {
             // Sales and openings have words of their own; should they come here, they are named.
             _ => AlertText { title: self.event.kind.to_string(), lines: Vec::new(), what_to_do: None },
         }
+    }
+
+    /// An address is refused while the sink works for others.
+    fn refused(&self, sink: &str) -> AlertText {
+        let (title, what_to_do) = pick(
+            self.locale,
+            (
+                format!("Une adresse de « {sink} » est refusée"),
+                format!(
+                    "Les autres adresses reçoivent leurs messages. Vérifiez celle-ci sous [sink.{sink}]\u{a0}; `tillhook deliveries list --sink {sink}` montre ce qu’elle n’a pas reçu. Ce qui a été abandonné lui est renvoyé, à elle seule, par `tillhook deliveries retry --sink {sink} --dead`."
+                ),
+            ),
+            (
+                format!("An address of “{sink}” is refused"),
+                format!(
+                    "The other addresses get their messages. Check this one under [sink.{sink}]; `tillhook deliveries list --sink {sink}` shows what it did not get. What was given up is sent again, to it alone, by `tillhook deliveries retry --sink {sink} --dead`."
+                ),
+            ),
+        );
+        let facts = [("Adresse", "Address", "address"), TECHNICAL_DETAIL, ("Depuis", "Since", "since")];
+        self.text(title, self.lines(&facts), what_to_do)
+    }
+
+    /// What to do about what was given up; empty where nothing was.
+    fn given_up(&self, sink: &str) -> String {
+        if matches!(self.get("dead").as_str(), "" | "0") {
+            return String::new();
+        }
+        let say = pick(self.locale, "Ce qui a été abandonné repart avec", "What was given up goes out again with");
+        format!(" {say} `tillhook deliveries retry --sink {sink} --dead`.")
     }
 
     fn invoice_missing(&self) -> AlertText {
@@ -372,6 +407,35 @@ mod tests {
             ["Technical detail: gone", "Since: 21 Nov 2026 at 13:00 UTC", "Waiting: 12", "Given up: 0"]
         );
         assert!(text.what_to_do.is_some_and(|advice| advice.contains("`tillhook sinks resume team`")));
+    }
+
+    #[test]
+    fn nobody_is_told_that_nothing_is_lost_where_something_may_be_given_up() {
+        for kind in [EventType::SinkFailing, EventType::SinkPaused] {
+            let facts = json!({ "sink": "team", "reason": "550", "since": null, "waiting": 1, "dead": 1 });
+            let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
+                let said = alert_text(&event(kind, facts.clone()), None, &Names::default(), locale);
+                said.what_to_do.unwrap_or_default()
+            });
+            assert!(!french.contains("Rien n’est perdu") && !english.contains("Nothing is lost"), "{french} {english}");
+            assert!(french.contains("abandonné") && english.contains("given up"), "{french} {english}");
+            let again = "`tillhook deliveries retry --sink team --dead`";
+            assert!(french.contains(again) && english.contains(again), "{french} {english}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_refused_is_named_and_the_others_are_said_to_get_their_mails() {
+        let facts = json!({
+            "sink": "accountant", "address": "compta@cabinet.fr", "reason": "550 5.1.1", "since": null, "waiting": 0,
+            "dead": 0,
+        });
+        let [french, english] = [Locale::Fr, Locale::En]
+            .map(|locale| alert_text(&event(EventType::SinkFailing, facts.clone()), None, &Names::default(), locale));
+        assert_eq!(french.title, "Une adresse de « accountant » est refusée");
+        assert_eq!(english.title, "An address of “accountant” is refused");
+        assert_eq!(english.lines, ["Address: compta@cabinet.fr", "Technical detail: 550 5.1.1"]);
+        assert!(english.what_to_do.is_some_and(|words| words.contains("The other addresses get their messages")));
     }
 
     #[test]

@@ -18,6 +18,11 @@ fn mail() -> Delivery {
     delivery(sink(&copied(), smtp(25)).render(&with_pdf).unwrap(), 1)
 }
 
+/// The same for the accountant alone.
+fn mail_to_one() -> Delivery {
+    delivery(sink(&options(), smtp(25)).render(&first(Locale::Fr, paid())).unwrap(), 1)
+}
+
 async fn send(server: &SmtpServer) -> Result<Receipt, SinkError> {
     sink(&copied(), smtp(server.address.port())).send(&mail()).await
 }
@@ -42,14 +47,18 @@ fn verdict(outcome: Result<Receipt, SinkError>) -> String {
 #[case::does_not_want_us(At::Greeting, Act::Say("554 5.7.1 no mail from there"), "reject refused")]
 #[case::hangs_up_at_once(At::Greeting, Act::HangUp, "retry protocol")]
 #[case::is_a_web_server(At::Greeting, Act::Say("HTTP/1.1 400 Bad Request"), "retry protocol")]
-#[case::has_no_ehlo(At::Ehlo, Act::Say("502 5.5.1 unknown command"), "reject refused")]
+#[case::has_no_ehlo(At::Ehlo, Act::Say("502 5.5.1 unknown command"), "delivered")]
+#[case::has_never_heard_of_ehlo(At::Ehlo, Act::Say("500 what?"), "delivered")]
+#[case::does_not_know_our_name(At::Ehlo, Act::Say("504 5.5.2 need a full name"), "reject refused")]
+#[case::is_too_busy_for_our_name(At::Ehlo, Act::Say("450 4.7.1 try again later"), "retry unavailable")]
 #[case::refuses_the_sender(At::Mail, Act::Say("550 5.7.1 sender refused"), "reject refused")]
 #[case::greylists_the_sender(At::Mail, Act::Say("451 4.7.1 try again later"), "retry unavailable")]
 #[case::wants_a_password(At::Mail, Act::Say("530 5.7.0 Authentication required"), "pause credentials")]
-#[case::refuses_the_first_recipient(At::Rcpt(1), Act::Say("550 5.1.1 user unknown"), "reject refused")]
-#[case::refuses_one_recipient_of_three(At::Rcpt(2), Act::Say("550 5.1.1 user unknown"), "reject refused")]
-#[case::greylists_a_recipient(At::Rcpt(3), Act::Say("450 4.2.0 greylisted"), "retry unavailable")]
-#[case::mailbox_is_full(At::Rcpt(1), Act::Say("552 5.2.2 mailbox full"), "reject refused")]
+#[case::refuses_the_first_recipient(At::Rcpt(1), Act::Say("550 5.1.1 user unknown"), "delivered")]
+#[case::refuses_one_recipient_of_three(At::Rcpt(2), Act::Say("550 5.1.1 user unknown"), "delivered")]
+#[case::greylists_a_recipient(At::Rcpt(3), Act::Say("450 4.2.0 greylisted"), "delivered")]
+#[case::closes_while_it_hears_recipients(At::Rcpt(2), Act::Say("421 4.3.2 closing"), "retry unavailable")]
+#[case::hangs_up_on_a_recipient(At::Rcpt(3), Act::HangUp, "retry protocol")]
 #[case::refuses_data(At::Data, Act::Say("554 5.5.1 no valid recipients"), "reject refused")]
 #[case::takes_data_for_granted(At::Data, Act::Say("250 2.0.0 ok"), "retry protocol")]
 #[case::hangs_up_at_data(At::Data, Act::HangUp, "retry protocol")]
@@ -175,7 +184,9 @@ async fn a_server_that_takes_no_way_of_ours_to_sign_in_pauses_the_sink() {
 
 #[rstest]
 #[case("454 4.7.0 temporary authentication failure", "retry unavailable")]
+#[case("535 5.7.8 wrong name or password", "pause credentials")]
 #[case("534 5.7.9 application-specific password required", "pause credentials")]
+#[case("504 5.5.4 no such way", "pause credentials")]
 #[case("501 5.5.2 cannot decode", "pause credentials")]
 #[case("250 ok", "retry protocol")]
 #[tokio::test]
@@ -212,9 +223,9 @@ async fn a_server_without_tls_where_tls_is_configured_is_told_nothing() {
 #[tokio::test]
 async fn a_refusal_says_where_and_why_but_not_who() {
     let words = "550-5.1.1 <zoe@durand.example> not here,\r\n550 5.1.1 ask postmaster@durand.example";
-    let server = Script::honest().at(At::Rcpt(2), Act::Say(words)).start().await;
-    let refused = send(&server).await.unwrap_err();
-    let expected = "refused: naming recipient 2 to the mail server: the server answered 550 \
+    let server = Script::honest().refusing("compta@cabinet-martin.fr", words).start().await;
+    let refused = sink(&options(), smtp(server.address.port())).send(&mail_to_one()).await.unwrap_err();
+    let expected = "refused: naming recipient 1 to the mail server: the server answered 550 \
                     5.1.1 <[address]> not here, ask [address]";
     assert_eq!(refused.to_string(), expected);
 }
@@ -240,7 +251,10 @@ async fn a_check_walks_to_the_door_and_sends_nothing() {
 #[case(At::Auth, Act::Say("454 4.7.0 later"), "b", "")]
 #[case(At::Mail, Act::Say("550 5.7.60 not as this sender"), "b", "write in `smtp.from` an address")]
 #[case(At::Mail, Act::Say("530 5.7.0 Authentication required"), "", "set `smtp.username` and `smtp.password`")]
-#[case(At::Rcpt(2), Act::Say("550 5.1.1 unknown"), "", "check the addresses in `to`, `cc` and `bcc`")]
+#[case(At::Rcpt(1), Act::Say("550 5.1.1 unknown"), "", "check the addresses in `to`, `cc` and `bcc`")]
+#[case(At::Rcpt(1), Act::Say("450 4.7.1 Helo command rejected: Host not found"), "", "set `smtp.hello`")]
+#[case(At::Ehlo, Act::Say("550 5.7.1 who?"), "", "set `smtp.hello`")]
+#[case(At::Ehlo, Act::HangUp, "", "port 465 goes with `tls = \"implicit\"`")]
 #[case(At::Dot, Act::Say("554 5.7.1 this looks like spam"), "", "docs/email.md")]
 #[tokio::test]
 async fn there_is_advice_for_the_step_that_failed(
@@ -254,8 +268,8 @@ async fn there_is_advice_for_the_step_that_failed(
     let account = (!password.is_empty()).then(|| password.to_owned());
     let port = server.address.port();
     let smtp = Smtp { username: account.clone().map(|_| "a".into()), password: account.map(Into::into), ..smtp(port) };
-    let accountant = sink(&copied(), smtp);
-    let failed = accountant.send(&mail()).await.unwrap_err();
+    let accountant = sink(&options(), smtp);
+    let failed = accountant.send(&mail_to_one()).await.unwrap_err();
     let advice = accountant.advice(&failed).unwrap_or_default();
     assert!(advice.contains(expected) && advice.is_empty() == expected.is_empty(), "{failed}: {advice}");
 }

@@ -122,7 +122,7 @@ fn a_reply_continues_the_thread_under_the_same_subject_and_does_not_send_the_pdf
     assert_eq!(letter.subject, original.subject);
     assert_ne!(letter.message_id, original.message_id);
     assert!(payload.attachments.is_empty());
-    let mime = String::from_utf8(letter.to_mime(&payload, &[]).unwrap()).unwrap();
+    let mime = String::from_utf8(letter.to_mime(&payload, &[], &[]).unwrap()).unwrap();
     assert!(mime.contains(&format!("In-Reply-To: {}\r\n", original.message_id)), "{mime}");
     assert!(mime.contains(&format!("References: {}\r\n", original.message_id)), "{mime}");
 }
@@ -212,7 +212,7 @@ fn the_sink_decides_the_language_and_else_the_shop_does() {
 #[test]
 fn a_mail_has_the_headers_that_stop_answers_and_the_same_id_whenever_it_is_made() {
     let (payload, letter) = render(&Outgoing { invoice: Some(invoice()), ..first(Locale::Fr, paid()) });
-    let mime = letter.to_mime(&payload, &[Bytes::from_static(PDF)]).unwrap();
+    let mime = letter.to_mime(&payload, &[Bytes::from_static(PDF)], &[]).unwrap();
     let mime = String::from_utf8(mime).unwrap();
     for header in [
         "Message-ID: <dlv_0199c0de00007000800000000000000b@dupont.fr>\r\n",
@@ -233,7 +233,7 @@ fn a_long_domain_does_not_break_the_message_id() {
     let options = Options { from: Some(format!("caisse@{long}")), ..options() };
     let payload = sink(&options, smtp(25)).render(&first(Locale::Fr, paid())).unwrap();
     let letter: Letter = serde_json::from_str(&payload.body).unwrap();
-    let mime = String::from_utf8(letter.to_mime(&payload, &[]).unwrap()).unwrap();
+    let mime = String::from_utf8(letter.to_mime(&payload, &[], &[]).unwrap()).unwrap();
     assert!(
         mime.replace("\r\n ", " ").contains(&format!("Message-ID: <dlv_0199c0de00007000800000000000000b@{long}>")),
         "{mime}"
@@ -261,7 +261,7 @@ fn hostile_text_adds_no_header_no_markup_and_no_control_character() {
         assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text:?}");
     }
 
-    let mime = letter.to_mime(&payload, &[Bytes::from_static(PDF)]).unwrap();
+    let mime = letter.to_mime(&payload, &[Bytes::from_static(PDF)], &[]).unwrap();
     assert!(mime.is_ascii());
     let mime = String::from_utf8(mime).unwrap();
     assert!(!mime.replace("\r\n", "").contains(['\r', '\n', '\0']));

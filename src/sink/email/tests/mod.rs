@@ -4,6 +4,8 @@ mod build;
 mod dialogue;
 mod digests;
 mod mails;
+mod recipients;
+mod sizes;
 
 #[allow(dead_code)]
 #[path = "../../../../tests/far/smtp.rs"]
@@ -174,6 +176,7 @@ fn smtp(port: u16) -> Smtp {
         username: None,
         password: None,
         from: "Boulangerie Dupont <caisse@dupont.fr>".into(),
+        hello: None,
     }
 }
 
@@ -207,5 +210,6 @@ fn delivery(payload: Payload, attempt: u32) -> Delivery {
         at: now(),
         payload,
         attachments,
+        settled: Vec::new(),
     }
 }
