@@ -17,6 +17,7 @@ mod notification;
 mod numbering;
 mod person;
 mod report;
+mod sequences;
 mod shop;
 mod snapshot;
 mod timeline;
@@ -37,9 +38,10 @@ pub use notification::{
     Address, CashBoxNotice, Customer, DeliveryMethod, Fingerprint, Item, Notification, OrderContent, OrderNotice,
     Phase, SentDates, UnknownNotice, VatLine,
 };
-pub use numbering::{Hole, NumberRange, OrderNumber, WIDEST, hear, holes, ranges, runs, with_those_before};
+pub use numbering::{Hole, NumberForm, NumberRange, OrderNumber, runs};
 pub use person::{Person, Traces};
 pub use report::{Accounting, Accounts, Csv, LeftOut, NotEntered, ReportFile};
+pub use sequences::{Gap, NumberedOrder, Reckoning, Sequence, WIDEST, reckon};
 pub use shop::{Currency, Locale, Shop};
 pub use snapshot::{Dates, InvoiceStatus, InvoiceView, Order, Source, State, Warning};
 pub use timeline::Timeline;

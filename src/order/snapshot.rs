@@ -37,8 +37,6 @@ pub enum Warning {
     ItemsSumMismatch,
     /// A refund with a positive total, or a sale with a negative one.
     RefundSignMismatch,
-    /// The order number before this one has not arrived.
-    OrderNumberGap,
 }
 
 /// How an announcement came where the till's webhook did not bring it.

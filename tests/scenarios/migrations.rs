@@ -51,6 +51,7 @@ const SAMPLES: &[(i64, &str)] = &[
 (9, "INSERT INTO verification_url VALUES (x'00112233445566778899aabbccddeeff', 'ord_1');"),
 (10, "INSERT INTO customer_order (key, shop, test, order_id, state, timeline, last_event, received_at, updated_at)
          VALUES ('ord_2', 'dupont', 0, '20261121043', 'invoiced', '{}', 'evt_1', 1, 2);"),
+(11, "INSERT INTO unlisted_order VALUES ('dupont', 'ord_2', 0, 1);"),
 ];
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod alert;
 mod digest;
+mod numbers;
 mod remarks;
 
 use super::Names;
@@ -115,9 +116,6 @@ pub fn warning(warning: Warning, locale: Locale) -> &'static str {
             "le signe du total ne correspond pas au type (vente ou remboursement)",
             "the total's sign does not fit a sale or refund as announced",
         ),
-        Warning::OrderNumberGap => {
-            pick(locale, "le numéro précédent n'est pas arrivé", "the number before has not arrived")
-        }
     }
 }
 
