@@ -135,7 +135,7 @@ impl Till<'_> {
             errands.send(due.event, async move { ask(&outbox, &shop, &hosts, due).await });
         }
         if self.verify == Verify::Require {
-            tell(outbox, shop, now).await?;
+            tell(outbox, shop, outbox.clock.now()).await?;
         }
         outbox.store.next_verification_at(shop, now).await
     }
@@ -148,7 +148,7 @@ async fn ask(outbox: &Outbox, shop: &ShopId, hosts: &[TillHost], due: DueVerific
         false => own_answer(outbox, hosts, &due).await?,
     };
     let now = outbox.clock.now();
-    let give_up_at = due.first_seen_at + GIVE_UP_AFTER;
+    let give_up_at = due.asked_since + GIVE_UP_AFTER;
     let (status, reason, again_at) = match answer {
         Ok((status, reason)) => (status, reason, None),
         Err(reason) if now >= give_up_at => (Verification::Unreachable, Some(reason), None),

@@ -149,7 +149,7 @@ pub fn watch(config: &Config, outbox: &Outbox) -> Watch {
         is_compared: settings.api.is_some(),
     };
     let Outbox { store, clock, recorder, .. } = outbox.clone();
-    Watch { store, clock, recorder, shops: config.shops.values().map(watched).collect() }
+    Watch::new(store, clock, recorder, config.shops.values().map(watched).collect())
 }
 
 /// The tills that can be asked: those of the shops with an `api`. Clones of a client share its pace, so each shop has one.

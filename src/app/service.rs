@@ -12,7 +12,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use tokio::{net::TcpListener, sync::Mutex, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, Notify},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -66,6 +70,8 @@ pub struct Running {
     pub outbox: Outbox,
     /// What compares the tills' own lists with ours.
     pub reconciler: Arc<Mutex<Reconciler>>,
+    /// Has it compare before its time.
+    comparing: Arc<Notify>,
     /// Where it listens.
     pub addr: SocketAddr,
     directory: PathBuf,
@@ -129,6 +135,7 @@ pub async fn serve(config: &Config, clock: Arc<dyn Clock>, listener: TcpListener
         space_is_low: SpaceIsLow::default(),
         is_unheard: Unheard::default(),
         reconciler: Arc::new(Mutex::new(reconciler)),
+        comparing: Arc::default(),
         door: Group::new(),
         workers: Group::new(),
     };
@@ -206,8 +213,9 @@ impl Running {
         let Outbox { store, clock, .. } = self.outbox.clone();
         let reports = assemble::reports(&tills);
         tasks.spawn(Digests::new(store, clock, assemble::digests(config), shops, reports).run(stop.clone()));
-        tasks.spawn(assemble::watch(config, &self.outbox).run(stop.clone()));
-        tasks.spawn(Reconciler::run(self.reconciler.clone(), stop.clone()));
+        let watch = assemble::watch(config, &self.outbox).asking(self.comparing.clone());
+        tasks.spawn(watch.run(stop.clone()));
+        tasks.spawn(Reconciler::run(self.reconciler.clone(), self.comparing.clone(), stop.clone()));
         tasks.spawn(till::names::run(self.outbox.clone(), tills, stop.clone()));
         tasks.spawn(checkpoint(self.store.clone(), self.clock.clone(), stop.clone()));
     }

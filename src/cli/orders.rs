@@ -12,8 +12,8 @@ use super::{
     print::{self, Table},
 };
 use crate::{
-    order::{ShopId, Verification},
-    store::{Accepted, OrderFilter, OrderLine},
+    order::{ShopId, Verification, reckon},
+    store::{Accepted, MissingOrder, OrderFilter, OrderLine, UnlistedOrder},
 };
 
 /// The commands.
@@ -28,7 +28,8 @@ pub enum Orders {
     /// List the orders that the till made and that did not reach us
     #[command(after_help = "Example: tillhook orders missing\n\n\
                             Order numbers follow each other without holes, so one that is left open is an order whose calls \
-                            were lost. It is listed until the order arrives, or for 62 days after somebody was told.")]
+                            were lost. It is listed until the order arrives, or for 62 days after somebody was told. Where \
+                            the till's own list is compared, also the orders that are here and not in it.")]
     Missing(List),
     /// Ask the till again to confirm an order, or let an order go that it does not confirm
     #[command(after_help = "Examples: tillhook orders verify 20261121042\n          \
@@ -113,27 +114,99 @@ async fn list(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result
 async fn missing(wanted: &List, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let shop = wanted.shop.as_deref().map(|shop| find::shop(&desk.config, shop)).transpose()?;
     let mut missing = desk.readable(desk.store.missing_orders(shop.as_ref()).await?);
-    let all = missing.len();
-    missing.truncate(wanted.listing.limit as usize);
+    let mut unlisted = desk.readable(desk.store.unlisted_orders(shop.as_ref()).await?);
+    let most = wanted.listing.limit as usize;
     if wanted.listing.json {
-        print::page(&missing, out)?;
+        missing.truncate(most);
+        unlisted.truncate(most - missing.len());
+        let missing = missing.iter().map(serde_json::to_value);
+        let rows = missing.chain(unlisted.iter().map(unlisted_row)).collect::<Result<Vec<_>, _>>()?;
+        print::page(&rows, out)?;
         return Ok(Exit::Ok);
     }
-    if missing.is_empty() {
-        writeln!(out, "no order is missing, as far as the numbers tell")?;
-        return compared(desk, shop.as_ref(), out).await;
+    match missing.is_empty() {
+        true => writeln!(out, "no order is missing, as far as the numbers tell")?,
+        false => missing_table(&mut missing, most, desk, out)?,
     }
-    let mut table = Table::new(&["NOTICED", "SHOP", "ORDER", "TOLD"]);
-    for order in &missing {
+    if !unlisted.is_empty() {
+        unlisted_table(&mut unlisted, most, desk, out)?;
+    }
+    unwatched(desk, shop.as_ref(), out).await?;
+    compared(desk, shop.as_ref(), out).await
+}
+
+/// An order that the till's list does not have, beside those that are missing here.
+fn unlisted_row(order: &UnlistedOrder) -> serde_json::Result<serde_json::Value> {
+    let mut row = serde_json::to_value(order)?;
+    row["source"] = "not_in_the_list".into();
+    Ok(row)
+}
+
+fn missing_table(missing: &mut Vec<MissingOrder>, most: usize, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<()> {
+    let all = missing.len();
+    missing.truncate(most);
+    let mut table = Table::new(&["NOTICED", "SHOP", "ORDER", "TOLD", "REMARKS"]);
+    for order in missing.iter() {
         let time = |at| desk.time(at, Some(order.shop.as_str()));
         let told = order.told_at.map_or_else(|| "not yet".to_owned(), time);
-        table.row([time(order.since), order.shop.to_string(), order.number.clone(), told]);
+        let numbers = order.last.iter().map(|last| format!("{} to {last}", order.number)).next();
+        let till = order.till.iter().map(|till| format!("till {till}"));
+        let step = order
+            .last
+            .iter()
+            .map(|_| format!("{} numbers that are skipped: missing, or another sequence", order.count));
+        let remarks: Vec<String> = till.chain(step).collect();
+        let numbers = numbers.unwrap_or_else(|| order.number.clone());
+        table.row([time(order.since), order.shop.to_string(), numbers, told, remarks.join(", ")]);
     }
     table.write("", out)?;
     if all > missing.len() {
         writeln!(out, "and {} more: --limit {all} lists them all", all - missing.len())?;
     }
-    compared(desk, shop.as_ref(), out).await
+    Ok(())
+}
+
+fn unlisted_table(
+    unlisted: &mut Vec<UnlistedOrder>,
+    most: usize,
+    desk: &Desk,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let all = unlisted.len();
+    unlisted.truncate(most);
+    writeln!(
+        out,
+        "orders that are here and that the till's own list does not have: somebody else may have made the calls, or the \
+         till cancelled them; look at them in the till"
+    )?;
+    let mut table = Table::new(&["NOTICED", "SHOP", "ORDER", "REMARKS"]);
+    for order in unlisted.iter() {
+        let remark = if order.cancelled { "cancelled at the till" } else { "not in the till's list" };
+        let noticed = desk.time(order.since, Some(order.shop.as_str()));
+        table.row([noticed, order.shop.to_string(), order.number.clone(), remark.to_owned()]);
+    }
+    table.write("", out)?;
+    if all > unlisted.len() {
+        writeln!(out, "and {} more: --limit {all} lists them all", all - unlisted.len())?;
+    }
+    Ok(())
+}
+
+/// Which numbers of late follow no other, so that nobody can know what is missing between them.
+async fn unwatched(desk: &Desk, only: Option<&ShopId>, out: &mut dyn Write) -> anyhow::Result<()> {
+    for shop in desk.config.shops.keys().filter(|shop| only.is_none_or(|only| only == *shop)) {
+        let numbers = desk.store.numbers_lately(shop).await?;
+        let loose = reckon(&numbers.counted).loose.into_iter().map(|order| order.number.to_string());
+        let numbers: Vec<String> = numbers.uncounted.into_iter().map(|(_, number)| number).chain(loose).collect();
+        let Some(newest) = numbers.last() else { continue };
+        let (count, newest) = (numbers.len(), print::harmless(newest));
+        writeln!(
+            out,
+            "{shop}: {count} of the newest numbers are in no sequence that is understood, such as {newest}: what is missing \
+             between them cannot be seen"
+        )?;
+    }
+    Ok(())
 }
 
 /// What the comparison with the till's own list came to, of shops whose till can be asked.

@@ -1,15 +1,14 @@
-//! The figures of a period: sums by rate, numbers and the holes between them, and what is still open.
+//! The figures of a period: sums by rate, and what is still open.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use crate::order::{
     Booking, Currency, Figures, InvoiceStatus, MissingPdf, Money, NumberedAmount, NumberedUndivided, NumberedWarning,
-    OrderNumber, Part, RateSum, Share, Sums, WIDEST, by_number, holes, ranges,
+    Part, RateSum, Share, Sums, by_number,
 };
 
-/// What was sold in a currency, by rate and in all, with everything that a reader has to know about it but the holes
-/// between the numbers. `bookings` are in the order of their arrival, which sequences of numbers follow; what is listed is in
-/// the order of the numbers.
+/// What was sold in a currency, by rate and in all, with everything that a reader has to know about it but the numbers.
+/// What is listed is in the order of the numbers.
 pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
     let mut rates: BTreeMap<Part, Sums> = BTreeMap::new();
     let (mut figures, mut known) = (Figures::default(), Sums::default());
@@ -61,8 +60,6 @@ pub(super) fn figures(bookings: &[Booking], currency: Currency) -> Figures {
     };
     // What cannot be told by rate stands last.
     figures.rates = rates.into_iter().map(rate).collect();
-    let numbers = bookings.iter().filter_map(|one| OrderNumber::parse(&one.number));
-    figures.numbers = ranges(numbers, WIDEST);
     let total = &mut figures.total;
     match total.sales + total.refunds {
         0 => {
@@ -82,16 +79,6 @@ pub(super) fn leave_out(figures: &mut Figures, unreadable: Vec<String>) {
     figures.known.get_or_insert(figures.total);
     (figures.total.net, figures.total.vat, figures.total.gross) = (None, None, None);
     figures.unreadable = unreadable;
-}
-
-/// Numbers of a sequence that look missing, for whoever asks whether they are.
-pub(super) fn suspects(numbers: &[OrderNumber]) -> Vec<String> {
-    let suspects = RefCell::new(Vec::new());
-    holes(numbers.iter().copied(), WIDEST, |number| {
-        suspects.borrow_mut().push(number.to_owned());
-        false
-    });
-    suspects.into_inner()
 }
 
 /// Adds the amounts of an order to a line of the table. A sum that is not of all its orders is none.
@@ -154,6 +141,6 @@ mod tests {
     fn of_nothing_the_total_is_zero() {
         let none = figures(&[], Currency::EUR);
         assert_eq!(amounts(&none.total), ["0.00"; 3].map(|text| Some(text.to_owned())));
-        assert!(none.known.is_none() && none.numbers.is_empty());
+        assert!(none.known.is_none());
     }
 }

@@ -1,16 +1,13 @@
 //! Making a summary: what it counts, what changed since the last one, which files go with it, in how many mails.
 
-use std::collections::HashSet;
-
 use bytes::Bytes;
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 
-use super::{Line, Plan, closings, enclosures::originals, figures, files, reports::Reports};
+use super::{Line, Plan, closings, enclosures::originals, figures, files, numbers, reports::Reports};
 use crate::{
     order::{
-        Accounting, Booking, Closing, DeliveryId, Digest, EventData, EventId, EventType, Hole, LeftOut, MadeFile,
-        Moment, OrderKey, OrderNumber, Period, ReportFile, Shop, WIDEST, Why, day_of, holes, midnight,
-        with_those_before,
+        Accounting, Booking, Closing, DeliveryId, Digest, EventData, EventId, EventType, LeftOut, MadeFile, Moment,
+        OrderKey, Period, ReportFile, Shop, Why, day_of, midnight,
     },
     route,
     sink::Purpose,
@@ -19,7 +16,7 @@ use crate::{
     },
 };
 
-/// How far back the number before the period's first is looked for.
+/// How far back the summary before the period's is looked for.
 const LOOK_BACK: i64 = 31;
 
 /// A summary before it is written.
@@ -136,10 +133,11 @@ impl Maker<'_> {
         }
         let mut figures = figures::figures(&bookings, self.shop.currency);
         figures::leave_out(&mut figures, booked.unreadable.iter().map(|row| row.name.clone()).collect());
+        figures.numbers = numbers::of_some(&orders);
         let mut closings = Vec::new();
         // Some orders of a day are not the day.
         if why != Why::Limit {
-            figures.holes = self.holes(period, booked).await?;
+            numbers::fill(self.store, self.shop, period, &bookings, &mut figures).await?;
             closings = self.closings(period, why).await?;
         }
         let id = EventId::new(self.now).to_string().replace("evt_", "dig_");
@@ -205,20 +203,6 @@ impl Maker<'_> {
             new.deliveries.push(delivery);
         }
         new
-    }
-
-    /// The numbers that did not reach us, between the last one before the period and the last one in it.
-    async fn holes(&self, period: Period, booked: &[Booked]) -> Result<Vec<Hole>, StoreError> {
-        let before = Period { first: earlier(period.first, LOOK_BACK), last: earlier(period.first, 1) };
-        let before = self.store.numbers_of(&self.shop.id, before).await?;
-        let before: Vec<OrderNumber> = before.iter().filter_map(|number| OrderNumber::parse(number)).collect();
-        // Of all the shop's orders, whatever the sink wants of them.
-        let numbers = booked.iter().filter_map(|one| OrderNumber::parse(&one.booking.number)).collect();
-        let numbers = with_those_before(numbers, &before, WIDEST);
-        let suspects = figures::suspects(&numbers);
-        let known = self.store.known_numbers(&self.shop.id, &suspects).await?;
-        let known: HashSet<String> = known.into_iter().collect();
-        Ok(holes(numbers, WIDEST, |number| known.contains(number)))
     }
 
     /// The closings of tills: those since the last summary that was due, and where somebody asks those of the days.

@@ -1,7 +1,7 @@
 //! Summaries of a period for an accountant: its orders by VAT rate, what is missing, and the files that go with it.
 //!
-//! A summary is made when it is due (`run.rs`), of the orders whose day is in its period (`figures.rs`, `closings.rs`), and
-//! handed to the outbox like everything else (`make.rs`). It remembers how it counted each order, so that what changes
+//! A summary is made when it is due (`run.rs`), of the orders whose day is in its period (`figures.rs`, `closings.rs`,
+//! `numbers.rs`), and handed to the outbox like everything else (`make.rs`). It remembers how it counted each order, so that what changes
 //! afterwards is told in a correction (`changes.rs`), and its files (`enclosures.rs`, `files/`) are made of that when the
 //! mail is sent; the till's own reports, where the sink wants them (`reports.rs`), are fetched once and kept with it.
 //!
@@ -15,6 +15,7 @@ mod enclosures;
 mod figures;
 pub mod files;
 mod make;
+mod numbers;
 mod reports;
 mod run;
 
@@ -27,6 +28,7 @@ use crate::{
 pub use attach::bytes;
 pub use closings::is_open;
 pub use make::Maker;
+pub use numbers::complete as complete_numbers;
 pub use reports::{Reports, TillReports};
 pub use run::Digests;
 

@@ -103,6 +103,15 @@ pub struct Figures {
     pub numbers: Vec<NumberRange>,
     /// Numbers between them that are not with us.
     pub holes: Vec<Hole>,
+    /// Numbers that are left out by a step ahead, which may be another sequence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jumps: Vec<Hole>,
+    /// The numbers that follow no other, so that nobody knows what is missing between them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncounted: Vec<String>,
+    /// The orders that the till's own list does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
     /// Invoices that are not paid in full.
     pub unpaid: Vec<NumberedAmount>,
     /// Invoices whose PDF is not in the archive.

@@ -19,6 +19,7 @@ mod numbering;
 mod person;
 mod rates;
 mod report;
+mod sequences;
 mod share;
 mod shop;
 mod sign;
@@ -42,9 +43,10 @@ pub use notification::{
     Address, CashBoxNotice, Customer, DeliveryMethod, Fingerprint, Item, Notification, OrderContent, OrderNotice,
     Phase, SentDates, SentField, UnknownNotice, VatLine,
 };
-pub use numbering::{Hole, NumberRange, OrderNumber, WIDEST, hear, holes, ranges, runs, with_those_before};
+pub use numbering::{Hole, NumberForm, NumberRange, OrderNumber, runs};
 pub use person::{Person, Traces};
 pub use report::{Accounting, Accounts, Csv, JournalSums, LeftOut, NotEntered, ReportFile};
+pub use sequences::{Gap, NumberedOrder, Reckoning, Sequence, WIDEST, reckon};
 pub use share::{Part, Share, WhyUndivided};
 pub use shop::{Currency, Locale, Shop};
 pub use sign::Counted;

@@ -42,8 +42,6 @@ pub enum Warning {
     RefundSignMismatch,
     /// The VAT of a rate is not that of its base.
     VatRateMismatch,
-    /// The order number before this one has not arrived.
-    OrderNumberGap,
     /// The till sent a field that could not be read: `unreadable:price`.
     #[serde(untagged, with = "unreadable")]
     Unreadable(SentField),

@@ -12,8 +12,8 @@ use super::{
     view::invoice_status,
 };
 use crate::order::{
-    BookedPdf, Booking, CashBoxNotice, Customer, DeliveryMethod, EventType, InvoiceStatus, Order, OrderKey, Period,
-    ShopId, by_number,
+    BookedPdf, Booking, CashBoxNotice, Customer, DeliveryMethod, EventType, InvoiceStatus, Order, OrderKey, ShopId,
+    by_number,
 };
 
 /// An order in the books, with what names its customer.
@@ -210,19 +210,6 @@ impl Store {
         Ok(self.log(Rows::read(rows, |row| booked(row, |order| order), name)?))
     }
 
-    /// The accounting numbers of a shop's orders of these days.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn numbers_of(&self, shop: &ShopId, period: Period) -> Result<Vec<String>, StoreError> {
-        let numbers = sqlx::query(
-            "SELECT order_id FROM customer_order
-             WHERE shop = $1 AND booked_on BETWEEN $2 AND $3 AND test = 0 AND order_id IS NOT NULL",
-        );
-        let numbers = numbers.bind(shop.as_str()).bind(period.first.to_string()).bind(period.last.to_string());
-        Ok(texts(&numbers.fetch_all(self.readers()).await?, 0))
-    }
-
     /// The openings and closings of a shop's tills that were recorded from one time up to another, oldest first.
     ///
     /// # Errors
@@ -248,19 +235,6 @@ impl Store {
             all.append(Rows::read(&rows, cash_box_event, |row| Name::placed("event", row, 1, 0))?);
         }
         Ok(self.log(all))
-    }
-
-    /// Of these order numbers of a shop those that are with us, whatever their day.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn known_numbers(&self, shop: &ShopId, numbers: &[String]) -> Result<Vec<String>, StoreError> {
-        let numbers = serde_json::to_string(numbers).unwrap_or_default();
-        let known = sqlx::query(
-            "SELECT n.value FROM json_each($2) n CROSS JOIN customer_order o
-             ON o.shop = $1 AND o.order_id = n.value AND o.test = 0",
-        );
-        Ok(texts(&known.bind(shop.as_str()).bind(numbers).fetch_all(self.readers()).await?, 0))
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) const HELD_OF_OTHERS: &str = "SELECT json_group_array(key) FROM custo
 pub(super) const UNTOLD: &str = "
     SELECT v.event_id, coalesce(o.order_id, o.internal_id, '?'), v.first_seen_at, v.status, v.last_error
     FROM verification v JOIN customer_order o ON o.key = v.order_key
-    WHERE v.holds = 1 AND v.told_at IS NULL AND v.shop = $1 AND (v.first_seen_at <= $2 OR v.first_seen_at > $5)
+    WHERE v.holds = 1 AND v.told_at IS NULL AND v.shop = $1 AND (v.first_seen_at <= $2 OR v.first_seen_at > $6)
       AND NOT EXISTS (SELECT 1 FROM verification t WHERE t.shop = $1 AND t.told_at > $3 AND t.told_at <= $5)
     ORDER BY v.first_seen_at, o.seq LIMIT $4";
 
@@ -152,8 +152,8 @@ impl Store {
     }
 
     /// Calls of a shop that have held an order back for the first of these times at `now` and of which nobody was told, the
-    /// oldest first; none where somebody was told of others within the second. A time in the future is that of a clock that
-    /// was ahead.
+    /// oldest first; none where somebody was told of others within the second. A time that is further in the future than the
+    /// first is that of a clock that was ahead; what is not may have come since `now`.
     ///
     /// # Errors
     /// What the database says.
@@ -165,7 +165,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Holding>, StoreError> {
         let rows = sqlx::query(UNTOLD).bind(shop.as_str()).bind(micros(now - held_for)).bind(micros(now - quiet_for));
-        let rows = rows.bind(limit).bind(micros(now));
+        let rows = rows.bind(limit).bind(micros(now)).bind(micros(now + held_for));
         // Every row is read as far as it can be: one that was left out would be found again and again, before all others.
         let holding = |row: &SqliteRow| {
             Ok(Holding {

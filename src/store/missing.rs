@@ -6,30 +6,37 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{
-    Changes, Rows, Store, StoreError, changes, from_json, micros, parse,
-    rows::{Name, nearest},
-    timestamp,
-};
-use crate::order::{NumberRange, ShopId};
+use super::{Changes, Rows, Store, StoreError, changes, micros, parse, rows::Name, timestamp};
+use crate::order::ShopId;
 
 /// How far the numbers of a shop were looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NumberWatch {
-    /// The newest event that was looked at.
+    /// The newest event about an order that was looked at.
     pub seen: i64,
-    /// The sequences that were seen.
-    pub sequences: Vec<NumberRange>,
+    /// The newest order at the first look: what was there before is not judged.
+    pub judged_from: i64,
 }
 
-/// An order that is not with us.
+/// An order that is not with us; or, where `last` is given, those of a step ahead that may be another sequence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MissingOrder {
     /// Whose it is.
     pub shop: ShopId,
     /// Its number.
     pub number: String,
-    /// What betrayed it: `numbers`, `reconciliation`.
+    /// Of a step ahead the last number that is missing then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    /// How many orders that are.
+    pub count: u64,
+    /// Whose sequence it is, where each till has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub till: Option<String>,
+    /// The order whose arrival showed it, by its place; 0 where that was not kept.
+    #[serde(skip_serializing)]
+    pub opened: i64,
+    /// What betrayed it: `numbers`.
     pub source: String,
     /// When it was noticed.
     pub since: Timestamp,
@@ -37,28 +44,18 @@ pub struct MissingOrder {
     pub told_at: Option<Timestamp>,
 }
 
-/// What a look at the numbers of a shop's new orders found.
+/// What a look at the numbers of a shop's newest orders found.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct Look {
     /// Whose they are.
     pub shop: ShopId,
     /// How far they were looked at now.
     pub watch: NumberWatch,
-    /// Numbers that they leave open, and since when.
-    pub open: Vec<(String, Timestamp)>,
-    /// Numbers that arrived.
-    pub arrived: Vec<String>,
-}
-
-/// An event about an order, as the numbers see it.
-#[derive(Clone, Debug)]
-pub struct NumberedEvent {
-    /// Its place.
-    pub seq: i64,
-    /// When it was recorded.
-    pub at: Timestamp,
-    /// The order's number, where it has one.
-    pub number: Option<String>,
+    /// Everything that is missing among them, in no order.
+    pub missing: Vec<MissingOrder>,
+    /// The first order that was looked at, and when it came: what was noticed from then on and is not missing any more is
+    /// forgotten.
+    pub from: Option<(i64, Timestamp)>,
 }
 
 impl Store {
@@ -68,39 +65,21 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn number_watch(&self, shop: &ShopId) -> Result<Option<NumberWatch>, StoreError> {
-        let row = sqlx::query("SELECT seen, sequences FROM number_watch WHERE shop = $1").bind(shop.as_str());
+        let row = sqlx::query("SELECT seen, judged_from FROM number_watch WHERE shop = $1").bind(shop.as_str());
         let row = row.fetch_optional(self.readers()).await?;
-        let watch = |row: SqliteRow| Ok(NumberWatch { seen: row.try_get(0)?, sequences: from_json(row.try_get(1)?)? });
+        let watch = |row: SqliteRow| Ok(NumberWatch { seen: row.try_get(0)?, judged_from: row.try_get(1)? });
         self.or_none(row.map(watch).transpose(), "numbers of", shop.as_str())
     }
 
-    /// A shop's events about orders after one, oldest first; tests are none. At most `most`.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn numbers_after(&self, shop: &ShopId, after: i64, most: u32) -> Result<Vec<NumberedEvent>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT e.seq, e.at, o.order_id FROM event e CROSS JOIN customer_order o ON o.key = e.order_key
-             WHERE e.seq > $2 AND e.shop = $1 AND o.test = 0 ORDER BY e.seq LIMIT $3",
-        );
-        let event = |row: &SqliteRow| {
-            // A number that is none follows no other.
-            let number = row.try_get(2).unwrap_or_default();
-            Ok(NumberedEvent { seq: row.try_get(0)?, at: nearest(row.try_get(1)?), number })
-        };
-        let rows = rows.bind(shop.as_str()).bind(after).bind(most).fetch_all(self.readers()).await?;
-        rows.iter().map(event).collect()
-    }
-
-    /// Remembers what a look at a shop's numbers found: what is open and not with us is missing, what arrived is not. Atomic.
+    /// Remembers what a look at a shop's numbers found. Atomic.
     ///
     /// # Errors
     /// When nothing of it is on disk.
-    pub async fn hear_numbers(&self, heard: Heard) -> Result<(), StoreError> {
-        let heard = Arc::new(heard);
+    pub async fn note_look(&self, look: Look) -> Result<(), StoreError> {
+        let look = Arc::new(look);
         self.write(move |conn| {
-            let heard = heard.clone();
-            Box::pin(async move { hear(conn, &heard).await })
+            let look = look.clone();
+            Box::pin(async move { note(conn, &look).await })
         })
         .await
     }
@@ -111,11 +90,8 @@ impl Store {
     /// What the database says.
     pub async fn missing_orders(&self, shop: Option<&ShopId>) -> Result<Rows<MissingOrder>, StoreError> {
         let rows = sqlx::query(
-            "SELECT shop, number, source, since, told_at FROM missing_order
-             WHERE ($1 IS NULL OR shop = $1)
-               AND NOT EXISTS (SELECT 1 FROM customer_order o
-                               WHERE o.shop = missing_order.shop AND o.order_id = missing_order.number AND o.test = 0)
-             ORDER BY shop, length(number), number",
+            "SELECT shop, number, source, since, told_at, opened, last, count, till FROM missing_order
+             WHERE $1 IS NULL OR shop = $1 ORDER BY shop, till, length(number), number, opened",
         );
         let found = rows.bind(shop.map(ShopId::as_str)).fetch_all(self.readers()).await?;
         Ok(self.log(Rows::read(&found, missing, |row| Name::of_order("missing order", row, [1, 1, 1], 0))?))
@@ -139,14 +115,34 @@ impl Store {
         .await
     }
 
-    /// Tells of missing orders with what `alert` makes of those that are missing still and were not told, in one commit.
-    /// Returns how many these are.
+    /// What a shop's numbers betrayed when the clock was ahead was noticed now. Writes nothing where there is none.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub async fn notice_missing_now(&self, shop: &ShopId, now: Timestamp) -> Result<(), StoreError> {
+        const IS_ANY: &str =
+            "SELECT EXISTS (SELECT 1 FROM missing_order WHERE shop = $1 AND since > $2 AND told_at IS NULL)";
+        const NOW: &str = "UPDATE missing_order SET since = $2 WHERE shop = $1 AND since > $2 AND told_at IS NULL";
+        let (shop, now) = (shop.to_string(), micros(now));
+        if !sqlx::query_scalar(IS_ANY).bind(&shop).bind(now).fetch_one(self.readers()).await? {
+            return Ok(());
+        }
+        self.write(move |conn| {
+            let shop = shop.clone();
+            Box::pin(async move { sqlx::query(NOW).bind(shop).bind(now).execute(conn).await.map(drop) })
+        })
+        .await
+    }
+
+    /// Tells of missing orders with what `alert` makes of those that were not told and of which none has come after the order
+    /// at the place `looked_until`, in one commit. Returns how many rows these are.
     ///
     /// # Errors
     /// When nothing of it is on disk.
     pub async fn tell_of_missing(
         &self,
         untold: &[MissingOrder],
+        looked_until: i64,
         now: Timestamp,
         alert: impl Fn(&[MissingOrder]) -> Changes + Send + Sync + 'static,
     ) -> Result<usize, StoreError> {
@@ -156,7 +152,7 @@ impl Store {
             Box::pin(async move {
                 let mut told = Vec::new();
                 for order in untold.iter() {
-                    if mark_told(conn, order, now).await? {
+                    if mark_told(conn, order, looked_until, now).await? {
                         told.push(order.clone());
                     }
                 }
@@ -170,47 +166,87 @@ impl Store {
     }
 }
 
-async fn hear(conn: &mut SqliteConnection, heard: &Heard) -> Result<(), StoreError> {
-    let open: Vec<(&str, i64)> = heard.open.iter().map(|(number, since)| (number.as_str(), micros(*since))).collect();
-    let sequences = serde_json::to_string(&heard.watch.sequences).map_err(|error| super::corrupt(&error))?;
-    sqlx::query("INSERT OR REPLACE INTO number_watch (shop, seen, sequences) VALUES ($1, $2, $3)")
-        .bind(heard.shop.as_str())
-        .bind(heard.watch.seen)
-        .bind(sequences)
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query(
-        "INSERT OR IGNORE INTO missing_order (shop, number, source, since)
-         SELECT $1, n.value ->> 0, 'numbers', n.value ->> 1 FROM json_each($2) n
-         WHERE NOT EXISTS (SELECT 1 FROM customer_order o
-                           WHERE o.shop = $1 AND o.order_id = n.value ->> 0 AND o.test = 0)",
-    )
-    .bind(heard.shop.as_str())
-    .bind(serde_json::json!(open).to_string())
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query("DELETE FROM missing_order WHERE shop = $1 AND number IN (SELECT value FROM json_each($2))")
-        .bind(heard.shop.as_str())
-        .bind(serde_json::json!(heard.arrived).to_string())
-        .execute(&mut *conn)
-        .await?;
+/// What is known already stays as it is, with when it was noticed and told.
+async fn note(conn: &mut SqliteConnection, look: &Look) -> Result<(), sqlx::Error> {
+    // Who looked before somebody else did knows less.
+    let noted = sqlx::query(
+        "INSERT INTO number_watch (shop, seen, judged_from) VALUES ($1, $2, $3)
+         ON CONFLICT (shop) DO UPDATE SET seen = excluded.seen, judged_from = excluded.judged_from
+         WHERE excluded.seen >= number_watch.seen",
+    );
+    let noted = noted.bind(look.shop.as_str()).bind(look.watch.seen).bind(look.watch.judged_from);
+    if noted.execute(&mut *conn).await?.rows_affected() == 0 {
+        return Ok(());
+    }
+    let Some((from, came_at)) = look.from else { return Ok(()) };
+    let shop = look.shop.as_str();
+    let missing = |one: &MissingOrder| {
+        serde_json::json!([one.number, one.opened, one.last, one.count, one.till, micros(one.since)])
+    };
+    let missing: Vec<_> = look.missing.iter().map(missing).collect();
+    let missing = serde_json::Value::from(missing).to_string();
+    sqlx::query(ADOPT).bind(shop).bind(&missing).execute(&mut *conn).await?;
+    let forget = sqlx::query(FORGET).bind(shop).bind(&missing).bind(from).bind(micros(came_at));
+    forget.execute(&mut *conn).await?;
+    sqlx::query(COME_LATE).bind(shop).bind(from).execute(&mut *conn).await?;
+    sqlx::query(NOTICE).bind(shop).bind(&missing).bind(look.watch.judged_from).execute(&mut *conn).await?;
     Ok(())
 }
 
+/// What was noticed before it was kept which order showed it.
+const ADOPT: &str = "
+    UPDATE OR IGNORE missing_order SET opened =
+        (SELECT n.value ->> 1 FROM json_each($2) n WHERE n.value ->> 0 = number AND n.value ->> 2 IS NULL LIMIT 1)
+    WHERE shop = $1 AND opened = 0
+      AND EXISTS (SELECT 1 FROM json_each($2) n WHERE n.value ->> 0 = number AND n.value ->> 2 IS NULL)";
+
+/// What was noticed among the orders that were looked at now, and is not missing among them. The first number of a step ahead
+/// may be another one by now.
+const FORGET: &str = "
+    DELETE FROM missing_order
+    WHERE shop = $1 AND (opened >= $3 OR (opened = 0 AND since >= $4)) AND NOT EXISTS (
+        SELECT 1 FROM json_each($2) n
+        WHERE n.value ->> 1 = opened AND (n.value ->> 0 = number OR (last IS NOT NULL AND n.value ->> 2 IS NOT NULL)))";
+
+/// What was noticed long ago, and came after that.
+const COME_LATE: &str = "
+    DELETE FROM missing_order
+    WHERE shop = $1 AND opened < $2 AND last IS NULL AND EXISTS (
+        SELECT 1 FROM customer_order o
+        WHERE o.shop = $1 AND o.order_id = number AND o.test = 0 AND o.seq > opened)";
+
+const NOTICE: &str = "
+    INSERT OR IGNORE INTO missing_order (shop, number, opened, source, last, count, till, since)
+    SELECT $1, n.value ->> 0, n.value ->> 1, 'numbers', n.value ->> 2, n.value ->> 3, n.value ->> 4, n.value ->> 5
+    FROM json_each($2) n
+    WHERE n.value ->> 1 > $3 AND NOT EXISTS (
+        SELECT 1 FROM missing_order m
+        WHERE n.value ->> 2 IS NOT NULL AND m.shop = $1 AND m.last IS NOT NULL AND m.opened = n.value ->> 1)";
+
 /// Whether it is missing still, and was not told before.
-async fn mark_told(conn: &mut SqliteConnection, order: &MissingOrder, now: Timestamp) -> Result<bool, sqlx::Error> {
+async fn mark_told(
+    conn: &mut SqliteConnection,
+    order: &MissingOrder,
+    looked_until: i64,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
     let mark = sqlx::query(
-        "UPDATE missing_order SET told_at = $3 WHERE shop = $1 AND number = $2 AND told_at IS NULL
-         AND NOT EXISTS (SELECT 1 FROM customer_order o WHERE o.shop = $1 AND o.order_id = $2 AND o.test = 0)",
+        "UPDATE missing_order SET told_at = $4 WHERE shop = $1 AND number = $2 AND opened = $3 AND told_at IS NULL
+         AND NOT EXISTS (SELECT 1 FROM customer_order o
+                         WHERE o.shop = $1 AND o.order_id = $2 AND o.test = 0 AND o.seq > $5)",
     );
-    let marked = mark.bind(order.shop.as_str()).bind(&order.number).bind(micros(now)).execute(conn).await?;
-    Ok(marked.rows_affected() == 1)
+    let mark = mark.bind(order.shop.as_str()).bind(&order.number).bind(order.opened).bind(micros(now));
+    Ok(mark.bind(looked_until).execute(conn).await?.rows_affected() == 1)
 }
 
 fn missing(row: &SqliteRow) -> Result<MissingOrder, StoreError> {
     Ok(MissingOrder {
         shop: parse(row.try_get(0)?)?,
         number: row.try_get(1)?,
+        last: row.try_get(6)?,
+        count: row.try_get::<i64, _>(7)?.unsigned_abs(),
+        till: row.try_get(8)?,
+        opened: row.try_get(5)?,
         source: row.try_get(2)?,
         since: timestamp(row.try_get(3)?)?,
         told_at: row.try_get::<Option<i64>, _>(4)?.map(timestamp).transpose()?,

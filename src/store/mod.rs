@@ -26,6 +26,7 @@ mod limits;
 mod listing;
 mod missing;
 mod names;
+mod numbers;
 mod opaque;
 mod outbox;
 mod pages;
@@ -43,6 +44,7 @@ mod space;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod unlisted;
 mod unread;
 mod verifications;
 mod view;
@@ -72,8 +74,9 @@ pub use limits::LIMIT;
 pub use listing::{
     DeliveryFilter, DeliveryLine, InvoiceLine, OrderFilter, OrderLine, QuarantineLine, ReceiptOutcome, SinkLine,
 };
-pub use missing::{Heard, MissingOrder, NumberWatch, NumberedEvent};
+pub use missing::{Look, MissingOrder, NumberWatch};
 pub use names::NameList;
+pub use numbers::OrderNumbers;
 pub use opaque::Opaque;
 pub use outbox::{Candidate, Found, Started, Unreadable};
 pub use quarantine::QuarantinedBody;
@@ -88,6 +91,7 @@ pub use silence::TillWord;
 pub use sinks::SinkState;
 pub use space::{LARGEST_SHARE, LOW, Space};
 pub use swap::{ASIDE, Replacement};
+pub use unlisted::{Announced, UnlistedOrder};
 pub use verifications::{Asked, DueVerification, NewVerification};
 pub use view::{KnownDelivery, KnownInvoice, KnownOrder, View};
 

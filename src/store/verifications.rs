@@ -44,8 +44,8 @@ pub struct DueVerification {
     pub url: String,
     /// How often it was asked.
     pub attempts: u32,
-    /// When the call came.
-    pub first_seen_at: Timestamp,
+    /// When the call came, else when it was last to be asked about anew: it is given up some time after that.
+    pub asked_since: Timestamp,
 }
 
 /// What asking came to.
@@ -66,7 +66,7 @@ pub struct Asked {
 /// First what was never asked about: that is due whenever it came, also where the clock was ahead. Then the longest due, and
 /// what a clock that was ahead put off for longer than anything is put off.
 pub(super) const DUE: &str = "
-    SELECT event_id, url, attempts, first_seen_at FROM (
+    SELECT event_id, url, attempts, coalesce(asked_anew_at, first_seen_at) FROM (
         SELECT * FROM (SELECT * FROM verification WHERE shop = $1 AND status = 'pending' AND attempts = 0
                        ORDER BY first_seen_at LIMIT $4)
         UNION ALL
@@ -103,7 +103,7 @@ impl Store {
                 event: parse(row.try_get(0)?)?,
                 url: row.try_get(1)?,
                 attempts: row.try_get(2)?,
-                first_seen_at: timestamp(row.try_get(3)?)?,
+                asked_since: timestamp(row.try_get(3)?)?,
             })
         };
         let (mut readable, mut unreadable) = (Vec::new(), Vec::new());
@@ -216,7 +216,7 @@ impl Store {
 
     /// Has the till asked again, at `now`, about every call of an order that it did not confirm, also where somebody answered
     /// for it: what the till says counts again. Returns how many that are, and for how many more, which brought no URL to ask
-    /// at, nobody answered. Atomic.
+    /// at, nobody answered. Since when the order waits stays as it is, so that nobody is told later for it. Atomic.
     ///
     /// # Errors
     /// When it is not on disk.
@@ -225,7 +225,7 @@ impl Store {
             Box::pin(async move {
                 let key = order.to_string();
                 let asked = sqlx::query(
-                    "UPDATE verification SET status = 'pending', next_attempt_at = $2, first_seen_at = $2, accepted = 0
+                    "UPDATE verification SET status = 'pending', next_attempt_at = $2, asked_anew_at = $2, accepted = 0
                      WHERE order_key = $1 AND status <> 'verified' AND url IS NOT NULL",
                 )
                 .bind(&key)
@@ -265,7 +265,7 @@ pub(super) async fn apply(conn: &mut SqliteConnection, changes: &Changes) -> Res
         let subject = subject_of(conn, *event).await?;
         claim(conn, subject.into_iter().map(|subject| (url.as_str(), subject))).await?;
         sqlx::query(
-            "UPDATE verification SET url = $2, status = 'pending', next_attempt_at = $3, first_seen_at = $3, attempts = 0,
+            "UPDATE verification SET url = $2, status = 'pending', next_attempt_at = $3, asked_anew_at = $3, attempts = 0,
                  last_error = NULL
              WHERE event_id = $1 AND (status NOT IN ('pending', 'verified') OR (status = 'pending' AND attempts > 0))
                AND url IS NOT $2",

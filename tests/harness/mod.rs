@@ -195,7 +195,7 @@ impl App {
     /// Looks whether orders are missing, as the service does every half minute.
     pub async fn looked(&self) {
         let watch = assemble::watch(&self.config, &self.service().outbox);
-        watch.pass(self.now()).await.expect("the database answers");
+        watch.pass().await.expect("the database answers");
         self.settle().await;
     }
 

@@ -54,6 +54,7 @@ const SAMPLES: &[(i64, &str)] = &[
 (11, "UPDATE receipt SET announced = 92; UPDATE invoice SET cut_off = 1;"),
 (12, "UPDATE delivery SET recipients = '[]', given_up = 1;
      INSERT INTO refused_recipient VALUES ('erp', 'compta@cabinet-martin.example', 1, 1, NULL);"),
+(13, "INSERT INTO unlisted_order VALUES ('dupont', 'ord_2', 0, 1);"),
 ];
 
 #[tokio::test]

@@ -190,3 +190,104 @@ async fn a_till_that_does_not_say_when_it_is_open_is_silent_at_the_hours_at_whic
     assert_eq!(silences(&app).await, 1);
     app.finish().await;
 }
+
+/// Calls about orders of these numbers, each of another order, a minute apart; after an `@` the cash box.
+async fn numbered(app: &App, numbers: &[&str]) {
+    for number in numbers {
+        let (number, till) = number.split_once('@').unwrap_or((number, ""));
+        let id = format!("{}", 500_000 + app.orders().await.len());
+        let fields = [("type", "validated"), ("orderID", number), ("orderInternalID", &id), ("cashBoxID", till)];
+        assert_eq!(app.say(&[&fields[..], &[("price", "5.00"), ("VAT", "0.83")]].concat()).await, "stored");
+        app.advance(A_MINUTE).await;
+    }
+}
+
+/// What `orders missing` lists.
+async fn listed(app: &App) -> Vec<String> {
+    let listed = app.store().missing_orders(None).await.expect("the database answers");
+    listed
+        .iter()
+        .map(|order| [Some(&*order.number), order.last.as_deref(), order.till.as_deref()])
+        .map(|parts| parts.into_iter().flatten().collect::<Vec<_>>().join("-"))
+        .collect()
+}
+
+#[rstest]
+#[case::a_step_back(&["500", "501", "502", "503", "504", "505", "1", "2", "3"], &[])]
+#[case::and_a_hole_behind_it(&["500", "501", "502", "504", "1", "2", "4"], &["3", "503"])]
+#[case::last_years_number(&["501", "502", "503", "504", "505", "500", "501", "503"], &["502"])]
+#[case::two_tills(&["1@1", "601@2", "2@1", "602@2", "3@1", "604@2", "605@2", "4@1"], &["603"])]
+#[case::two_tills_that_are_close(&["1@1", "41@2", "2@1", "42@2", "4@1", "43@2", "5@1", "44@2"], &["3"])]
+#[case::a_word_in_front(&["F000504", "F000506"], &["F000505"])]
+#[case::a_year_in_front(&["2026-0504", "2026-0506", "2027-0001"], &["2026-0505"])]
+#[tokio::test]
+async fn exactly_what_is_missing_in_a_sequence_is_told(#[case] numbers: &[&str], #[case] lost: &[&str]) {
+    let app = App::start_with(GAPS, OPS).await;
+    numbered(&app, numbers).await;
+    wait(&app, 12 * A_MINUTE).await;
+    let mut told = missing(&app).await;
+    told.sort();
+    assert_eq!(told, lost);
+    let alerts = app.data_of("till.order_missing").await;
+    assert!(alerts.iter().all(|alert| alert["jumps"].is_null()), "{alerts:?}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_large_step_ahead_is_one_sentence_and_goes_once_both_sequences_go_on() {
+    let app = App::start_with(GAPS, OPS).await;
+    numbered(&app, &["500", "501", "1100", "1101"]).await;
+    wait(&app, 12 * A_MINUTE).await;
+    let alert = app.data_of("till.order_missing").await.remove(0);
+    assert_eq!((&alert["order_ids"], &alert["count"]), (&serde_json::json!([]), &Value::from(0)));
+    assert_eq!(alert["jumps"], serde_json::json!([{ "first": "502", "last": "1099", "count": 598 }]));
+    assert_eq!(listed(&app).await, ["502-1099"]);
+    // A till that says nothing of itself: both go on beside each other.
+    numbered(&app, &["502", "1102", "503", "1103", "504"]).await;
+    wait(&app, 12 * A_MINUTE).await;
+    assert_eq!(listed(&app).await, [""; 0]);
+    assert_eq!(app.data_of("till.order_missing").await.len(), 1, "once");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_the_same_number_of_another_sequence_was_told_of_does_not_hide_a_hole() {
+    let app = App::start_with(GAPS, OPS).await;
+    numbered(&app, &["500", "501", "502", "504"]).await;
+    wait(&app, 12 * A_MINUTE).await;
+    assert_eq!(missing(&app).await, ["503"]);
+    // The next year comes to the same number, and loses it as well.
+    numbered(&app, &["499", "500", "501", "502", "504"]).await;
+    wait(&app, 12 * A_MINUTE).await;
+    assert_eq!(missing(&app).await, ["503", "503"]);
+    assert_eq!(listed(&app).await, ["503", "503"]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn nothing_is_told_early_where_the_clock_was_ahead_when_it_was_noticed() {
+    let mut app = App::start_with(GAPS, OPS).await;
+    numbered(&app, &["42", "44"]).await;
+    app.looked().await;
+    let noticed = app.now();
+    app.halt().await;
+    app.clock.set(noticed - 5 * A_MINUTE);
+    app.boot().await;
+    wait(&app, A_MINUTE).await;
+    assert_eq!(missing(&app).await, [""; 0], "it was noticed in what is now the future");
+    wait(&app, 11 * A_MINUTE).await;
+    assert_eq!(missing(&app).await, ["43"]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn numbers_that_are_not_understood_are_named_as_such() {
+    let app = App::start_with(GAPS, OPS).await;
+    numbered(&app, &["0199c0de-3f2a9c", "X7", "X9"]).await;
+    wait(&app, 12 * A_MINUTE).await;
+    assert_eq!(missing(&app).await, ["X8"]);
+    let (code, said) = app.types("orders missing").await;
+    let words = "dupont: 1 of the newest numbers are in no sequence that is understood, such as 0199c0de-3f2a9c";
+    assert!(code == Some(0) && said.contains(words), "{said}");
+    app.finish().await;
+}

@@ -264,12 +264,13 @@ async fn what_is_known_of_sinks_shops_and_summaries_may_be_unreadable_and_everyt
     const SPOIL: &[&str] = &[
         "UPDATE sink_state SET failing_since = 9223372036854775807, held_until = 9223372036854775807, failures = -1,
              last_error = CAST(x'ff' AS TEXT)",
-        "UPDATE number_watch SET sequences = '[[\"1'",
+        "UPDATE number_watch SET seen = -9223372036854775808, judged_from = 9223372036854775807",
         "UPDATE till_word SET said_at = 9223372036854775807",
         "UPDATE digest_plan SET since = 9223372036854775807",
         "INSERT INTO digest_plan VALUES ('No Name!', 'dupont', 'daily 20:00', 1)",
         "INSERT INTO till_name VALUES ('No Name!', 'cash_box', '1', 'Caisse'), ('dupont', 'song', '1', 'Caisse')",
-        "INSERT INTO missing_order VALUES ('No Name!', '1', 'numbers', 1, NULL), ('dupont', '1', 'numbers', 9223372036854775807, NULL)",
+        "INSERT INTO missing_order (shop, number, opened, source, since)
+             VALUES ('No Name!', '1', 1, 'numbers', 1), ('dupont', '1', 0, 'numbers', 9223372036854775807)",
         "INSERT INTO sink_state (sink, first_ran_at) VALUES ('No Name!', 1)",
         "INSERT INTO invoice (order_key, shop, url, status, first_seen_at, wait_until, next_attempt_at)
              VALUES ('ord_none', 'dupont', 'https://kash.click/f.pdf', 'pending', 1, 1, 1)",

@@ -1,11 +1,12 @@
 //! What is said when something other than a sale happened: what it is, the facts, and what to do about it.
 
 use jiff::Timestamp;
+use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::{date_time, digest::hole, money, order_name, pick};
+use super::{date_time, digest::hole, money, numbers::jump, order_name, pick};
 use crate::{
-    order::{CashBoxNotice, Event, EventData, EventType, Locale, Moment, OrderNumber, Shop, runs},
+    order::{CashBoxNotice, Event, EventData, EventType, Hole, Locale, Moment, OrderNumber, Shop, runs},
     sink::Names,
 };
 
@@ -122,8 +123,11 @@ impl Facts<'_> {
             ),
             EventType::TillOrderMissing if self.get("source") == "reconciliation" => self.found(),
             EventType::TillOrderMissing => self.text(
-                say("Des factures de la caisse ne sont pas arrivées".into(), "Invoices of the till did not arrive".into()),
-                [vec![self.numbers("Numéros", "Numbers", "order_ids", "count")], self.lines(&[("Depuis", "Since", "since")])].concat(),
+                match self.get("count").as_str() {
+                    "0" => say("La numérotation de la caisse saute".into(), "The till's numbers skip".into()),
+                    _ => say("Des factures de la caisse ne sont pas arrivées".into(), "Invoices of the till did not arrive".into()),
+                },
+                [self.missing(), self.lines(&[("Depuis", "Since", "since")])].concat(),
                 say(
                     "Cherchez-les dans la caisse, et vérifiez-y l’adresse d’appel\u{a0}: `tillhook url` l’affiche. Celles qui manquent encore\u{a0}: `tillhook orders missing`.".into(),
                     "Look for them in the till, and check the address that it calls: `tillhook url` prints it. Those that are missing still: `tillhook orders missing`.".into(),
@@ -288,6 +292,17 @@ impl Facts<'_> {
         );
         let since = self.lines(&[("Depuis", "Since", "since")]);
         self.text(title.to_owned(), [numbers, since].concat(), what_to_do.to_owned())
+    }
+
+    /// The numbers that are missing, and what steps ahead leave out.
+    fn missing(&self) -> Vec<String> {
+        let numbers = Some(self.numbers("Numéros", "Numbers", "order_ids", "count")).filter(|line| !line.is_empty());
+        let EventData::Facts(facts) = &self.event.data else { return numbers.into_iter().collect() };
+        let jumps = facts.get("jumps").and_then(Value::as_array).into_iter().flatten();
+        let jumps: Vec<String> =
+            jumps.filter_map(|jump| Hole::deserialize(jump).ok()).map(|jump| hole(&jump, self.locale)).collect();
+        let jumps = (!jumps.is_empty()).then(|| jump(&jumps.join(", "), self.locale));
+        numbers.into_iter().chain(jumps).collect()
     }
 
     /// The numbers of orders under a key, those that follow each other as one; `count` says how many there are in all. Empty
@@ -472,5 +487,21 @@ mod tests {
         });
         assert_eq!(french, ["Numéros\u{a0}: 20261121041 à 20261121043 (3), A7, et 2 autres"]);
         assert_eq!(english, ["Numbers: 20261121041 to 20261121043 (3), A7, and 2 more"]);
+    }
+
+    #[test]
+    fn a_step_ahead_is_told_in_one_sentence() {
+        let jumps = json!([{ "first": "506", "last": "1104", "count": 599 }]);
+        let facts = |ids: Value, count: u64| json!({ "order_ids": ids, "count": count, "since": null, "jumps": jumps });
+        let told =
+            |facts, locale| alert_text(&event(EventType::TillOrderMissing, facts), None, &Names::default(), locale);
+        let alone = told(facts(json!([]), 0), Locale::En);
+        assert_eq!(alone.title, "The till's numbers skip");
+        let sentence = "The numbers skip 506 to 1104 (599): either the till began another sequence, or these sales did not \
+                        reach us. Look in the till.";
+        assert_eq!(alone.lines, [sentence]);
+        let both = told(facts(json!(["7"]), 1), Locale::Fr);
+        assert_eq!((both.title.as_str(), both.lines.len()), ("Des factures de la caisse ne sont pas arrivées", 2));
+        assert!(both.lines[1].starts_with("La numérotation saute 506 à 1104 (599)\u{a0}: soit"), "{}", both.lines[1]);
     }
 }

@@ -139,7 +139,7 @@ impl Words<'_> {
         if self.digest.why == Why::OnPurpose && self.digest.replaces.is_some() && self.digest.changes.is_empty() {
             notes.push(self.say("Rien n’a changé depuis.", "Nothing has changed since."));
         }
-        let Figures { total, lacking, unreadable, foreign, holes, .. } = &self.digest.figures;
+        let Figures { total, lacking, unreadable, foreign, .. } = &self.digest.figures;
         if total.sales + total.refunds == 0 && foreign.is_empty() && unreadable.is_empty() {
             notes.push(self.say(
                 "Aucune vente enregistrée pour cette période (les essais ne comptent pas).",
@@ -161,13 +161,7 @@ impl Words<'_> {
                 format!("Orders that are stored and cannot be read here, in no total and no file: {orders}. Take them from the till, and tell whoever runs tillhook."),
             ));
         }
-        if !holes.is_empty() {
-            let missing = list(holes.iter().map(|one| hole(one, self.locale)));
-            notes.push(self.say(
-                format!("Numéros qui ne nous sont pas parvenus\u{a0}: {missing}. Cherchez-les dans la caisse."),
-                format!("Numbers that did not reach us: {missing}. Look for them in the till."),
-            ));
-        }
+        notes.extend(self.missing());
         notes
     }
 
@@ -254,7 +248,7 @@ impl Words<'_> {
 
 /// Numbers that follow each other: `17`, `20 to 23 (4)`.
 pub(super) fn hole(hole: &Hole, locale: Locale) -> String {
-    let Hole { first, last, count } = hole;
+    let Hole { first, last, count, .. } = hole;
     match count {
         1 => first.clone(),
         _ => pick(locale, format!("{first} à {last} ({count})"), format!("{first} to {last} ({count})")),
@@ -262,7 +256,7 @@ pub(super) fn hole(hole: &Hole, locale: Locale) -> String {
 }
 
 /// The first items, and how many more there are.
-fn list(items: impl Iterator<Item = String>) -> String {
+pub(super) fn list(items: impl Iterator<Item = String>) -> String {
     let items: Vec<String> = items.collect();
     let shown = items[..items.len().min(LINES)].join(", ");
     if items.len() > LINES { format!("{shown}, … (+{})", items.len() - LINES) } else { shown }

@@ -4,6 +4,7 @@
 
 mod alert;
 mod digest;
+mod numbers;
 mod remarks;
 
 use super::Names;
@@ -135,9 +136,6 @@ pub fn warning(warning: Warning, locale: Locale) -> &'static str {
             "la TVA d’un taux ne correspond pas à ce taux et à sa base",
             "the VAT of a rate is not that of the rate and its base",
         ),
-        Warning::OrderNumberGap => {
-            pick(locale, "le numéro précédent n'est pas arrivé", "the number before has not arrived")
-        }
         Warning::Unreadable(field) => unreadable(field, locale),
     }
 }

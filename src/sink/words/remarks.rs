@@ -1,4 +1,4 @@
-//! What a summary says beside its sums: numbers, changes, closings, and what is not with it.
+//! What a summary says beside its sums: changes, closings, and what is not with it.
 
 use super::{
     date_time,
@@ -6,43 +6,11 @@ use super::{
     number, pick,
 };
 use crate::order::{
-    ChangeKind, Closing, Explanation, LeftOut, Locale, Money, NotEntered, NumberRange, NumberedAmount,
-    NumberedUndivided, ReportFile, Why, WhyUndivided,
+    ChangeKind, Closing, Explanation, LeftOut, Locale, Money, NotEntered, NumberedAmount, NumberedUndivided,
+    ReportFile, WhyUndivided,
 };
 
 impl Words<'_> {
-    pub(super) fn numbers(&self) -> Vec<String> {
-        let figures = &self.digest.figures;
-        let range = |range: &NumberRange| {
-            let NumberRange { first, last } = range;
-            match first == last {
-                true => first.clone(),
-                false => self.say(format!("De {first} à {last}"), format!("From {first} to {last}")),
-            }
-        };
-        let ranges: Vec<String> = figures.numbers.iter().map(range).collect();
-        if ranges.is_empty() || self.digest.why == Why::Limit {
-            return ranges;
-        }
-        let missing: u64 = figures.holes.iter().map(|hole| hole.count).sum();
-        match (&ranges[..], missing) {
-            ([one], 0) => {
-                vec![self.say(format!("{one}, aucun numéro ne manque"), format!("{one}, no number is missing"))]
-            }
-            ([one], _) => {
-                vec![self.say(format!("{one}, manquants\u{a0}: {missing}"), format!("{one}, missing: {missing}"))]
-            }
-            (_, 0) => [
-                ranges,
-                vec![self.say("Aucun numéro ne manque dans ces suites", "No number of these sequences is missing")],
-            ]
-            .concat(),
-            _ => {
-                [ranges, vec![self.say(format!("Manquants\u{a0}: {missing}"), format!("Missing: {missing}"))]].concat()
-            }
-        }
-    }
-
     /// A file that was wanted, and why it is not there.
     pub(super) fn nothing_in(&self, kind: ReportFile) -> String {
         let name = kind.as_str();

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::{
     ALWAYS, AT_MOST, ON_ITS_WAY, Reconciler, Tally, Trouble,
-    read::{self, JSON, Listed, Unfit},
+    read::{JSON, Listed, Unfit},
+    unlisted::{self, Roll},
 };
 use crate::{
     order::{Notification, Period, Phase, Shop, day_of, midnight},
@@ -38,9 +39,10 @@ pub(super) async fn run(reconciler: &Reconciler, shop: &Shop, client: &Client) -
         recognise(reconciler, shop, client, &mut state, &steps).await?;
     }
     let (mut trouble, mut is_whole, mut unanswered) = (None, true, 0);
+    let (since, mut roll) = (steps.first().map_or(now, |(from, _)| *from), Roll::default());
     for (from, to) in steps {
         let before = tally;
-        match ask(shop, client, from, to, &mut tally).await {
+        match ask(shop, client, from, to, &mut tally, &mut roll).await {
             Ok(listed) => {
                 unanswered = 0;
                 take_over(reconciler, shop, listed, now - ON_ITS_WAY, &mut tally).await?;
@@ -67,6 +69,9 @@ pub(super) async fn run(reconciler: &Reconciler, shop: &Shop, client: &Client) -
     }
     if tally.is_all_unread_since(Tally::default()) {
         return Err(ApiError::Unreadable("none of the orders in it can be read").into());
+    }
+    if state.recognised {
+        unlisted::look(reconciler, shop, client, &roll, (since, now - ON_ITS_WAY)).await?;
     }
     let ended_at = Some(reconciler.clock.now());
     let unread = u32::try_from(tally.unread).unwrap_or(u32::MAX);
@@ -165,7 +170,7 @@ async fn recognise(
     }
     let (mut listed_any, mut trouble) = (false, None);
     for (from, to) in asked {
-        let listed = match ask(shop, client, from, to, &mut Tally::default()).await {
+        let listed = match ask(shop, client, from, to, &mut Tally::default(), &mut Roll::default()).await {
             Ok(listed) => listed,
             Err(Trouble::Till(error)) if error.is_an_answer() => {
                 trouble = Some(error);
@@ -193,14 +198,16 @@ async fn ask(
     from: Timestamp,
     to: Timestamp,
     tally: &mut Tally,
+    roll: &mut Roll,
 ) -> Result<Vec<Listed>, Trouble> {
     let query = OrdersQuery { validated: Some(true), ..OrdersQuery::between(from, to) };
     let answer = client.orders(&query).await?;
     tally.listed += answer.orders.len() + answer.unread_count();
     tally.unread += answer.unread_count();
+    roll.is_partial |= answer.unread_count() > 0;
     let mut listed = Vec::new();
     for order in answer.orders {
-        match read::read(order, shop) {
+        match roll.read(order, shop) {
             Ok(order) => listed.push(order),
             Err(Unfit::Quote) => tally.quotes += 1,
             Err(Unfit::Unread(reason)) => {

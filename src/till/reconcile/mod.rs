@@ -10,11 +10,12 @@
 
 mod compare;
 mod read;
+mod unlisted;
 
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 use super::api::{ApiError, Client};
@@ -113,8 +114,8 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Compares until `stop`. Whoever else holds it may compare between two times.
-    pub async fn run(shared: Arc<Mutex<Self>>, stop: CancellationToken) {
+    /// Compares until `stop`, also when `wanted` says so. Whoever else holds it may compare between two times.
+    pub async fn run(shared: Arc<Mutex<Self>>, wanted: Arc<Notify>, stop: CancellationToken) {
         let clock = {
             let reconciler = shared.lock().await;
             if reconciler.shops.is_empty() {
@@ -132,6 +133,7 @@ impl Reconciler {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = clock.rest(began, pause) => {}
+                () = wanted.notified() => {}
             }
         }
     }

@@ -54,7 +54,7 @@ pub(super) enum Unfit {
 
 /// Reads an order of the list; the till was asked for those that are validated.
 pub(super) fn read(mut fields: Map<String, Value>, shop: &Shop) -> Result<Listed, Unfit> {
-    if fields.iter().any(|(name, value)| CANCELLED.iter().any(|known| same_name(name, known)) && !is_no(value)) {
+    if is_cancelled(&fields) {
         return Err(Unfit::Unread("it may be cancelled"));
     }
     let phases: &[Phase] = match state(&mut fields)? {
@@ -85,6 +85,16 @@ pub(super) fn read(mut fields: Map<String, Value>, shop: &Shop) -> Result<Listed
     }
     let at = content.dates.validated.or(content.dates.created).map(|at| at.timestamp());
     Ok(Listed { numbers, at, announcements })
+}
+
+/// Whether the till says of an order that it is none any more.
+pub(super) fn is_cancelled(fields: &Map<String, Value>) -> bool {
+    let is_set = |name: &str, value: &Value| CANCELLED.iter().any(|known| same_name(name, known)) && !is_no(value);
+    // Also where that is its state.
+    let is_state = |name: &str, value: &Value| {
+        is_state(name) && value.as_str().is_some_and(|word| CANCELLED.iter().any(|known| same_name(word, known)))
+    };
+    fields.iter().any(|(name, value)| is_set(name, value) || is_state(name, value))
 }
 
 /// Whether a flag is not set.

@@ -1,65 +1,76 @@
 //! Numbers that are missing between others: orders of the till that did not reach us.
 //!
-//! The till numbers its invoices without holes, so a number that stays open is an order whose calls were lost. Orders are
-//! looked at in the order of their commits, each once, and of each shop it is remembered how far and up to which numbers: a
-//! look costs the same with a million orders. What came before the first look is not judged.
+//! The till numbers its invoices without holes, so a number that stays open is an order whose calls were lost. Whenever
+//! something came, the sequences are reckoned anew from the newest orders: a look costs the same with a million orders, and a
+//! hole that was none, because another till counts for itself, goes by itself. What came before the first look is not judged.
+//!
+//! **Invariant:** nothing is told before it was open for `gap_after`, by a clock that is read after the database was.
 
 use std::time::Duration;
 
-use jiff::{Timestamp, ToSpan as _, civil::Date};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Watch, Watched};
 use crate::{
-    order::{EventType, NumberRange, OrderNumber, Period, Shop, WIDEST, day_of, hear},
-    store::{Heard, MissingOrder, NumberWatch, NumberedEvent, Reconciliation, StoreError},
+    digest,
+    order::{EventType, Gap, Sequence, Shop, reckon},
+    store::{Look, MissingOrder, NumberWatch, Reconciliation, StoreError},
     till::reconcile::{NAMED, ON_ITS_WAY},
 };
-
-/// How many events are looked at in one step.
-const STEP: u32 = 1_000;
-
-/// How far back the sequences begin that are known at the first look, in days.
-const BEFORE: i64 = 31;
-
-/// How many sequences of a shop are remembered: a till that numbers by day has one a day.
-const SEQUENCES: usize = 64;
 
 /// For how long a number stays listed that somebody was told of: as long as summaries are corrected.
 const KEPT: Duration = Duration::from_hours(24 * 62);
 
-/// How soon a comparison with the till's own list must have found what is missing: it is made once an hour.
+/// How soon a comparison with the till's own list must have found what is missing.
 const FOUND_WITHIN: Duration = Duration::from_hours(2);
+
+/// After how long a comparison finds what is missing: it leaves out what was sold a moment before it, and takes its time.
+const FINDABLE_AFTER: Duration = ON_ITS_WAY.saturating_mul(2);
 
 /// Looks at what came since the last time, and tells of what is missing for too long.
 pub(super) async fn look(
     watch: &Watch,
     Watched { shop, is_compared, .. }: &Watched,
     after: Duration,
-    now: Timestamp,
 ) -> Result<(), StoreError> {
-    catch_up(watch, shop, now).await?;
-    watch.store.forget_missing(&shop.id, now - KEPT).await?;
-    let missing = watch.store.missing_orders(Some(&shop.id)).await?;
-    // What was noticed in the future was noticed when the clock was ahead.
-    let is_late = |order: &MissingOrder| order.since + after <= now || order.since > now;
-    let mut untold: Vec<MissingOrder> =
-        missing.into_iter().filter(|order| order.told_at.is_none() && is_late(order)).collect();
-    if *is_compared && !untold.is_empty() {
-        let state = watch.store.reconciliation(&shop.id).await?;
-        untold.retain(|order| !may_be_found(order, after, state.as_ref(), now));
+    let looked_until = catch_up(watch, shop).await?;
+    let store = &watch.store;
+    store.forget_missing(&shop.id, watch.clock.now() - KEPT).await?;
+    store.notice_missing_now(&shop.id, watch.clock.now()).await?;
+    let missing = store.missing_orders(Some(&shop.id)).await?;
+    let state = if *is_compared { store.reconciliation(&shop.id).await? } else { None };
+    // What is read meanwhile may have been noticed meanwhile.
+    let now = watch.clock.now();
+    let mut untold: Vec<MissingOrder> = missing.into_iter().filter(|order| order.told_at.is_none()).collect();
+    if *is_compared {
+        ask_for(watch, shop, &untold, state.as_ref(), now);
     }
+    untold.retain(|order| order.since + after <= now);
+    untold.retain(|order| !*is_compared || !may_be_found(order, after, state.as_ref(), now));
     if untold.is_empty() {
         return Ok(());
     }
     let (recorder, of_shop) = (watch.recorder.clone(), shop.id.clone());
     let words =
         move |told: &[MissingOrder]| recorder.alert_of_shop(EventType::TillOrderMissing, &of_shop, &facts(told), now);
-    let told = watch.store.tell_of_missing(&untold, now, words).await?;
+    let told = store.tell_of_missing(&untold, looked_until, now, words).await?;
     if told > 0 {
         tracing::warn!(shop.id = %shop.id, orders = told, "orders of the till did not reach us; see `tillhook orders missing`");
     }
     Ok(())
+}
+
+/// Asks for a comparison with the till's own list, once for each order that it may find and that none looked for yet.
+fn ask_for(watch: &Watch, shop: &Shop, untold: &[MissingOrder], state: Option<&Reconciliation>, now: Timestamp) {
+    let ended_at = state.and_then(|state| state.ended_at);
+    let is_findable = |order: &&MissingOrder| {
+        let findable_at = order.since + FINDABLE_AFTER;
+        findable_at <= now && ended_at.is_none_or(|ended_at| ended_at < findable_at)
+    };
+    if let Some(newest) = untold.iter().filter(is_findable).map(|order| order.opened).max() {
+        watch.ask_for(&shop.id, newest);
+    }
 }
 
 /// Whether the next comparison with the till's own list is soon and may find the order, so that nobody is told first that
@@ -67,65 +78,86 @@ pub(super) async fn look(
 fn may_be_found(order: &MissingOrder, after: Duration, state: Option<&Reconciliation>, now: Timestamp) -> bool {
     let late_at = order.since + after;
     let Some(Reconciliation { trouble: None, ended_at, .. }) = state else { return false };
-    // A comparison leaves out what was sold a moment before it, and takes its time.
-    let looked_at = order.since + after.max(2 * ON_ITS_WAY);
+    let looked_at = order.since + after.max(FINDABLE_AFTER);
     ended_at.is_none_or(|ended_at| ended_at < looked_at) && (late_at..late_at + FOUND_WITHIN).contains(&now)
 }
 
-/// The facts of an alert, with the keys of contract §6.
+/// The facts of an alert, with the keys of contract §6, and with the steps ahead that may be other sequences.
 fn facts(missing: &[MissingOrder]) -> Value {
-    let numbers: Vec<&str> = missing.iter().take(NAMED).map(|order| order.number.as_str()).collect();
+    let (jumps, orders): (Vec<_>, Vec<_>) = missing.iter().partition(|order| order.last.is_some());
+    let numbers: Vec<&str> = orders.iter().take(NAMED).map(|order| order.number.as_str()).collect();
     let since = missing.iter().map(|order| order.since).min();
-    json!({ "order_ids": numbers, "count": missing.len(), "since": since, "source": "numbers" })
+    let mut facts = json!({ "order_ids": numbers, "count": orders.len(), "since": since, "source": "numbers" });
+    if !jumps.is_empty() {
+        let jump = |jump: &&MissingOrder| json!({ "first": jump.number, "last": jump.last, "count": jump.count });
+        facts["jumps"] = jumps.iter().take(NAMED).map(jump).collect();
+    }
+    facts
 }
 
-async fn catch_up(watch: &Watch, shop: &Shop, now: Timestamp) -> Result<(), StoreError> {
+/// Reckons what is missing now, where something came since the last time. Returns the place of the newest order that was
+/// looked at.
+async fn catch_up(watch: &Watch, shop: &Shop) -> Result<i64, StoreError> {
     let store = &watch.store;
-    let mut known = begin(watch, shop, now).await?;
-    loop {
-        let fresh = store.numbers_after(&shop.id, known.seen, STEP).await?;
-        let Some(newest) = fresh.last() else { return Ok(()) };
-        known.seen = newest.seq;
-        let (mut open, mut arrived) = (Vec::new(), Vec::new());
-        for NumberedEvent { at, number, .. } in fresh {
-            let Some(number) = number else { continue };
-            if let Some(number) = OrderNumber::parse(&number) {
-                open.extend(hear(&mut known.sequences, number, WIDEST).into_iter().map(|open| (open, at)));
-            }
-            arrived.push(number);
-        }
-        forget(&mut known.sequences);
-        let heard = Heard { shop: shop.id.clone(), watch: known.clone(), open, arrived };
-        store.hear_numbers(heard).await?;
+    let known = begin(watch, shop).await?;
+    let (newest, seen) = store.newest_places(&shop.id).await?;
+    if seen == known.seen {
+        return Ok(newest);
+    }
+    let mut numbers = store.numbers_lately(&shop.id).await?;
+    let from = numbers.counted.iter().map(|order| (order.seq, order.came_at)).min();
+    digest::complete_numbers(store, &shop.id, &mut numbers).await?;
+    let reckoning = reckon(&numbers.counted);
+    let now = watch.clock.now();
+    let gaps: Vec<Gap> = reckoning.sequences.iter().flat_map(Sequence::gaps).collect();
+    let mut missing: Vec<MissingOrder> = gaps.iter().flat_map(|gap| orders(shop, gap, now)).collect();
+    missing.extend(reckoning.jumps.iter().map(|jump| step(shop, jump, now)));
+    let watch = NumberWatch { seen, ..known };
+    store.note_look(Look { shop: shop.id.clone(), watch, missing, from }).await?;
+    Ok(newest)
+}
+
+/// The orders that a gap is of, one by one. A clock that was ahead noticed nothing in the future.
+fn orders(shop: &Shop, gap: &Gap, now: Timestamp) -> Vec<MissingOrder> {
+    let order = |number: String| MissingOrder {
+        shop: shop.id.clone(),
+        number,
+        last: None,
+        count: 1,
+        till: gap.till.clone(),
+        opened: gap.opened.0,
+        source: "numbers".to_owned(),
+        since: gap.opened.1.min(now),
+        told_at: None,
+    };
+    gap.numbers().map(|number| order(number.to_string())).collect()
+}
+
+/// A step ahead, in one row.
+fn step(shop: &Shop, jump: &Gap, now: Timestamp) -> MissingOrder {
+    let hole = jump.hole();
+    let (opened, came_at) = jump.opened;
+    MissingOrder {
+        shop: shop.id.clone(),
+        number: hole.first,
+        last: Some(hole.last),
+        count: hole.count,
+        till: hole.till,
+        opened,
+        source: "numbers".to_owned(),
+        since: came_at.min(now),
+        told_at: None,
     }
 }
 
-/// How far the shop's numbers were looked at. At the first look these are the sequences as they stand, without a word about
-/// what is missing in them.
-pub(super) async fn begin(watch: &Watch, shop: &Shop, now: Timestamp) -> Result<NumberWatch, StoreError> {
+/// How far the shop's numbers were looked at. At the first look it is remembered what was there.
+pub(super) async fn begin(watch: &Watch, shop: &Shop) -> Result<NumberWatch, StoreError> {
     if let Some(known) = watch.store.number_watch(&shop.id).await? {
         return Ok(known);
     }
-    // Asked for first: what comes meanwhile is looked at twice rather than never.
-    let seen = watch.store.newest_event().await?;
-    let today: Date = day_of(now, &shop.timezone);
-    let lately = Period { first: today.saturating_sub(BEFORE.days()), last: today.saturating_add(1.day()) };
-    let numbers = watch.store.numbers_of(&shop.id, lately).await?;
-    let mut numbers: Vec<OrderNumber> = numbers.iter().filter_map(|number| OrderNumber::parse(number)).collect();
-    numbers.sort_unstable();
-    let mut sequences = Vec::new();
-    for number in numbers {
-        hear(&mut sequences, number, WIDEST);
-    }
-    forget(&mut sequences);
-    let known = NumberWatch { seen, sequences };
-    let heard = Heard { shop: shop.id.clone(), watch: known.clone(), open: Vec::new(), arrived: Vec::new() };
-    watch.store.hear_numbers(heard).await?;
+    let (judged_from, _) = watch.store.newest_places(&shop.id).await?;
+    let known = NumberWatch { seen: 0, judged_from };
+    let look = Look { shop: shop.id.clone(), watch: known, missing: Vec::new(), from: None };
+    watch.store.note_look(look).await?;
     Ok(known)
-}
-
-/// Keeps the sequences that were begun last.
-fn forget(sequences: &mut Vec<NumberRange>) {
-    let too_many = sequences.len().saturating_sub(SEQUENCES);
-    sequences.drain(..too_many);
 }

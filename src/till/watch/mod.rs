@@ -6,14 +6,18 @@
 mod gaps;
 mod silence;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    order::Shop,
+    order::{Shop, ShopId},
     record::Recorder,
     store::{Store, StoreError},
 };
@@ -44,16 +48,29 @@ pub struct Watch {
     pub recorder: Recorder,
     /// The shops.
     pub shops: Vec<Watched>,
+    /// Who compares the till's own list with ours, where somebody does, and for which order it was asked to last.
+    comparing: Option<Arc<Notify>>,
+    asked: Mutex<HashMap<ShopId, i64>>,
 }
 
 impl Watch {
+    /// What watches these shops.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, recorder: Recorder, shops: Vec<Watched>) -> Self {
+        Self { store, clock, recorder, shops, comparing: None, asked: Mutex::default() }
+    }
+
+    /// Has the till's own list compared when a number is missing.
+    pub fn asking(self, comparing: Arc<Notify>) -> Self {
+        Self { comparing: Some(comparing), ..self }
+    }
+
     /// Remembers where the numbers of each shop stand, before the first call is taken: what comes from then on is judged.
     ///
     /// # Errors
     /// When it is not on disk.
     pub async fn begin(&self) -> Result<(), StoreError> {
         for watched in self.shops.iter().filter(|watched| watched.gap_after.is_some()) {
-            gaps::begin(self, &watched.shop, self.clock.now()).await?;
+            gaps::begin(self, &watched.shop).await?;
         }
         Ok(())
     }
@@ -62,7 +79,7 @@ impl Watch {
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let began = self.clock.now();
-            if let Err(error) = self.pass(began).await {
+            if let Err(error) = self.pass().await {
                 tracing::error!(error = %error, "whether orders are missing could not be looked up; trying again");
             }
             tokio::select! {
@@ -72,26 +89,35 @@ impl Watch {
         }
     }
 
-    /// Looks once, at this time.
+    /// Looks once.
     ///
     /// # Errors
     /// When the database does not answer, or something of what was found is not on disk.
-    pub async fn pass(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn pass(&self) -> Result<(), StoreError> {
         // One shop holds up no other.
         let mut looked = Ok(());
         for watched in &self.shops {
-            looked = self.look(watched, now).await.and(looked);
+            looked = self.look(watched).await.and(looked);
         }
         looked
     }
 
-    async fn look(&self, watched: &Watched, now: Timestamp) -> Result<(), StoreError> {
+    async fn look(&self, watched: &Watched) -> Result<(), StoreError> {
         if let Some(gap_after) = watched.gap_after {
-            gaps::look(self, watched, gap_after, now).await?;
+            gaps::look(self, watched, gap_after).await?;
         }
         if let Some(silent_after) = watched.silent_after {
-            silence::look(self, &watched.shop, silent_after, now).await?;
+            silence::look(self, &watched.shop, silent_after, self.clock.now()).await?;
         }
         Ok(())
+    }
+
+    /// Asks for a comparison for the sake of an order (by its place), unless it was asked for one that came after it.
+    fn ask_for(&self, shop: &ShopId, opened: i64) {
+        let Some(comparing) = &self.comparing else { return };
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.insert(shop.clone(), opened).is_none_or(|before| before < opened) {
+            comparing.notify_one();
+        }
     }
 }

@@ -156,16 +156,47 @@ fn what_is_not_known_or_not_there_is_said() {
     ] {
         assert!(empty.contains(words), "{words}: {empty}");
     }
+}
 
-    let series = told(Locale::En, &|digest| {
-        digest["figures"]["numbers"] =
-            json!([{ "first": "5", "last": "5" }, { "first": "20261121001", "last": "20261121048" }]);
-        digest["figures"]["holes"] = json!([]);
-    });
-    assert!(
-        series.contains("- 5\n- From 20261121001 to 20261121048\n- No number of these sequences is missing"),
-        "{series}"
+#[test]
+fn numbers_are_told_by_sequence_each_with_what_is_missing_in_it() {
+    let told = |locale, figures: serde_json::Value| {
+        let mut digest = digest();
+        for (name, value) in figures.as_object().unwrap() {
+            digest["figures"][name] = value.clone();
+        }
+        read(&render(&mail(locale, Purpose::First, digest)).1)
+    };
+    let series = told(
+        Locale::En,
+        json!({
+            "numbers": [{ "first": "5", "last": "5", "missing": 0 }, { "first": "500", "last": "505", "till": "2", "missing": 1 }],
+            "holes": [{ "first": "502", "last": "502", "count": 1, "till": "2" }],
+        }),
     );
+    assert!(series.contains("- 5, no number is missing\n- Till 2: From 500 to 505, missing: 1\n"), "{series}");
+    assert!(series.contains("Numbers that did not reach us: 502 (till 2). Look for them in the till."), "{series}");
+    let odd = json!({
+        "numbers": [{ "first": "500", "last": "505", "missing": 0 }, { "first": "1105", "last": "1106", "missing": 0 }],
+        "holes": [], "jumps": [{ "first": "506", "last": "1104", "count": 599 }], "uncounted": ["A", "B"], "unlisted": ["42"],
+    });
+    let english = told(Locale::En, odd.clone());
+    for words in [
+        "The numbers skip 506 to 1104 (599): either the till began another sequence, or these sales did not reach us.",
+        "- In no sequence that is understood, so not watched: A, B\n",
+        "Orders that are here and not in the till's own list, or cancelled at the till: 42.",
+    ] {
+        assert!(english.contains(words), "{words}: {english}");
+    }
+    let french = told(Locale::Fr, odd);
+    for words in [
+        "La numérotation saute 506 à 1104 (599)\u{a0}: soit",
+        "- De 500 à 505, aucun numéro ne manque\n",
+        "- Sans suite reconnue, donc non surveillés\u{a0}: A, B\n",
+        "absentes de la liste de la caisse, ou annulées en caisse\u{a0}: 42.",
+    ] {
+        assert!(french.contains(words), "{words}: {french}");
+    }
 }
 
 #[test]
