@@ -113,7 +113,7 @@ async fn fetch(order: &str, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<
         writeln!(
             out,
             "the running service fetches it now; `tillhook orders show {}` tells how that went",
-            print::harmless(order.order.number())
+            order.order.in_command(order.key)
         )?;
         return Ok(Exit::Ok);
     }

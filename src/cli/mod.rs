@@ -34,6 +34,7 @@ mod serve;
 mod sink_test;
 mod sinks;
 mod target;
+mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod url;

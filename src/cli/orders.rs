@@ -243,7 +243,7 @@ async fn compared(desk: &Desk, only: Option<&ShopId>, out: &mut dyn Write) -> an
 
 async fn verify(wanted: &Verify, desk: &Desk, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let order = find::order(desk, &wanted.order).await?;
-    let number = order.order.number();
+    let number = order.order.in_command(order.key);
     if wanted.accept {
         match desk.store.accept_order(order.key).await? {
             Accepted::LetGo => writeln!(out, "{number} is accepted: the running service delivers it now")?,

@@ -139,7 +139,7 @@ pub fn harmless_lines(text: &str) -> String {
 
 /// Whether a terminal is commanded by it: a control character, or one that turns the direction of what follows, so that
 /// it reads as something else (Unicode's `Bidi_Control`).
-fn commands(c: char) -> bool {
+pub(super) fn commands(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -15,7 +15,7 @@ use super::{
     print::{harmless_lines, notes},
     quarantine, render, restore, secrets, send_test, serve, sink_test,
     sinks::{self, Sinks},
-    url, verify,
+    terminal, url, verify,
 };
 use crate::{
     app::telemetry,
@@ -25,9 +25,8 @@ use crate::{
 
 /// Carries out the command; what it answers goes to standard output, why it failed to standard error.
 pub async fn run(cli: Cli) -> ExitCode {
-    // Not locked: a `stdout` sink writes there from a thread of its own.
-    let mut out = io::stdout();
-    let ended = carry_out(cli, &mut out).await.and_then(|exit| Ok(out.flush().map(|()| exit)?));
+    let mut out = terminal::stdout();
+    let ended = carry_out(cli, &mut *out).await.and_then(|exit| Ok(out.flush().map(|()| exit)?));
     match ended {
         Ok(exit) => exit.into(),
         Err(error) if is_broken_pipe(&error) => Exit::Ok.into(),

@@ -88,6 +88,7 @@ fn ping(config: &Config, lane: &Lane, now: Timestamp) -> Outgoing {
         config.shops.values().map(|settings| settings.shop.clone()).find(|shop| lane.rule.admits(Some(&shop.id)));
     let facts = Map::from_iter([("message".to_owned(), Value::from(MESSAGE))]);
     Outgoing {
+        order: None,
         delivery: DeliveryId::new(now),
         event: Event {
             id: EventId::new(now),

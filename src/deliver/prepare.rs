@@ -103,6 +103,7 @@ pub fn outgoing(lane: &Lane, candidate: &Candidate, context: &Context<'_>) -> Re
         delivery: candidate.id,
         shop: event.shop.as_ref().map(|shop| shop_of(context.recorder, shop)),
         event,
+        order: candidate.order_key,
         purpose,
         thread,
         invoice: file.map(|file| InvoiceFile {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Counted, Currency, Customer, DeliveryMethod, Item, Moment, Money, OrderContent, SentField, Timeline, VatLine,
-    Verification, rates, sign,
+    Counted, Currency, Customer, DeliveryMethod, Item, Moment, Money, OrderContent, OrderKey, SentField, Timeline,
+    VatLine, Verification, rates, sign,
 };
 use crate::json;
 
@@ -232,6 +232,16 @@ impl Order {
     /// The number people know the order by: the accounting number, else the internal one.
     pub fn number(&self) -> &str {
         self.order_id.as_deref().or(self.internal_id.as_deref()).unwrap_or("?")
+    }
+
+    /// What a person types for the order in a command: its number where that is plain, else what we call it. A number may be
+    /// anybody's text, and what is shown to be copied must do nothing else.
+    pub fn in_command(&self, key: OrderKey) -> String {
+        let number = self.number();
+        let is_plain = (1..=64).contains(&number.len())
+            && number.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte))
+            && number.starts_with(|first: char| first.is_ascii_alphanumeric());
+        if is_plain { number.to_owned() } else { key.to_string() }
     }
 
     /// Whether it comes to zero, so that there is nothing to pay.

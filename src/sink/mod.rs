@@ -47,7 +47,7 @@ pub use till_host::{Admission, TillHost, TillHostError};
 pub use till_link::{LinkError, follow, follow_noting};
 pub use verdict::{Reason, SinkError};
 
-use crate::order::{DeliveryId, Event, EventId, EventType, MadeFile, Shop};
+use crate::order::{DeliveryId, Event, EventId, EventType, MadeFile, OrderKey, Shop};
 
 /// A far side.
 #[async_trait]
@@ -88,6 +88,8 @@ pub struct Outgoing {
     pub delivery: DeliveryId,
     /// What happened, with the order as it is to be told and its invoice as it stands.
     pub event: Event,
+    /// What we call the order, where it is about one.
+    pub order: Option<OrderKey>,
     /// The shop; `None` for what concerns the service as a whole.
     pub shop: Option<Shop>,
     /// Why the sink is told.

@@ -135,6 +135,7 @@ pub(crate) fn outgoing(kind: EventType, data: EventData) -> Outgoing {
             shop: Some(ShopRef { id: "dupont".parse().expect("a name"), name: "Boulangerie Dupont".into() }),
             data,
         },
+        order: None,
         shop: Some(Shop {
             id: shop,
             name: "Boulangerie Dupont".into(),

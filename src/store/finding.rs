@@ -5,7 +5,7 @@ use std::{fmt::Display, str::FromStr};
 use sqlx::Row as _;
 
 use super::{Rows, Store, StoreError, StoredOrder, parse, reading, rows::texts};
-use crate::order::{DeliveryId, ReceiptId};
+use crate::order::{DeliveryId, OrderKey, ReceiptId};
 
 /// What somebody may mean who gives the beginning of an id.
 #[derive(Clone, Debug)]
@@ -17,11 +17,17 @@ pub struct Called<T> {
 }
 
 impl Store {
-    /// The orders that somebody may mean by `name`: those with this internal id, else those with this number.
+    /// The orders that somebody may mean by `name`: the one with this key, else those with this internal id, else those with
+    /// this number.
     ///
     /// # Errors
     /// What the database says.
     pub async fn orders_called(&self, name: &str) -> Result<Rows<StoredOrder>, StoreError> {
+        if let Ok(key) = name.parse::<OrderKey>()
+            && let Some(order) = self.order(key).await?
+        {
+            return Ok(Rows::of([order]));
+        }
         let by_internal_id = sqlx::query(
             "SELECT o.key, o.shop, o.test, o.received_at, o.last_event, e.data, o.verification, o.held,
                     o.order_id, o.internal_id

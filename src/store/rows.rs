@@ -86,6 +86,11 @@ impl<T> Rows<T> {
         Ok(Self { last, ..Self::read(found, read, name)? })
     }
 
+    /// Rows that could be read.
+    pub(super) fn of(rows: impl Into<Vec<T>>) -> Self {
+        Self { rows: rows.into(), ..Self::default() }
+    }
+
     /// Adds the rows of another page.
     pub(super) fn append(&mut self, page: Self) {
         self.rows.extend(page.rows);

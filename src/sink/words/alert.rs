@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{date_time, digest::hole, money, numbers::jump, order_name, pick};
 use crate::{
-    order::{CashBoxNotice, Event, EventData, EventType, Hole, Locale, Moment, OrderNumber, Shop, runs},
+    order::{CashBoxNotice, Event, EventData, EventType, Hole, Locale, Moment, OrderKey, OrderNumber, Shop, runs},
     sink::Names,
 };
 
@@ -25,9 +25,15 @@ pub struct AlertText {
 }
 
 /// Says in plain words what an event is about. `shop` lends its time zone and currency; without it times are UTC.
-/// `names` are its till's.
-pub fn alert_text(event: &Event, shop: Option<&Shop>, names: &Names, locale: Locale) -> AlertText {
-    let facts = Facts { event, shop, names, locale };
+/// `names` are its till's, and `order` is what we call the order, where it is about one.
+pub fn alert_text(
+    event: &Event,
+    order: Option<OrderKey>,
+    shop: Option<&Shop>,
+    names: &Names,
+    locale: Locale,
+) -> AlertText {
+    let facts = Facts { event, order, shop, names, locale };
     let mut text = match &event.data {
         EventData::CashBox(notice) => facts.cash_box(notice),
         EventData::Order(_) | EventData::Digest(_) | EventData::Facts(_) => facts.describe(),
@@ -41,6 +47,7 @@ pub fn alert_text(event: &Event, shop: Option<&Shop>, names: &Names, locale: Loc
 /// An event being put into words.
 struct Facts<'a> {
     event: &'a Event,
+    order: Option<OrderKey>,
     shop: Option<&'a Shop>,
     names: &'a Names,
     locale: Locale,
@@ -224,7 +231,7 @@ impl Facts<'_> {
     fn invoice_missing(&self) -> AlertText {
         let order = self.event.order();
         let name = order.map(|order| order_name(order, self.locale)).unwrap_or_default();
-        let number = order.map_or("ORDER", |order| order.number());
+        let number = order.zip(self.order).map_or("ORDER".to_owned(), |(order, key)| order.in_command(key));
         self.text(
             pick(
                 self.locale,
@@ -404,7 +411,7 @@ mod tests {
         for kind in EventType::ALL.iter().copied().filter(|kind| kind.is_alert()) {
             let event = event(kind, json!({ "sink": "team", "dead": 2 }));
             let [french, english] =
-                [Locale::Fr, Locale::En].map(|locale| alert_text(&event, None, &Names::default(), locale));
+                [Locale::Fr, Locale::En].map(|locale| alert_text(&event, None, None, &Names::default(), locale));
             assert!(french.what_to_do.is_some() && english.what_to_do.is_some(), "{kind}");
             assert_ne!(french.title, english.title, "{kind}");
             assert!(!french.title.contains(kind.as_str()), "{kind} has words");
@@ -415,7 +422,7 @@ mod tests {
     fn a_paused_sink_is_described_with_its_queue_and_the_way_out() {
         let facts =
             json!({ "sink": "team", "reason": "gone", "since": "2026-11-21T13:00:00Z", "waiting": 12, "dead": 0 });
-        let text = alert_text(&event(EventType::SinkPaused, facts), None, &Names::default(), Locale::En);
+        let text = alert_text(&event(EventType::SinkPaused, facts), None, None, &Names::default(), Locale::En);
         assert_eq!(text.title, "Deliveries to “team” are paused");
         assert_eq!(
             text.lines,
@@ -429,7 +436,7 @@ mod tests {
         for kind in [EventType::SinkFailing, EventType::SinkPaused] {
             let facts = json!({ "sink": "team", "reason": "550", "since": null, "waiting": 1, "dead": 1 });
             let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
-                let said = alert_text(&event(kind, facts.clone()), None, &Names::default(), locale);
+                let said = alert_text(&event(kind, facts.clone()), None, None, &Names::default(), locale);
                 said.what_to_do.unwrap_or_default()
             });
             assert!(!french.contains("Rien n’est perdu") && !english.contains("Nothing is lost"), "{french} {english}");
@@ -445,8 +452,9 @@ mod tests {
             "sink": "accountant", "address": "compta@cabinet.fr", "reason": "550 5.1.1", "since": null, "waiting": 0,
             "dead": 0,
         });
-        let [french, english] = [Locale::Fr, Locale::En]
-            .map(|locale| alert_text(&event(EventType::SinkFailing, facts.clone()), None, &Names::default(), locale));
+        let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
+            alert_text(&event(EventType::SinkFailing, facts.clone()), None, None, &Names::default(), locale)
+        });
         assert_eq!(french.title, "Une adresse de « accountant » est refusée");
         assert_eq!(english.title, "An address of “accountant” is refused");
         assert_eq!(english.lines, ["Address: compta@cabinet.fr", "Technical detail: 550 5.1.1"]);
@@ -457,7 +465,7 @@ mod tests {
     fn a_disk_that_is_nearly_full_is_described_with_what_is_left_of_it() {
         let facts = json!({ "free": 3_145_728, "path": "/data" });
         let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
-            alert_text(&event(EventType::StorageLow, facts.clone()), None, &Names::default(), locale).lines
+            alert_text(&event(EventType::StorageLow, facts.clone()), None, None, &Names::default(), locale).lines
         });
         assert_eq!(french, ["Libre\u{a0}: 3,1 Mo", "Dossier\u{a0}: /data"]);
         assert_eq!(english, ["Free: 3.1 MB", "Folder: /data"]);
@@ -470,7 +478,7 @@ mod tests {
             "source": "reconciliation",
         });
         let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
-            alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, &Names::default(), locale)
+            alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, None, &Names::default(), locale)
         });
         assert_eq!(french.lines[0], "Commandes retrouvées\u{a0}: 41 à 42 (2)");
         let incomplete = "Only one of the two announcements had arrived of: 45";
@@ -483,7 +491,7 @@ mod tests {
         let facts =
             json!({ "order_ids": ["20261121043", "20261121041", "20261121042", "A7"], "count": 6, "since": null });
         let [french, english] = [Locale::Fr, Locale::En].map(|locale| {
-            alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, &Names::default(), locale).lines
+            alert_text(&event(EventType::TillOrderMissing, facts.clone()), None, None, &Names::default(), locale).lines
         });
         assert_eq!(french, ["Numéros\u{a0}: 20261121041 à 20261121043 (3), A7, et 2 autres"]);
         assert_eq!(english, ["Numbers: 20261121041 to 20261121043 (3), A7, and 2 more"]);
@@ -493,8 +501,9 @@ mod tests {
     fn a_step_ahead_is_told_in_one_sentence() {
         let jumps = json!([{ "first": "506", "last": "1104", "count": 599 }]);
         let facts = |ids: Value, count: u64| json!({ "order_ids": ids, "count": count, "since": null, "jumps": jumps });
-        let told =
-            |facts, locale| alert_text(&event(EventType::TillOrderMissing, facts), None, &Names::default(), locale);
+        let told = |facts, locale| {
+            alert_text(&event(EventType::TillOrderMissing, facts), None, None, &Names::default(), locale)
+        };
         let alone = told(facts(json!([]), 0), Locale::En);
         assert_eq!(alone.title, "The till's numbers skip");
         let sentence = "The numbers skip 506 to 1104 (599): either the till began another sequence, or these sales did not \
