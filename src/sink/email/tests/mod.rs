@@ -137,7 +137,7 @@ fn outgoing(locale: Locale, purpose: Purpose, kind: EventType, data: EventData) 
     Outgoing {
         delivery: "dlv_0199c0de00007000800000000000000b".parse().unwrap(),
         event: event(kind, data),
-        order: None,
+        order: Some("ord_0199c0de00007000800000000000000d".parse().unwrap()),
         shop: Some(shop(locale)),
         purpose,
         thread: None,
