@@ -168,7 +168,9 @@ async fn a_backup_of_an_older_schema_is_brought_up_to_date_so_that_erasures_can_
 async fn undo_the_last_migrations(data: &Path) {
     use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
     let mut conn = SqliteConnectOptions::new().filename(data.join("tillhook.db")).connect().await.expect("a database");
-    let undo = "DROP INDEX order_without_internal_id; DROP TABLE verification_url;
+    let undo = "DROP INDEX delivery_given_up; ALTER TABLE delivery DROP COLUMN given_up;
+        ALTER TABLE delivery DROP COLUMN recipients; DROP TABLE refused_recipient;
+        DROP INDEX order_without_internal_id; DROP TABLE verification_url;
         DELETE FROM _sqlx_migrations WHERE version >= 9;";
     sqlx::raw_sql(undo).execute(&mut conn).await.expect("it is undone");
     conn.close().await.expect("an end");
