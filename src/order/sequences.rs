@@ -40,8 +40,10 @@ const VISITS: usize = 2;
 /// invoice, paid today, nobody knows what followed it.
 const BEFORE_THE_FIRST: Duration = Duration::from_hours(24);
 
-/// So many orders of a sequence may come in another order than that of their numbers.
+/// So many orders of a sequence that has just begun, and that were sold so soon after each other, may come in another order
+/// than that of their numbers.
 const JUST_BEGUN: usize = 3;
+const SOON: Duration = Duration::from_hours(1);
 
 /// More tills than that are not told apart.
 const TILLS: usize = 8;
@@ -310,18 +312,22 @@ impl<'a> Chain<'a> {
     }
 
     /// Whether a number is the next, or one of the next, fills a hole, or came just after the one that it stands before.
-    fn fits(&self, place: u64) -> bool {
-        let (first, last) = (self.first(), self.last());
+    fn fits(&self, order: &NumberedOrder) -> bool {
+        let (first, last, place) = (self.first(), self.last(), order.number.place());
         match place {
             _ if place > last => place - last - 1 <= NEAR,
-            _ if place < first => place + 1 == first,
+            _ if place < first => {
+                place + 1 == first && self.members.values().next().is_some_and(|one| is_soon(one, order))
+            }
             _ => !self.members.contains_key(&place),
         }
     }
 
     /// Whether the other one goes on from it, and both have just begun: their first orders came in another order.
     fn is_begun_before(&self, next: &Self) -> bool {
-        self.last() + 1 == next.first() && self.members.len() <= JUST_BEGUN && next.members.len() <= JUST_BEGUN
+        let ends = self.members.values().next_back().zip(next.members.values().next());
+        let have_begun = self.members.len() <= JUST_BEGUN && next.members.len() <= JUST_BEGUN;
+        have_begun && self.last() + 1 == next.first() && ends.is_some_and(|(last, first)| is_soon(first, last))
     }
 
     /// How often it goes on after a place, with others between.
@@ -338,6 +344,11 @@ impl<'a> Chain<'a> {
     }
 }
 
+/// Whether two orders were sold soon after each other.
+fn is_soon(one: &NumberedOrder, other: &NumberedOrder) -> bool {
+    one.sold_at.duration_since(other.sold_at).unsigned_abs() <= SOON
+}
+
 /// Takes each order into the chain that went on last of those that it fits; one that fits none begins another. In the order in
 /// which they began.
 fn chains<'a>(orders: &[&'a NumberedOrder]) -> Vec<Chain<'a>> {
@@ -346,7 +357,7 @@ fn chains<'a>(orders: &[&'a NumberedOrder]) -> Vec<Chain<'a>> {
     for (at, order) in orders.iter().enumerate() {
         let place = order.number.place();
         live.retain(|one| !chains[*one].members.is_empty() && at - chains[*one].ended() <= LIVE);
-        let fitting = live.iter().copied().filter(|one| chains[*one].fits(place));
+        let fitting = live.iter().copied().filter(|one| chains[*one].fits(order));
         if let Some(one) = fitting.max_by_key(|one| chains[*one].ended()) {
             chains[one].members.insert(place, order);
             chains[one].visits.push(at);
