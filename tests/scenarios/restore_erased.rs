@@ -168,9 +168,15 @@ async fn a_backup_of_an_older_schema_is_brought_up_to_date_so_that_erasures_can_
 async fn undo_the_last_migrations(data: &Path) {
     use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
     let mut conn = SqliteConnectOptions::new().filename(data.join("tillhook.db")).connect().await.expect("a database");
-    let undo = "DROP INDEX order_without_internal_id; DROP TABLE verification_url;
+    let undo = "DROP INDEX order_without_internal_id; DROP TABLE verification_url; DROP TABLE unlisted_order;
+        ALTER TABLE verification DROP COLUMN asked_anew_at; DROP TABLE number_watch; DROP TABLE missing_order;
         DELETE FROM _sqlx_migrations WHERE version >= 9;";
     sqlx::raw_sql(undo).execute(&mut conn).await.expect("it is undone");
+    // As they were made, to the letter.
+    let made = include_str!("../../migrations/0003_missing_numbers.sql").split_inclusive(';');
+    for table in made.filter(|sql| sql.contains("TABLE number_watch") || sql.contains("TABLE missing_order")) {
+        sqlx::raw_sql(table).execute(&mut conn).await.expect("it is undone");
+    }
     conn.close().await.expect("an end");
 }
 
