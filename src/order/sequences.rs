@@ -10,44 +10,31 @@
 //! - Tills have sequences of their own where, taken together, their numbers go back and forth, and taken apart they do not.
 //! - Nothing is said of what may be before a sequence's first.
 //!
+//! First sight is in `sequences/chains.rs`, and which tills count together in `sequences/tills.rs`.
+//!
 //! **Invariant:** the same orders in the same order make the same sequences; nothing is remembered.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+mod chains;
+#[cfg(test)]
+mod tests;
+mod tills;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{Timestamp, civil::Date};
 
+use self::{
+    chains::Chain,
+    tills::{Group, by_till},
+};
 use super::{Hole, NumberForm, OrderNumber};
-
-#[cfg(test)]
-mod tests;
 
 /// The widest hole; a step ahead that is wider may be another sequence.
 pub const WIDEST: u64 = 300;
 
-/// The widest step ahead that is taken for a hole at once, before it is known how the numbers go on.
-const NEAR: u64 = 20;
-
-/// A sequence with which none of so many numbers went on is over.
-const LIVE: usize = 50;
-
-/// How often a sequence goes on beside another one that began later, for these to be two: once is a late call.
-const VISITS: usize = 2;
-
 /// How much older than the first order that came another one may be for something to be missing between them: of an old
 /// invoice, paid today, nobody knows what followed it.
 const BEFORE_THE_FIRST: Duration = Duration::from_hours(24);
-
-/// So many orders of a sequence may come in another order than that of their numbers.
-const JUST_BEGUN: usize = 3;
-
-/// More tills than that are not told apart.
-const TILLS: usize = 8;
-
-/// How many sequences may be gone on with at a time.
-const SEQUENCES: usize = 64;
 
 /// Of so many numbers it can be told whether they are drawn by chance.
 const ENOUGH: usize = 5;
@@ -204,200 +191,4 @@ impl<'a> Reckoning<'a> {
             self.sequences.extend(chains.into_iter().map(sequence));
         }
     }
-}
-
-/// Tills that count together, and what their numbers come to.
-#[derive(Clone, Debug)]
-struct Group<'a> {
-    tills: Vec<Option<&'a str>>,
-    orders: Vec<&'a NumberedOrder>,
-    chains: Vec<Chain<'a>>,
-    jumps: Vec<Gap>,
-    missing: u64,
-    /// How many chains go on beside another one.
-    beside: usize,
-    /// How often a number is lower than the one that was sold before.
-    backward: usize,
-    /// How often a number was given before.
-    again: usize,
-}
-
-impl<'a> Group<'a> {
-    /// `orders` are in the order in which they were sold.
-    fn new(tills: Vec<Option<&'a str>>, orders: Vec<&'a NumberedOrder>) -> Self {
-        let backward = orders.windows(2).filter(|pair| pair[1].number.place() < pair[0].number.place()).count();
-        let given: HashSet<u64> = orders.iter().map(|order| order.number.place()).collect();
-        let again = orders.len() - given.len();
-        let (chains, jumps, beside) = joined(chains(&orders));
-        let missing = chains.iter().map(Chain::missing).sum::<u64>() + jumps.iter().map(|jump| jump.count).sum::<u64>();
-        Self { tills, orders, chains, jumps, missing, beside, backward, again }
-    }
-
-    fn with(&self, other: &Self) -> Self {
-        let mut orders = [&self.orders[..], &other.orders].concat();
-        orders.sort_by_key(|order| (order.sold_at, order.seq));
-        Self::new([&self.tills[..], &other.tills].concat(), orders)
-    }
-
-    /// Whether these two count apart: their numbers go back and forth when they are taken together, and taken apart they
-    /// come to less that is missing; or they go on beside each other, or give the same numbers, and taken apart hardly any is
-    /// missing.
-    fn is_apart_from(&self, other: &Self, together: &Self) -> bool {
-        let missing = self.missing + other.missing;
-        let is_better = missing < together.missing && together.backward > self.backward + other.backward;
-        let are_beside = together.beside > self.beside + other.beside || together.again > self.again + other.again + 1;
-        is_better || (are_beside && missing * 4 <= together.orders.len() as u64)
-    }
-}
-
-/// The tills of a form's numbers, those that count together as one.
-fn by_till(orders: Vec<&NumberedOrder>) -> Vec<Group<'_>> {
-    let mut tills: BTreeMap<Option<&str>, Vec<&NumberedOrder>> = BTreeMap::new();
-    for order in &orders {
-        tills.entry(order.till.as_deref()).or_default().push(order);
-    }
-    if tills.len() > TILLS {
-        return vec![Group::new(tills.into_keys().collect(), orders)];
-    }
-    let mut groups: Vec<Group<'_>> = tills.into_iter().map(|(till, orders)| Group::new(vec![till], orders)).collect();
-    while let Some((one, other, together)) = pair(&groups) {
-        groups.swap_remove(other);
-        groups[one] = together;
-    }
-    groups
-}
-
-/// Two groups, the first before the other, that count together.
-fn pair<'a>(groups: &[Group<'a>]) -> Option<(usize, usize, Group<'a>)> {
-    let pairs = (0..groups.len()).flat_map(|one| (one + 1..groups.len()).map(move |other| (one, other)));
-    pairs.into_iter().find_map(|(one, other)| {
-        let together = groups[one].with(&groups[other]);
-        (!groups[one].is_apart_from(&groups[other], &together)).then_some((one, other, together))
-    })
-}
-
-/// Numbers in the order in which they were sold, as far as they fit at first sight.
-#[derive(Clone, Debug, Default)]
-struct Chain<'a> {
-    members: BTreeMap<u64, &'a NumberedOrder>,
-    /// The places, in the order in which the orders were sold, of its first and of each that it went on with.
-    visits: Vec<usize>,
-}
-
-impl<'a> Chain<'a> {
-    fn begin(order: &'a NumberedOrder, at: usize) -> Self {
-        Self { members: BTreeMap::from([(order.number.place(), order)]), visits: vec![at] }
-    }
-
-    fn first(&self) -> u64 {
-        self.members.first_key_value().map_or(0, |(place, _)| *place)
-    }
-
-    fn last(&self) -> u64 {
-        self.members.last_key_value().map_or(0, |(place, _)| *place)
-    }
-
-    fn began(&self) -> usize {
-        self.visits.first().copied().unwrap_or(0)
-    }
-
-    fn ended(&self) -> usize {
-        self.visits.last().copied().unwrap_or(0)
-    }
-
-    fn missing(&self) -> u64 {
-        (self.last() - self.first() + 1).saturating_sub(self.members.len() as u64)
-    }
-
-    /// Whether a number is the next, or one of the next, fills a hole, or came just after the one that it stands before.
-    fn fits(&self, place: u64) -> bool {
-        let (first, last) = (self.first(), self.last());
-        match place {
-            _ if place > last => place - last - 1 <= NEAR,
-            _ if place < first => place + 1 == first,
-            _ => !self.members.contains_key(&place),
-        }
-    }
-
-    /// Whether the other one goes on from it, and both have just begun: their first orders came in another order.
-    fn is_begun_before(&self, next: &Self) -> bool {
-        self.last() + 1 == next.first() && self.members.len() <= JUST_BEGUN && next.members.len() <= JUST_BEGUN
-    }
-
-    /// How often it goes on after a place, with others between.
-    fn visits_after(&self, began: usize) -> usize {
-        let later = &self.visits[self.visits.partition_point(|at| *at <= began)..];
-        let again = later.windows(2).filter(|pair| pair[0] + 1 < pair[1]).count();
-        usize::from(!later.is_empty()) + again
-    }
-
-    fn take(&mut self, other: Self) {
-        self.members.extend(other.members);
-        self.visits.extend(other.visits);
-        self.visits.sort_unstable();
-    }
-}
-
-/// Takes each order into the chain that went on last of those that it fits; one that fits none begins another. In the order in
-/// which they began.
-fn chains<'a>(orders: &[&'a NumberedOrder]) -> Vec<Chain<'a>> {
-    let mut chains: Vec<Chain<'a>> = Vec::new();
-    let mut live: Vec<usize> = Vec::new();
-    for (at, order) in orders.iter().enumerate() {
-        let place = order.number.place();
-        live.retain(|one| !chains[*one].members.is_empty() && at - chains[*one].ended() <= LIVE);
-        let fitting = live.iter().copied().filter(|one| chains[*one].fits(place));
-        if let Some(one) = fitting.max_by_key(|one| chains[*one].ended()) {
-            chains[one].members.insert(place, order);
-            chains[one].visits.push(at);
-            let next = live.iter().copied().find(|next| chains[one].is_begun_before(&chains[*next]));
-            if let Some(next) = next {
-                let next = std::mem::take(&mut chains[next]);
-                chains[one].take(next);
-            }
-        } else {
-            live.push(chains.len());
-            chains.push(Chain::begin(order, at));
-        }
-    }
-    chains.retain(|chain| !chain.members.is_empty());
-    chains
-}
-
-/// Joins what follows each other, with the holes between; and says which steps ahead are too wide for that, and how many
-/// chains go on beside another.
-fn joined(chains: Vec<Chain<'_>>) -> (Vec<Chain<'_>>, Vec<Gap>, usize) {
-    let (mut over, mut all): (Vec<Chain<'_>>, Vec<Chain<'_>>) = (Vec::new(), Vec::new());
-    let (mut jumps, mut beside) = (Vec::new(), 0);
-    for chain in chains {
-        let (began, first) = (chain.began(), chain.first());
-        let goes_on = |one: &Chain<'_>| one.visits_after(began) >= VISITS;
-        beside += usize::from(chain.members.len() > VISITS && all.iter().any(goes_on));
-        let before = all.iter_mut().filter(|one| one.last() < first && !goes_on(one));
-        let before = before.max_by_key(|one| (one.ended() < began, one.ended(), one.last()));
-        match before {
-            Some(before) if first - before.last() - 1 <= WIDEST => before.take(chain),
-            before => {
-                jumps.extend(before.and_then(|before| jump(before, &chain)));
-                all.push(chain);
-            }
-        }
-        if all.len() > SEQUENCES
-            && let Some((oldest, _)) = all.iter().enumerate().min_by_key(|(_, one)| one.ended())
-        {
-            over.push(all.swap_remove(oldest));
-        }
-    }
-    over.extend(all);
-    over.sort_by_key(|one| (one.first(), one.began()));
-    (over, jumps, beside)
-}
-
-/// A step ahead between two sequences, unless it is the beginning of a year, or nobody knows what followed an old number.
-fn jump(before: &Chain<'_>, next: &Chain<'_>) -> Option<Gap> {
-    let (_, below) = before.members.last_key_value()?;
-    let (_, above) = next.members.first_key_value()?;
-    let is_old = below.seq > above.seq && below.sold_at + BEFORE_THE_FIRST < above.sold_at;
-    let is_told = !is_old && !above.number.is_next_year_of(&below.number);
-    is_told.then(|| Gap::between(below, above, above.arrival(), None))
 }

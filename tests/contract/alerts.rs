@@ -240,7 +240,8 @@ async fn a_command_that_is_shown_to_be_copied_holds_no_text_of_the_tills() {
     app.settle().await;
     let key = app.column("SELECT key FROM customer_order").await.remove(0);
     let mails = app.far.mail.mails();
-    let texts: Vec<String> = mails.iter().filter_map(|mail| tillhook::app::demo::mime::text(&mail.source)).map(|(text, _)| text).collect();
+    let texts: Vec<String> =
+        mails.iter().filter_map(|mail| tillhook::app::demo::mime::text(&mail.source)).map(|(text, _)| text).collect();
     assert!(texts.iter().any(|text| text.contains(&format!("--order {key}"))), "{texts:?}");
     assert!(texts.iter().all(|text| !text.contains("--order 42")), "{texts:?}");
     let (exit, sheet) = app.types(&format!("orders show {key}")).await;

@@ -226,6 +226,28 @@ async fn what_is_held_back_is_kept_and_told_to_a_person_once_until_somebody_lets
 }
 
 #[tokio::test]
+async fn asking_the_till_again_does_not_put_off_that_a_person_is_told() {
+    let scene = Scene::new("require").await;
+    scene.till.always(Answer::status(200).body("{\"valid\":false}"));
+    scene.announce("1", "validated").await;
+    scene.app.settle().await;
+    let order = scene.app.store().orders_called("1").await.expect("the database answers").swap_remove(0);
+    // Somebody asks again and again, and so does a repeat that brings another URL.
+    for minute in 0..4 {
+        scene.app.advance(Duration::from_mins(2)).await;
+        scene.app.store().verify_again(order.key, scene.app.now()).await.expect("the database answers");
+        let url = format!("http://{}/verify?order=1&again={minute}", scene.till.addr());
+        assert_eq!(scene.announce_with("1", "validated", Some(&url)).await, "duplicate");
+        scene.app.settle().await;
+    }
+    assert_eq!(scene.app.data_of("till.unverified").await.len(), 0, "ten minutes are not over");
+    scene.app.advance(Duration::from_mins(3)).await;
+    let alert = scene.app.event("till.unverified", 1).await;
+    assert_eq!(alert["order_ids"], serde_json::json!(["1"]));
+    scene.finish_leaving(2).await;
+}
+
+#[tokio::test]
 async fn a_till_that_does_not_answer_is_asked_again_for_a_day() {
     let scene = Scene::new("require").await;
     scene.till.always(Answer::status(503));

@@ -487,3 +487,45 @@ async fn a_summary_that_was_on_its_way_when_the_program_was_killed_is_the_same_m
     assert_eq!(sent.matches("digest.made").count(), 1, "{sent}");
     program.kill();
 }
+
+/// A call about an order of this number; `dates` are more of its fields.
+async fn numbered(app: &App, internal: u32, number: &str, dates: &[(&str, &str)]) {
+    let id = internal.to_string();
+    let fields =
+        [("type", "validated"), ("orderID", number), ("orderInternalID", &id), ("price", "5.00"), ("VAT", "0.83")];
+    assert_eq!(app.say(&[&fields[..], dates].concat()).await, "stored");
+}
+
+#[tokio::test]
+async fn a_hole_is_named_once_by_its_day_and_counted_under_its_range() {
+    let app = App::start(DAILY).await;
+    // Last year there was such a number.
+    let last_year = [("validationDate", "2025-11-21 10:00:00"), ("valueDate", "2025-11-21 10:00:00")];
+    numbered(&app, 1, "502", &last_year).await;
+    for (internal, number) in [(2, "500"), (3, "501"), (4, "20261121001")] {
+        numbered(&app, internal, number, &[]).await;
+    }
+    app.advance(6 * AN_HOUR).await;
+    let first = text(&mail(&app, 1).await);
+    assert!(first.contains("De 500 à 501, aucun numéro ne manque"), "{first}");
+    assert!(first.contains("20261121001, aucun numéro ne manque"), "{first}");
+    app.advance(12 * AN_HOUR).await;
+    let sold = |at| [("validationDate", at)];
+    numbered(&app, 5, "503", &sold("2026-11-22 09:00:00")).await;
+    // This one counts for the day before.
+    let yesterday = [("validationDate", "2026-11-22 09:05:00"), ("valueDate", "2026-11-21 12:00:00")];
+    numbered(&app, 6, "504", &yesterday).await;
+    numbered(&app, 7, "F000007", &sold("2026-11-22 09:10:00")).await;
+    numbered(&app, 8, "no-number", &sold("2026-11-22 09:15:00")).await;
+    app.advance(14 * AN_HOUR).await;
+    app.advance(Duration::from_mins(2)).await;
+    app.until("both mails", async || app.far.mail.count() >= 3).await;
+    let mails = app.far.mail.mails();
+    let of = |day: &str| text(mails[1..].iter().find(|mail| mail.subject.contains(day)).expect("its mail"));
+    let (corrected, next) = (of("21/11/2026"), of("22/11/2026"));
+    assert!(corrected.contains("De 500 à 504, aucun numéro ne manque"), "{corrected}");
+    assert!(!corrected.contains("ne nous sont pas parvenus"), "{corrected}");
+    assert!(next.contains("503, manquants\u{a0}: 1") && next.contains("parvenus\u{a0}: 502."), "{next}");
+    assert!(next.contains("Sans suite reconnue, donc non surveillés\u{a0}: no-number"), "{next}");
+    app.finish().await;
+}

@@ -34,7 +34,7 @@ const SPOIL_OTHERS: &[&str] = &[
     "UPDATE invoice SET bytes = NULL, filename = CAST(x'ff' AS TEXT) WHERE order_key = $1",
     "UPDATE receipt SET id = 'Canary Zoé' WHERE seq = (SELECT min(seq) FROM receipt WHERE outcome = 'quarantined')",
     "INSERT INTO sink_state (sink, first_ran_at) VALUES ('NO-NAME', 1)",
-    "INSERT INTO missing_order VALUES ('dupont', '17', 'numbers', 9223372036854775807, NULL)",
+    "INSERT INTO missing_order (shop, number, opened, source, since) VALUES ('dupont', '17', 1, 'numbers', 9223372036854775807)",
 ];
 
 struct Scene {

@@ -148,6 +148,17 @@ fn an_old_invoice_that_is_paid_today_opens_nothing() {
 }
 
 #[test]
+fn a_number_of_last_year_is_not_there_this_year() {
+    let last_year = order(1, -365 * 24 * 60, "502", None);
+    let this_year = |numbers: &[&str]| {
+        let orders = (2..).zip(numbers).map(|(seq, number)| order(seq, seq, number, None));
+        told(&[last_year.clone()].into_iter().chain(orders).collect::<Vec<_>>())
+    };
+    assert_eq!(this_year(&["500", "501", "503"]), ["500-503", "!502-502", "502-502"]);
+    assert_eq!(this_year(&["501", "503"]), ["501-503", "!502-502", "502-502"]);
+}
+
+#[test]
 fn what_opened_a_hole_stays_the_same_when_it_is_filled_in_part() {
     let opened = |numbers: &[&str]| {
         let orders = sold(numbers);

@@ -144,3 +144,45 @@ async fn ask_again(
     }
     Ok(said)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use serde_json::json;
+
+    use super::*;
+    use crate::order::{Currency, Locale};
+
+    #[test]
+    fn the_list_has_what_it_names_also_where_it_cannot_be_read_and_says_what_is_cancelled() {
+        let shop = Shop {
+            id: "dupont".parse().unwrap(),
+            name: "Dupont".to_owned(),
+            timezone: TimeZone::UTC,
+            currency: Currency::EUR,
+            locale: Locale::Fr,
+        };
+        let mut roll = Roll::default();
+        for order in [
+            json!({ "orderID": "41", "orderInternalID": 7, "price": "5,50", "validationDate": "2026-11-21 14:03:10" }),
+            json!({ "orderID": "42", "orderInternalID": "8", "price": "5,50", "cancelled": "1" }),
+            json!({ "orderID": "43", "orderInternalID": 9, "status": "annulée" }),
+            json!({ "orderID": "44", "orderInternalID": 10, "price": "a lot" }),
+        ] {
+            let Value::Object(order) = order else { panic!("an object") };
+            let _ = roll.read(order, &shop);
+        }
+        let said = |internal_id: Option<&str>, order_id: Option<&str>| {
+            let [internal_id, order_id] = [internal_id, order_id].map(|id| id.map(str::to_owned));
+            let sold_at = Timestamp::UNIX_EPOCH;
+            roll.says_of(&Announced { order: OrderKey::new(sold_at), internal_id, order_id, sold_at })
+        };
+        assert_eq!(said(Some("7"), Some("41")), Some(false));
+        assert_eq!(said(None, Some("41")), Some(false));
+        assert_eq!(said(Some("8"), Some("42")), Some(true), "cancelled");
+        assert_eq!(said(Some("9"), Some("43")), Some(true), "cancelled, by its state");
+        assert_eq!(said(Some("10"), Some("44")), Some(false), "it is there, whatever it says");
+        assert_eq!(said(Some("31337"), Some("41")), None, "another order with the number of one");
+        assert_eq!(said(None, Some("99")), None);
+    }
+}
