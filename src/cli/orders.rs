@@ -16,6 +16,9 @@ use crate::{
     store::{Accepted, MissingOrder, OrderFilter, OrderLine, UnlistedOrder},
 };
 
+/// How much is shown of a number that stands as an example, in characters.
+const EXAMPLE: usize = 60;
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Orders {
@@ -199,7 +202,7 @@ async fn unwatched(desk: &Desk, only: Option<&ShopId>, out: &mut dyn Write) -> a
         let loose = reckon(&numbers.counted).loose.into_iter().map(|order| order.number.to_string());
         let numbers: Vec<String> = numbers.uncounted.into_iter().map(|(_, number)| number).chain(loose).collect();
         let Some(newest) = numbers.last() else { continue };
-        let (count, newest) = (numbers.len(), print::harmless(newest));
+        let (count, newest) = (numbers.len(), print::harmless(&print::excerpt(newest, EXAMPLE)));
         writeln!(
             out,
             "{shop}: {count} of the newest numbers are in no sequence that is understood, such as {newest}: what is missing \

@@ -18,10 +18,10 @@ const LARGEST: i64 = 64 * 1024;
 /// How many orders are read that have one of some numbers: a till may give many the same.
 const CALLED: i64 = 10_000;
 
-/// What is read of each order, as `o`, with its newest event as `l`.
+/// What is read of each order, as `o`, with its newest event as `l`; of its number as much as may be one, or is shown.
 macro_rules! numbered {
     () => {
-        "SELECT o.seq, o.order_id, o.received_at, o.booked_on,
+        "SELECT o.seq, substr(o.order_id, 1, 200), o.received_at, o.booked_on,
              CASE WHEN octet_length(l.data) <= $3 AND json_valid(l.data) THEN l.data ->> '$.dates.validated' END,
              CASE WHEN octet_length(l.data) <= $3 AND json_valid(l.data) THEN l.data ->> '$.cash_box_id' END "
     };
