@@ -225,6 +225,9 @@ impl Order {
             source: None,
         };
         order.warnings = order.cross_check();
+        let is_odd = order.warnings.contains(&Warning::RefundSignMismatch);
+        // The difference of a total and a VAT of which one has the wrong sign is no amount of anything.
+        order.total_net = order.total_net.filter(|_| !is_odd || order.is_of_one_sign());
         order.warnings.extend(content.unreadable.into_iter().map(Warning::Unreadable));
         order
     }
@@ -256,6 +259,14 @@ impl Order {
             json["customer"] = json!({ "id": customer.id, "name": customer.name, "is_company": customer.is_company });
         }
         json
+    }
+
+    /// Whether total and VAT were sent with the same sign.
+    fn is_of_one_sign(&self) -> bool {
+        let amounts = self.total.zip(self.total_vat).map(|(total, vat)| [total.value(), vat.value()]);
+        amounts.is_none_or(|[total, vat]| {
+            total.is_zero() || vat.is_zero() || total.is_sign_negative() == vat.is_sign_negative()
+        })
     }
 
     /// What does not add up: what was noted when the order was told, and what is seen now.

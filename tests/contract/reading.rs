@@ -225,15 +225,18 @@ async fn what_contradicts_itself_about_its_sign_is_a_refund_sign_mismatch_and_is
         ("0", "-10.00", "-0.91", json!({ "10": "-0.91" }), true),
         ("0", "10.00", "0.91", json!({ "10": "0.91" }), false),
         ("0", "10.00", "-0.91", json!({ "10": "0.91" }), true),
+        ("", "-10.00", "0.91", json!({ "10": "0.91" }), true),
     ] {
         let sent = json!({ "isRefund": flag, "price": total, "VAT": vat, "VATs": rates });
         let data = read(&app, sent.clone()).await;
         let warnings = if is_odd { json!(["refund_sign_mismatch"]) } else { json!([]) };
-        assert_eq!(
-            (&data["total"], &data["total_vat"], &data["warnings"]),
-            (&json!(total), &json!(vat), &warnings),
-            "{sent}"
-        );
+        assert_eq!((&data["total"], &data["total_vat"], &data["warnings"]), (&json!(total), &json!(vat), &warnings));
+        let net = match (total.starts_with('-'), vat.starts_with('-')) {
+            (true, true) => json!("-9.09"),
+            (false, false) => json!("9.09"),
+            _ => Value::Null,
+        };
+        assert_eq!(data["total_net"], net, "{sent}");
     }
     app.finish().await;
 }
