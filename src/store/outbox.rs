@@ -218,7 +218,8 @@ impl Store {
     }
 
     /// Moves candidates to `sending` with their bodies frozen, or to `skipped`. Returns those that may now be attempted:
-    /// what changed since it was read, or is no longer the first of its lane, is left for another look. Atomic.
+    /// what changed since it was read, or is no longer the first of its lane, is left for another look, and so is everything
+    /// where another attempt has paused or held the sink meanwhile. Atomic.
     ///
     /// # Errors
     /// When nothing of it is on disk.
@@ -354,7 +355,8 @@ async fn start_one(
          WHERE id = $1 AND version = $2 AND open = 1 AND held = 0 AND status <> 'sending'
            AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = delivery.lane AND p.open = 1
                            AND (p.seq < delivery.seq OR p.status = 'sending'))
-           AND NOT EXISTS (SELECT 1 FROM sink_state s WHERE s.sink = delivery.sink AND s.paused_at IS NOT NULL)",
+           AND NOT EXISTS (SELECT 1 FROM sink_state s
+                           WHERE s.sink = delivery.sink AND (s.paused_at IS NOT NULL OR s.held_until > $3))",
     )
     .bind(started.id.to_string())
     .bind(started.version)
