@@ -356,13 +356,16 @@ async fn start_one(
            AND NOT EXISTS (SELECT 1 FROM delivery p WHERE p.lane = delivery.lane AND p.open = 1
                            AND (p.seq < delivery.seq OR p.status = 'sending'))
            AND NOT EXISTS (SELECT 1 FROM sink_state s
-                           WHERE s.sink = delivery.sink AND (s.paused_at IS NOT NULL OR s.held_until > $3))",
+                           WHERE s.sink = delivery.sink AND (s.paused_at IS NOT NULL
+                                 OR (s.held_until > $3 AND s.held_until < $6)))",
     )
     .bind(started.id.to_string())
     .bind(started.version)
     .bind(micros(started.at))
     .bind(payload.and_then(|payload| serde_json::to_string(payload).ok()))
     .bind(started.without_invoice)
+    // A time beyond all times is none that can be read.
+    .bind(micros(Timestamp::MAX))
     .execute(conn)
     .await
     .map(|done| done.rows_affected() == 1)
