@@ -163,7 +163,10 @@ fn wrapped(value: &Value, budget: &Budget) -> Result<Option<Map<String, Value>>,
 }
 
 /// The fields of both. Where both have one and it differs, that of `under` has a name that says where it stood.
-fn joined(mut over: Map<String, Value>, under: Map<String, Value>, place: &str) -> Map<String, Value> {
+fn joined(mut over: Map<String, Value>, mut under: Map<String, Value>, place: &str) -> Map<String, Value> {
+    // Under another name a secret would not be known for one any more.
+    names::forget_secrets(&mut over);
+    names::forget_secrets(&mut under);
     for (name, value) in under {
         match over.get(&name) {
             Some(known) if *known == value => {}

@@ -44,8 +44,9 @@ impl<'a> Line<'a> {
 }
 
 /// How many bytes a head has, with the empty line at its end; `None` while that is not there.
-pub(super) fn head_length(read: &[u8]) -> Option<usize> {
-    let mut from = 0;
+pub(super) fn head_length(read: &[u8], known: usize) -> Option<usize> {
+    // An end that was not there before ends in what came since.
+    let mut from = known.saturating_sub(2);
     loop {
         let end = from + read[from..].iter().position(|byte| *byte == b'\n')? + 1;
         match &read[end..] {

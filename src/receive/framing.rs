@@ -109,9 +109,9 @@ impl<S> Framed<S> {
         Self { inner, stage: Stage::Head(BytesMut::new()), ready: BytesMut::new(), head_bytes, facts }
     }
 
-    /// Goes on with what has been read of a head; `None` while it is not whole.
-    fn frame(&mut self, read: &mut BytesMut) -> Option<Stage> {
-        let Some(length) = head_length(read) else {
+    /// Goes on with what has been read of a head, of which so much was looked at before; `None` while it is not whole.
+    fn frame(&mut self, read: &mut BytesMut, known: usize) -> Option<Stage> {
+        let Some(length) = head_length(read, known) else {
             if read.len() <= self.head_bytes {
                 return None;
             }
@@ -189,6 +189,7 @@ impl<S: AsyncRead + Unpin> Framed<S> {
     /// Reads more of a head.
     fn poll_head(&mut self, cx: &mut Context<'_>, mut read: BytesMut) -> Poll<io::Result<Stage>> {
         loop {
+            let known = read.len();
             match Self::read_into(&mut self.inner, cx, &mut read) {
                 Poll::Pending => {
                     self.stage = Stage::Head(read);
@@ -201,7 +202,7 @@ impl<S: AsyncRead + Unpin> Framed<S> {
                 }
                 Poll::Ready(Ok(true)) => {}
             }
-            if let Some(stage) = self.frame(&mut read) {
+            if let Some(stage) = self.frame(&mut read, known) {
                 return Poll::Ready(Ok(stage));
             }
         }
