@@ -114,6 +114,16 @@ impl Fields {
         self.0.iter().any(|(key, value)| is_named(key) && !is_empty(value) && !reads(value))
     }
 
+    /// The same of an amount.
+    pub(super) fn holds_unread_amount(&self, names: &[&str]) -> bool {
+        self.holds_unread(names, |value| number::decimal(value).is_some())
+    }
+
+    /// The same of a rate.
+    pub(super) fn holds_unread_rate(&self, names: &[&str]) -> bool {
+        self.holds_unread(names, |value| number::rate(value).is_some())
+    }
+
     /// Whether one of `names` is there and says something.
     pub(super) fn has(&self, names: &[&str]) -> bool {
         self.0.iter().any(|(key, value)| names.iter().any(|name| names::same(key, name)) && !is_empty(value))

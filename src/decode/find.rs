@@ -23,7 +23,7 @@ const WRAPPERS: &[&str] = &["payload", "data", "json", "body"];
 const LONGEST_TYPE: usize = 64;
 
 /// As what the separators of a call are read.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Separators {
     /// As it was sent.
     AsSent,
@@ -50,20 +50,13 @@ enum Found {
 /// When the call as it was sent is empty, foreign, broken or too much, and no other reading of it is better.
 pub(super) fn fields(input: &Input<'_>) -> Result<Map<String, Value>, Unreadable> {
     let as_sent = read(input, Separators::AsSent);
-    let mut best = as_sent.as_ref().map_or(Found::Nothing, found);
-    let mut fields = as_sent;
-    for separators in [Separators::Semicolons, Separators::Escaped] {
-        if best == Found::Everything {
-            break;
-        }
-        if let Ok(other) = read(input, separators)
-            && found(&other) == Found::Everything
-        {
-            best = Found::Everything;
-            fields = Ok(other);
-        }
+    let is_found = |fields: &Map<String, Value>| found(fields) == Found::Everything;
+    if as_sent.as_ref().is_ok_and(is_found) {
+        return as_sent;
     }
-    fields
+    let mut others =
+        [Separators::Semicolons, Separators::Escaped].into_iter().filter_map(|other| read(input, other).ok());
+    others.find(is_found).map_or(as_sent, Ok)
 }
 
 /// Reads body and query.

@@ -5,7 +5,7 @@
 
 use encoding_rs::{Encoding, UTF_8};
 
-use super::{charset, names};
+use super::{charset, names, percent};
 
 /// The field by which a form says its own charset (HTML standard).
 const CHARSET_FIELD: &[u8] = b"_charset_";
@@ -15,23 +15,23 @@ const ENTITIES: &[&[u8]] = &[b"amp;", b"#38;", b"#038;", b"#x26;"];
 
 /// The pairs of a form, in the order sent, at most `limit` of them; `None` when there are more.
 pub(super) fn pairs(form: &[u8], declared: Option<&'static Encoding>, limit: usize) -> Option<Vec<(String, String)>> {
-    let mut raw: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let (mut raw, mut link_is_open) = (Vec::<(Vec<u8>, Vec<u8>)>::new(), false);
     for part in form.split(|byte| *byte == b'&').filter(|part| !part.is_empty()) {
         if raw.len() == limit {
             return None;
         }
         let part = ENTITIES.iter().find_map(|entity| part.strip_prefix(*entity)).unwrap_or(part);
-        if let Some((name, link)) = raw.last_mut()
-            && is_cut(name, link, part)
-        {
+        if let Some((_, link)) = raw.last_mut().filter(|_| link_is_open && goes_on(part)) {
             link.push(b'&');
             link.extend_from_slice(part);
             continue;
         }
-        raw.push(match part.iter().position(|byte| *byte == b'=') {
+        let (name, value) = match part.iter().position(|byte| *byte == b'=') {
             Some(at) => (unescape(&part[..at]), unescape(&part[at + 1..])),
             None => (unescape(part), Vec::new()),
-        });
+        };
+        link_is_open = is_open_link(&name, &value);
+        raw.push((name, value));
     }
     let mut own = None;
     raw.retain(|(key, value)| {
@@ -47,50 +47,30 @@ pub(super) fn pairs(form: &[u8], declared: Option<&'static Encoding>, limit: usi
     Some(raw.into_iter().map(|(key, value)| (text(key), text(value))).collect())
 }
 
-/// Whether a part goes on with the link before it: a link that was not encoded is cut off at its own `&`. Only a secret of the
-/// till is known to be part of it; anything else may be a field of the call.
-fn is_cut(name: &[u8], link: &[u8], part: &[u8]) -> bool {
-    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-    let (name, key) = (text(name), text(part.split(|byte| *byte == b'=').next().unwrap_or_default()));
-    let is_link = names::INVOICE_URL.iter().chain(names::VERIFICATION_URL).any(|known| names::same(name, known));
-    is_link && link.contains(&b'?') && names::is_secret(key)
+/// Whether a pair is a link that may have been cut off at its own `&`: one that was not encoded.
+fn is_open_link(name: &[u8], link: &[u8]) -> bool {
+    let mut links = names::INVOICE_URL.iter().chain(names::VERIFICATION_URL);
+    link.contains(&b'?') && links.any(|known| names::same(text_of(name), known))
 }
 
-/// Undoes `%XX` in a form that was escaped as a whole.
+/// Whether a part goes on with the link before it. Only a secret of the till is known to be part of it; anything else may be a
+/// field of the call.
+fn goes_on(part: &[u8]) -> bool {
+    names::is_secret(text_of(part.split(|byte| *byte == b'=').next().unwrap_or_default()))
+}
+
+fn text_of(name: &[u8]) -> &str {
+    std::str::from_utf8(name).unwrap_or_default()
+}
+
+/// Undoes `%XX` in a form that was escaped as a whole. A `+` is still one of the form within.
 pub(super) fn unescape_once(form: &[u8]) -> Vec<u8> {
-    // A `+` is still one of the form within.
-    unescape(
-        &form
-            .iter()
-            .flat_map(|byte| if *byte == b'+' { b"%2B" } else { std::slice::from_ref(byte) })
-            .copied()
-            .collect::<Vec<_>>(),
-    )
+    percent::bytes(form).map(|(byte, _)| byte).collect()
 }
 
-/// Undoes `+` and `%XX`. A `%` that no two hexadecimal digits follow stands for itself.
+/// Undoes `+` and `%XX`.
 fn unescape(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        out.push(match (byte, after) {
-            (b'+', _) => b' ',
-            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    rest = after;
-                    high << 4 | low
-                }
-                _ => b'%',
-            },
-            _ => byte,
-        });
-    }
-    out
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    percent::bytes(bytes).map(|unit| if unit == (b'+', false) { b' ' } else { unit.0 }).collect()
 }
 
 #[cfg(test)]

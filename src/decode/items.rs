@@ -74,12 +74,11 @@ fn line(row: Map<String, Value>, shop: &Shop) -> Line {
         vat_rate: fields.rate(names::ITEM_RATE),
         extra: Map::new(),
     };
-    let is_amount = |value: &Value| number::decimal(value).is_some();
     let is_uncounted = fields.holds_unread(names::QUANTITY, |value| number::quantity(value).is_some());
     let is_partial = is_uncounted
-        || fields.holds_unread(names::UNIT_PRICE, is_amount)
-        || fields.holds_unread(names::LINE_TOTAL, is_amount)
-        || fields.holds_unread(names::ITEM_RATE, |value| number::rate(value).is_some());
+        || fields.holds_unread_amount(names::UNIT_PRICE)
+        || fields.holds_unread_amount(names::LINE_TOTAL)
+        || fields.holds_unread_rate(names::ITEM_RATE);
     item.extra = fields.into_extra();
     Line { item, is_partial, is_uncounted }
 }

@@ -23,6 +23,7 @@ mod multipart;
 mod names;
 mod number;
 mod order;
+mod percent;
 mod sniff;
 mod vat;
 mod verification;

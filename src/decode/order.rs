@@ -28,9 +28,12 @@ pub(super) fn read(mut fields: Fields, phase: Phase, shop: &Shop) -> Result<Noti
     let invoice_url = fields.text(names::INVOICE_URL);
     let verification_url = fields.text(names::VERIFICATION_URL);
     let total = fields.money(names::ORDER_TOTAL, shop);
+    let mut unreadable = Vec::new();
     let vat = fields.take_parts(names::VAT_LINES, |value| vat::take(value, shop));
+    let vat = vat.map(|read| read.noting(SentField::Vats, &mut unreadable));
     let items = fields.take_parts(names::ITEMS, |value| items::take(value, total, shop));
-    let customer = customer(&mut fields);
+    let items = items.map(|read| read.noting(SentField::Items, &mut unreadable));
+    let customer = customer(&mut fields).map(|read| read.noting(SentField::Customer, &mut unreadable));
     let mut content = OrderContent {
         order_id,
         internal_id,
@@ -44,21 +47,12 @@ pub(super) fn read(mut fields: Fields, phase: Phase, shop: &Shop) -> Result<Noti
         total_vat: fields.money(names::ORDER_VAT, shop),
         cash_box_id: fields.text(names::CASH_BOX_ID),
         delivery_method: fields.text(names::DELIVERY_METHOD).map(|code| DeliveryMethod::from_code(&code)),
-        vat: None,
-        items: None,
-        customer: None,
-        unreadable: Vec::new(),
+        vat,
+        items,
+        customer,
+        unreadable,
         extra: Map::new(),
     };
-    let in_parts = [
-        (SentField::Vats, vat.as_ref().is_some_and(|read| read.is_partial)),
-        (SentField::Items, items.as_ref().is_some_and(|read| read.is_partial)),
-        (SentField::Customer, customer.as_ref().is_some_and(|read| read.is_partial)),
-    ];
-    content.unreadable.extend(in_parts.into_iter().filter(|(_, is_partial)| *is_partial).map(|(field, _)| field));
-    content.vat = vat.map(|read| read.value);
-    content.items = items.map(|read| read.value);
-    content.customer = customer.map(|read| read.value);
     content.unreadable.extend(unread(&fields, &content, shop));
     content.extra = fields.into_extra();
     Ok(Notification::Order(Box::new(OrderNotice { phase, content, invoice_url, verification_url, test })))
@@ -70,6 +64,14 @@ pub(super) struct Parts<T> {
     pub is_partial: bool,
 }
 
+impl<T> Parts<T> {
+    /// What was understood; that there was more is noted.
+    fn noting(self, field: SentField, unreadable: &mut Vec<SentField>) -> T {
+        unreadable.extend(self.is_partial.then_some(field));
+        self.value
+    }
+}
+
 /// The fields that are still there and could not be read.
 fn unread(fields: &Fields, content: &OrderContent, shop: &Shop) -> Vec<SentField> {
     let is_amount = |value: &Value| number::decimal(value).is_some();
@@ -78,7 +80,7 @@ fn unread(fields: &Fields, content: &OrderContent, shop: &Shop) -> Vec<SentField
     // A table under the name of an amount is looked for as one.
     let is_table = |value: &Value| content.vat.is_some() && !value.is_string();
     let checks = [
-        (SentField::Price, fields.holds_unread(names::ORDER_TOTAL, is_amount)),
+        (SentField::Price, fields.holds_unread_amount(names::ORDER_TOTAL)),
         (SentField::Vat, fields.holds_unread(names::ORDER_VAT, |value| is_amount(value) || is_table(value))),
         (SentField::Vats, content.vat.is_none() && fields.holds_unread(names::VAT_TABLES, |_| false)),
         (SentField::Items, content.items.is_none() && fields.holds_unread(names::ITEMS, |_| false)),

@@ -259,7 +259,7 @@ fn a_reason_tells_a_person_what_is_wrong_and_no_value() {
 }
 
 #[test]
-fn a_query_is_read_only_when_the_body_is_empty() {
+fn of_what_query_and_body_both_say_the_body_counts() {
     let input =
         Input { query: Some("type=validated&orderID=1"), body: b"type=validated&orderID=2", ..Input::default() };
     assert_eq!(order_of(decode(&input, &shop())).content.order_id.as_deref(), Some("2"));

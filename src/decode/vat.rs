@@ -91,10 +91,9 @@ fn from_object(map: &Map<String, Value>, key: Option<Number>, shop: &Shop) -> Op
     line.vat = line.vat.or_else(|| fields.money(names::VAT_AMOUNT, shop));
     line.rate = line.rate.or(key);
     let says_something = line.net.or(line.vat).or(line.gross).is_some();
-    let is_amount = |value: &Value| number::decimal(value).is_some();
     let amounts = [names::NET, names::GROSS, names::VAT_OR_RATE, names::VAT_AMOUNT];
-    let is_partial = amounts.iter().any(|names| fields.holds_unread(names, is_amount))
-        || fields.holds_unread(names::RATE, |value| number::rate(value).is_some());
+    let is_partial =
+        amounts.iter().any(|names| fields.holds_unread_amount(names)) || fields.holds_unread_rate(names::RATE);
     says_something.then(|| Read { line, complete: fields.are_empty(), is_partial })
 }
 

@@ -4,6 +4,7 @@
 //! **Invariant:** it is never less than what decoding, comparing and writing were measured to take. That it is many times
 //! more for odd bytes costs only their sender.
 
+use super::percent;
 use crate::json::CALL;
 
 /// What a call may weigh that is taken in at once, whatever else is going on. Nearly every call is as light.
@@ -21,7 +22,8 @@ const VALUE: usize = 512;
 /// How many bytes of memory a call may take up. A usual one has some ten thousand.
 pub fn weight(query: Option<&str>, body: &[u8]) -> usize {
     let (mut plain, mut escaped, mut values) = (0, 0, 1);
-    for byte in Unescaped(query.unwrap_or_default().as_bytes()).chain(Unescaped(body)) {
+    // Whether they are a form is not known yet, so `%2C` counts as what it stands for wherever it is.
+    for (byte, _) in percent::bytes(query.unwrap_or_default().as_bytes()).chain(percent::bytes(body)) {
         match byte {
             b',' | b'&' | b';' | b'{' | b'[' | b'\\' => values += 1,
             b'"' | ..b' ' | 0x7f.. => escaped += 1,
@@ -30,30 +32,6 @@ pub fn weight(query: Option<&str>, body: &[u8]) -> usize {
     }
     // More values are not taken out of a call; what is beyond is quarantined.
     PLAIN * plain + ESCAPED * (escaped + values) + VALUE * values.min(CALL.parts)
-}
-
-/// Bytes of which `%2C` is one, wherever it stands: whether they are a form is not known yet.
-struct Unescaped<'a>(&'a [u8]);
-
-impl Iterator for Unescaped<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        let (&byte, rest) = self.0.split_first()?;
-        if byte == b'%'
-            && let [high, low, after @ ..] = rest
-            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
-        {
-            self.0 = after;
-            return Some(high << 4 | low);
-        }
-        self.0 = rest;
-        Some(byte)
-    }
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]

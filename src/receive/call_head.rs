@@ -1,6 +1,6 @@
 //! The head of a call before the HTTP library reads it: its line, and how its body is delimited.
 //!
-//! **Invariant:** each function reads its bytes once, whatever they are.
+//! **Invariant:** the work grows with the bytes alone, however they are cut into pieces.
 
 /// The most header fields that are looked at for a length; the library takes a hundred.
 const FIELDS: usize = 128;
@@ -43,7 +43,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// How many bytes a head has, with the empty line at its end; `None` while that is not there.
+/// How many bytes a head has, with the empty line at its end; `None` while that is not there. It was not in the first
+/// `known` bytes.
 pub(super) fn head_length(read: &[u8], known: usize) -> Option<usize> {
     // An end that was not there before ends in what came since.
     let mut from = known.saturating_sub(2);

@@ -120,22 +120,22 @@ impl<S> Framed<S> {
             self.ready = std::mem::take(read);
             return Some(Stage::Through);
         };
-        let head = read.split_to(length);
-        let rest = std::mem::take(read);
-        let Some((head, of_webhook)) = self.rewritten(&head) else {
-            self.ready = [&head[..], &rest].concat().as_slice().into();
+        let Some((mut head, of_webhook)) = self.rewritten(&read[..length]) else {
+            self.ready = std::mem::take(read);
             return Some(Stage::Through);
         };
+        let mut rest = read.split_off(length);
         Some(match of_webhook {
             Length::ByLibrary => {
-                self.ready = [&head[..], &rest].concat().as_slice().into();
+                head.extend_from_slice(&rest);
+                self.ready = head;
                 Stage::Through
             }
             Length::Announced(announced) => {
                 self.facts.seen().announced = Some(announced);
-                let mut rest = rest;
                 let here = usize::try_from(announced).unwrap_or(usize::MAX).min(rest.len());
-                self.ready = [&head[..], &rest.split_to(here)].concat().as_slice().into();
+                head.extend_from_slice(&rest.split_to(here));
+                self.ready = head;
                 self.facts.seen().excess.extend_from_slice(&rest[..rest.len().min(MOST)]);
                 Stage::Body(announced - here as u64)
             }
@@ -262,13 +262,14 @@ impl<S: AsyncRead + Unpin> Framed<S> {
         Poll::Ready(Ok(piece.filled().len() as u64))
     }
 
-    /// Keeps what has arrived after the body, without waiting for more.
-    fn look_for_more(&mut self, cx: &mut Context<'_>) {
+    /// Ends the body, and keeps what has arrived after it, without waiting for more.
+    fn end_body(&mut self, cx: &mut Context<'_>) {
         let mut excess = std::mem::take(&mut self.facts.seen().excess);
         while excess.len() < MOST && matches!(Self::read_into(&mut self.inner, cx, &mut excess), Poll::Ready(Ok(true)))
         {
         }
         self.facts.seen().excess = excess;
+        self.stage = Stage::Through;
     }
 }
 
@@ -281,8 +282,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
                 to.put_slice(&this.ready[..length]);
                 this.ready.advance(length);
                 if this.ready.is_empty() && matches!(this.stage, Stage::Body(0)) {
-                    this.look_for_more(cx);
-                    this.stage = Stage::Through;
+                    this.end_body(cx);
                 }
                 return Poll::Ready(Ok(()));
             }
@@ -300,8 +300,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
                     let length = ready!(this.poll_body(cx, left, to))?;
                     this.stage = Stage::Body(left - length);
                     if length == left {
-                        this.look_for_more(cx);
-                        this.stage = Stage::Through;
+                        this.end_body(cx);
                     }
                     return Poll::Ready(Ok(()));
                 }

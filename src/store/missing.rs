@@ -104,15 +104,7 @@ impl Store {
     pub async fn forget_missing(&self, shop: &ShopId, before: Timestamp) -> Result<(), StoreError> {
         const IS_ANY: &str = "SELECT EXISTS (SELECT 1 FROM missing_order WHERE shop = $1 AND told_at < $2)";
         const FORGET: &str = "DELETE FROM missing_order WHERE shop = $1 AND told_at < $2";
-        let (shop, before) = (shop.to_string(), micros(before));
-        if !sqlx::query_scalar(IS_ANY).bind(&shop).bind(before).fetch_one(self.readers()).await? {
-            return Ok(());
-        }
-        self.write(move |conn| {
-            let shop = shop.clone();
-            Box::pin(async move { sqlx::query(FORGET).bind(shop).bind(before).execute(conn).await.map(drop) })
-        })
-        .await
+        self.change_missing(IS_ANY, FORGET, shop, before).await
     }
 
     /// What a shop's numbers betrayed when the clock was ahead was noticed now. Writes nothing where there is none.
@@ -123,13 +115,24 @@ impl Store {
         const IS_ANY: &str =
             "SELECT EXISTS (SELECT 1 FROM missing_order WHERE shop = $1 AND since > $2 AND told_at IS NULL)";
         const NOW: &str = "UPDATE missing_order SET since = $2 WHERE shop = $1 AND since > $2 AND told_at IS NULL";
-        let (shop, now) = (shop.to_string(), micros(now));
-        if !sqlx::query_scalar(IS_ANY).bind(&shop).bind(now).fetch_one(self.readers()).await? {
+        self.change_missing(IS_ANY, NOW, shop, now).await
+    }
+
+    /// Changes a shop's missing orders of a time, where there is any.
+    async fn change_missing(
+        &self,
+        is_any: &'static str,
+        change: &'static str,
+        shop: &ShopId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (shop, at) = (shop.to_string(), micros(at));
+        if !sqlx::query_scalar(is_any).bind(&shop).bind(at).fetch_one(self.readers()).await? {
             return Ok(());
         }
         self.write(move |conn| {
             let shop = shop.clone();
-            Box::pin(async move { sqlx::query(NOW).bind(shop).bind(now).execute(conn).await.map(drop) })
+            Box::pin(async move { sqlx::query(change).bind(shop).bind(at).execute(conn).await.map(drop) })
         })
         .await
     }

@@ -2,7 +2,7 @@
 //! sink behind them: the program takes little memory, and goes on.
 //! (The aim is 150 MiB. Unoptimised, beside other tests, it is not always reached: what is asserted bounds the kind.)
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tillhook::{
     app::{demo::far_sides::FarSides, telemetry},
@@ -64,6 +64,14 @@ const KINDS: &[(&str, Body)] = &[
 const ORDERS: usize = 16;
 const CLOSINGS: usize = 30;
 
+/// The program with these sinks, and where it takes calls.
+async fn serve(rest: &str) -> (Program, SocketAddr) {
+    let mut program = Program::new("http://127.0.0.1:1", "fetch_invoices = false", rest);
+    let webhook = program.serve().await;
+    let address = webhook.split('/').nth(2).and_then(|address| address.parse().ok()).expect("an address");
+    (program, address)
+}
+
 fn list(items: usize, item: impl Fn(usize) -> String) -> String {
     format!("[{}]", (0..items).map(item).collect::<Vec<_>>().join(","))
 }
@@ -98,9 +106,7 @@ async fn no_sequence_of_bodies_within_the_limit_takes_much_memory() {
         erp.url(),
         far.slack_url
     );
-    let mut program = Program::new("http://127.0.0.1:1", "fetch_invoices = false", &rest);
-    let webhook = program.serve().await;
-    let address = webhook.split('/').nth(2).and_then(|address| address.parse().ok()).expect("an address");
+    let (mut program, address) = serve(&rest).await;
     let mut number = 10;
     for (name, body) in KINDS {
         for at_once in [1, scale(AT_ONCE, 4 * AT_ONCE)] {
@@ -142,9 +148,7 @@ async fn the_summary_of_a_day_of_the_largest_orders_and_closings_takes_little_me
          digest = {{ on = \"cashbox.closed\", or_at = \"23:59\" }}\nattach = [\"vat.csv\", \"invoices.csv\"]\n",
         far.mail_addr.port(),
     );
-    let mut program = Program::new("http://127.0.0.1:1", "fetch_invoices = false", &rest);
-    let webhook = program.serve().await;
-    let address = webhook.split('/').nth(2).and_then(|address| address.parse().ok()).expect("an address");
+    let (mut program, address) = serve(&rest).await;
     // Till 2 is open until the end, so that the day is over with its closing alone.
     let of_till =
         |kind: &str, till: u8, more: &str| bench::request(&raw(format!("type={kind}&cashBoxID={till}{more}")));
@@ -188,9 +192,7 @@ async fn large_messages_for_many_sinks_that_do_not_answer_take_little_memory_and
          [sink.erp]\ntype = \"http\"\nurl = \"{}\"\n{sinks}",
         erp.url()
     );
-    let mut program = Program::new("http://127.0.0.1:1", "fetch_invoices = false", &rest);
-    let webhook = program.serve().await;
-    let address = webhook.split('/').nth(2).and_then(|address| address.parse().ok()).expect("an address");
+    let (mut program, address) = serve(&rest).await;
     for number in 1..=SOLD {
         // Each of these bytes has six in JSON.
         let order = form(number, &format!("&orderID={number}&remark={}", "\u{1}".repeat(LIMIT / 3)));
